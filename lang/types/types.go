@@ -1,0 +1,151 @@
+// Package types holds the types of the language and the signatures of what a script can call.
+package types
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Kind is the shape of a type.
+type Kind uint8
+
+// The kinds. Nothing is the type of a step that gave nothing (else skip); it only meets others as T?.
+const (
+	Any Kind = iota
+	String
+	Int
+	Float
+	Bool
+	File
+	List
+	Record
+	Enum
+	Nothing
+)
+
+// Type is the type of a value. Types are compared by Same, never by ==.
+type Type struct {
+	Kind     Kind     `json:"kind"`
+	Name     string   `json:"name,omitempty"`     // the name of a declared type, for messages
+	Optional bool     `json:"optional,omitempty"` // T?: the value may be nothing
+	Elem     *Type    `json:"elem,omitempty"`     // of a List
+	Fields   []Field  `json:"fields,omitempty"`   // of a Record, in declared order
+	Values   []string `json:"values,omitempty"`   // of an Enum, in declared order
+	Musts    []Must   `json:"musts,omitempty"`    // of a declared Record
+}
+
+// Field is a field of a record.
+type Field struct {
+	Name string `json:"name"`
+	Type Type   `json:"type"`
+	Doc  string `json:"doc,omitempty"`
+}
+
+// Must is a condition over the fields of a record (or over an input's own name) that every value must meet.
+type Must struct {
+	Expr string `json:"expr"` // expr-lang source as lang/eval compiles it
+	Else string `json:"else,omitempty"`
+}
+
+// Effect says what calling a capability does to the world.
+type Effect string
+
+// Think asks a model, Read reads the world, Do changes it. The zero value counts as Do.
+const (
+	Think Effect = "think"
+	Read  Effect = "read"
+	Do    Effect = "do"
+)
+
+// CallKind says who carries a capability out: an agent (Call), a person (Ask), a timer (Sleep).
+type CallKind string
+
+// A flow is inlined at compile time, so it never reaches a plan.
+const (
+	Call  CallKind = "call"
+	Ask   CallKind = "ask"
+	Sleep CallKind = "sleep"
+)
+
+// TextKind says what kind of text stands after a callee (spec/language.md, "The text after a callee").
+type TextKind string
+
+// The kinds of text. Argv is split into words before values are put in; each value of a URL is percent-encoded.
+const (
+	Prompt TextKind = "prompt"
+	Argv   TextKind = "argv"
+	URL    TextKind = "url"
+	Code   TextKind = "code"
+	Text   TextKind = "text"
+)
+
+// Signature is everything the language and the machine need to know of a capability. It is pinned in the plan.
+type Signature struct {
+	Name       string          `json:"name"` // "claude", "http.get": as a script calls it
+	Use        string          `json:"use"`  // the registered capability that serves it; equals Name unless configuration named it
+	Doc        string          `json:"doc,omitempty"`
+	Params     []Param         `json:"params,omitempty"`
+	Primary    string          `json:"primary,omitempty"` // the parameter that the text after the callee fills; "" takes no text
+	Text       TextKind        `json:"text,omitempty"`
+	Result     Type            `json:"result"`
+	Effect     Effect          `json:"effect"`
+	Kind       CallKind        `json:"kind"`
+	Structured bool            `json:"structured,omitempty"` // takes `as T` (models)
+	Idempotent bool            `json:"idempotent,omitempty"` // a repeated call with the same key does no more than one
+	Question   bool            `json:"question,omitempty"`   // an answer nobody reads is an error (E0133)
+	Free       bool            `json:"free,omitempty"`       // costs nothing and ends at once: no CallStarted is recorded
+	World      bool            `json:"world,omitempty"`      // its answer is text of the world (model, web, person): E0123
+	System     string          `json:"system,omitempty"`     // the configured persona; goes before a script's own
+	Defaults   json.RawMessage `json:"defaults,omitempty"`   // configured arguments, an object; a script's own win
+	Price      *Price          `json:"price,omitempty"`      // nil: unknown
+	MaxOutput  int             `json:"maxOutput,omitempty"`  // output tokens reserved for a call; 0: unknown
+	Version    string          `json:"version,omitempty"`    // of the agent, part of cache keys
+}
+
+// Param is an argument of a capability. Required means it has neither a default nor an optional type.
+type Param struct {
+	Name     string `json:"name"`
+	Type     Type   `json:"type"`
+	Required bool   `json:"required,omitempty"`
+	Secret   bool   `json:"secret,omitempty"` // may hold `secret` names
+	Host     bool   `json:"host,omitempty"`   // decides where on the network or machine a call goes: no text of the world (E0123)
+	Doc      string `json:"doc,omitempty"`
+}
+
+// Price is dollars per million tokens.
+type Price struct {
+	Input      float64 `json:"input"`
+	Output     float64 `json:"output"`
+	CacheRead  float64 `json:"cacheRead,omitempty"`
+	CacheWrite float64 `json:"cacheWrite,omitempty"`
+}
+
+// Scope is what a script may name beyond itself. It is data: checking calls nobody.
+type Scope struct {
+	Capabilities map[string]Signature // by full callee name
+	// Load resolves the path of a `use` written in the file named from. It returns the name the file goes by in messages and for further uses.
+	// Nil: nothing can be used. The error is shown to the author as it is.
+	Load func(from, path string) (name, text string, err error)
+}
+
+// FileValue is a value of type file. Text is read from Data, or, later, fetched by SHA256.
+type FileValue struct {
+	Name   string `json:"name"`
+	Size   int64  `json:"size"`
+	Type   string `json:"type"` // media type
+	SHA256 string `json:"sha256"`
+	Data   []byte `json:"data,omitempty"` // nil when the bytes are kept elsewhere under SHA256
+}
+
+// Secret stands for the value of a named secret in arguments. The value itself enters in the agent's adapter and nowhere else.
+type Secret struct {
+	Name string `json:"$secret"`
+}
+
+// Parts is a text that contains secrets: each element is a string or a Secret.
+type Parts []any
+
+// Duration limits shared by the checker and the machine.
+const (
+	MaxDuration = 366 * 24 * time.Hour
+)

@@ -1,0 +1,76 @@
+// Package agent is the contract of everything a script can call.
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/slopstudios/slop/lang/types"
+	"github.com/slopstudios/slop/runtime/run"
+)
+
+// Agent serves one or more capabilities: a model, a shell, a web client.
+type Agent interface {
+	// Signatures lists what it serves. It is called once, when the agent is registered.
+	Signatures() []types.Signature
+	// Call makes one attempt. It returns when the work has ended; when ctx ends it stops the work, and everything it started, and returns soon.
+	// It never retries by itself and never panics on what the world sends.
+	Call(ctx context.Context, c *Call) Reply
+}
+
+// Checker is an Agent that can say whether it could serve a call now.
+type Checker interface {
+	// Check reports nil when the agent can be called, else what is wrong and how to mend it. It costs nothing and takes at most a few seconds.
+	Check(ctx context.Context) error
+}
+
+// Call is one attempt of a call.
+type Call struct {
+	Run     run.ID
+	Path    run.Path
+	Attempt int
+	Key     string           // the idempotency key: the same for every attempt
+	Callee  *types.Signature // as pinned in the plan
+	Args    map[string]any   // configured defaults included; may hold types.Secret and types.Parts: see Reveal
+	Text    any              // string or types.Parts; []string for argv; nil when none
+	System  string
+	As      *types.Type     // the type asked for, nil when the script has no `as`
+	Schema  json.RawMessage // of As, JSON Schema 2020-12
+	Repair  *run.Repair     // the last answer and what was wrong with it
+	Folder  string          // the flow's folder; "" when it has none
+
+	Secret func(name string) (string, error) // the value of a named secret
+	Emit   func(Progress)                    // never nil, never blocks
+	Memory Memory                            // the shared state of the run
+}
+
+// Progress is news of a call under way. It is shown and forgotten.
+type Progress struct {
+	Delta string // text as it streams
+	Note  string // one line about what is going on: "retrying in 3s", "using tool X"
+}
+
+// Reply is the end of an attempt: a value when Outcome is empty, else a failure.
+type Reply struct {
+	// Value is what the capability's Result says: string, or JSON values (nil, bool, int, float64, string, []any, map[string]any), or types.FileValue.
+	// With As set it may be the model's text: the host reads, validates and repairs it.
+	Value      any
+	Outcome    run.Outcome
+	Message    string // for the author: what happened and what to do, without secrets
+	RetryAfter time.Duration
+	Usage      run.Usage
+	AgentID    string // the agent's own id of the call or session
+}
+
+// Memory is shared state by nested path (memory.get, memory.set, memory.delete). Paths look like `a.b[0].c`.
+type Memory interface {
+	Get(ctx context.Context, path string) (value any, ok bool, err error)
+	Set(ctx context.Context, path string, value any, ttl time.Duration) error // ttl 0: as long as the run
+	Delete(ctx context.Context, path string) error
+}
+
+// Fail makes the Reply of a failed attempt.
+func Fail(outcome run.Outcome, message string) Reply {
+	return Reply{Outcome: outcome, Message: message}
+}

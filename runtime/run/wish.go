@@ -1,0 +1,91 @@
+package run
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/slopstudios/slop/lang/types"
+)
+
+// Wish is something the machine wants done: *CallWish, *AskWish, *SleepWish, *ComputeWish, *CancelWish or *FinishWish.
+// Granting a wish twice is harmless: the second answer is stale.
+type Wish interface{ ID() WishID }
+
+// WishID is unique among the open wishes of a run.
+type WishID string
+
+// CallWish asks for one attempt of a call. The answer is CallDone, CallFailed or, once cancelled, CallEnded.
+type CallWish struct {
+	Path        Path
+	Attempt     int
+	Key         string
+	Callee      *types.Signature // as pinned in the plan
+	Agent       string           // the name the script uses
+	Args        map[string]any   // without the text; values may be types.Secret or types.Parts where the signature allows
+	Text        any              // string, or types.Parts; nil when none; []string for argv
+	System      string
+	As          *types.Type // the answer must fit it; nil: Callee.Result
+	Repair      *Repair     // set on a repair round
+	Due         time.Time   // not before; zero: at once
+	Timeout     time.Duration
+	Cache       time.Duration
+	Fingerprint string // of all that is sent
+	Reserve     Amount
+}
+
+// Repair carries the last answer and what was wrong with it.
+type Repair struct {
+	Round    int
+	Answer   any
+	Problems []string
+}
+
+// AskWish asks a person. The host records Asked, shows the question, and the answer is Answered (or TimerFired of a Sleep beside it).
+type AskWish struct {
+	Path     Path
+	Agent    string
+	Form     Form
+	Deadline time.Time // zero: none
+}
+
+// SleepWish asks for TimerFired at Until.
+type SleepWish struct {
+	Timer string
+	Path  Path
+	Until time.Time
+}
+
+// ComputeWish asks the edge to evaluate an expression that must look inside large values.
+type ComputeWish struct {
+	Path Path
+	Code string
+	Env  map[string]any
+}
+
+// CancelWish asks to end a call under way. It stays open until CallEnded (or the call's own end) is recorded or the grace is over.
+type CancelWish struct {
+	Path    Path
+	Attempt int
+	Grace   bool // a `do`: told, and its end awaited
+}
+
+// FinishWish asks for the fact Finished with these values.
+type FinishWish struct {
+	Finished Finished
+}
+
+// ID implementations: the kind of wish and the path it is about.
+func (w *CallWish) ID() WishID    { return WishID("call " + string(w.Path) + " " + itoa(w.Attempt)) }
+func (w *AskWish) ID() WishID     { return WishID("ask " + string(w.Path)) }
+func (w *SleepWish) ID() WishID   { return WishID("sleep " + w.Timer) }
+func (w *ComputeWish) ID() WishID { return WishID("compute " + string(w.Path)) }
+func (w *CancelWish) ID() WishID  { return WishID("cancel " + string(w.Path) + " " + itoa(w.Attempt)) }
+func (w *FinishWish) ID() WishID  { return "finish" }
+
+// Delta is what a fact changed: wishes that opened, and those that closed, in plan order.
+type Delta struct {
+	Opened []Wish
+	Closed []WishID
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
