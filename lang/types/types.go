@@ -123,6 +123,8 @@ type Price struct {
 // Scope is what a script may name beyond itself. It is data: checking calls nobody.
 type Scope struct {
 	Capabilities map[string]Signature // by full callee name
+	// Values are names that exist before the file's first line (the REPL's bindings). They become the first inputs of the plan.
+	Values []Field
 	// Load resolves the path of a `use` written in the file named from. It returns the name the file goes by in messages and for further uses.
 	// Nil: nothing can be used. The error is shown to the author as it is.
 	Load func(from, path string) (name, text string, err error)
