@@ -1,0 +1,61 @@
+# The targets that people and machines use; `make` alone prints them.
+GO ?= go
+.DEFAULT_GOAL := help
+
+.PHONY: help build install test check fmt-check vet staticcheck tidy-check golden golden-check race bench fuzz test-long clean
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+build: ## build bin/slop
+	$(GO) build -trimpath -o bin/slop ./cmd/slop
+
+install: ## install slop into GOBIN
+	$(GO) install -trimpath ./cmd/slop
+
+test: ## pass every test; needs only Go (and git, sh)
+	@for tool in git sh; do command -v $$tool >/dev/null || { echo "make test needs $$tool: install it and run again" >&2; exit 1; }; done
+	$(GO) test -timeout 15m ./...
+
+check: fmt-check vet staticcheck tidy-check golden-check race ## everything else a change must pass: format, vet, staticcheck, tidy, golden files, race
+
+fmt-check: ## fail when a Go file is not gofmt'ed
+	@out=$$(gofmt -l cmd lang runtime stdlib examples spec); if [ -n "$$out" ]; then echo "not gofmt'ed:" >&2; echo "$$out" >&2; exit 1; fi
+
+vet:
+	$(GO) vet ./...
+
+staticcheck:
+	$(GO) tool staticcheck ./...
+
+tidy-check:
+	$(GO) mod tidy -diff
+
+golden: ## rewrite the golden files; then read the diff
+	SLOP_GOLDEN=1 $(GO) test -count=1 ./lang/... ./runtime/... ./cmd/... ./spec/... >/dev/null
+
+golden-check: ## fail when the golden files are not what the code gives
+	@before=$$(git status --porcelain -- testdata spec examples | sort); \
+	$(MAKE) --no-print-directory golden; \
+	after=$$(git status --porcelain -- testdata spec examples | sort); \
+	if [ "$$before" != "$$after" ]; then echo "golden files changed; run make golden and read the diff:" >&2; git --no-pager diff --stat -- testdata spec examples >&2; exit 1; fi
+
+race: ## the tests under the race detector, in their short form; needs a C compiler
+	@command -v cc >/dev/null || command -v gcc >/dev/null || { echo "make race needs a C compiler: apt-get install gcc" >&2; exit 1; }
+	CGO_ENABLED=1 $(GO) test -race -short -timeout 20m ./...
+
+bench: ## the benchmarks; each claim stands beside its yardstick in the same run
+	$(GO) test -run '^$$' -bench . -benchmem -benchtime 2s -timeout 30m ./lang/... ./runtime/... ./cmd/...
+
+FUZZTIME ?= 30s
+fuzz: ## every fuzz target for FUZZTIME (30s)
+	@for pkg in $$($(GO) list ./lang/... ./runtime/...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+	    echo "== $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+	  done; done
+
+test-long: ## the long forms: simulation with many seeds
+	SLOP_LONG=1 $(GO) test -count=1 -timeout 60m ./...
+
+clean: ## remove what was built
+	rm -rf bin
