@@ -15,7 +15,7 @@ install: ## install slop into GOBIN
 
 test: ## pass every test; needs only Go (and git, sh)
 	@for tool in git sh; do command -v $$tool >/dev/null || { echo "make test needs $$tool: install it and run again" >&2; exit 1; }; done
-	$(GO) test -timeout 15m ./...
+	$(GO) test $(TESTFLAGS) -timeout 15m ./...
 
 check: fmt-check vet staticcheck tidy-check golden-check race ## everything else a change must pass: format, vet, staticcheck, tidy, golden files, race
 
