@@ -1,0 +1,298 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/slopstudios/slop/lang/types"
+	"github.com/slopstudios/slop/runtime/run"
+)
+
+// Limits bound the calls of one registered agent over all runs of a process. Zero fields do not bound.
+type Limits struct {
+	Limit     int // calls at a time
+	PerSecond int // calls begun in a second
+	PerMinute int // calls begun in a minute
+}
+
+// Health is what the last check of an agent found.
+type Health struct {
+	Checked time.Time // zero: never
+	Err     error     // nil: it can be called
+}
+
+// Registry knows every agent that scripts of a process can call. Agents are registered at the start, in one place; lookups may come from any goroutine.
+type Registry struct {
+	mu      sync.RWMutex
+	agents  map[string]*registered // by the name they were registered under
+	callees map[string]*callee     // by the full name a script calls
+}
+
+type registered struct {
+	agent  Agent
+	checks Checker // nil when the agent cannot say
+	limits Limits
+	health Health
+}
+
+type callee struct {
+	signature types.Signature
+	of        *registered
+	name      string // of the agent
+}
+
+// NewRegistry returns an empty registry.
+func NewRegistry() *Registry {
+	return &Registry{agents: map[string]*registered{}, callees: map[string]*callee{}}
+}
+
+// Register makes a's capabilities callable: under their own names when name is the agent's own, else with name in the place of their first word,
+// so that `[agents.critic] use = "claude"` gives `critic`, and an http agent named `shop` gives `shop.get`. Use keeps the capability's own name.
+// adjust, when not nil, puts in what is configured (system, defaults, price, effect) before the signature is fixed.
+//
+// It is an error to register a name twice, to register an agent without capabilities, or a signature that contradicts itself.
+func (r *Registry) Register(name string, a Agent, adjust func(*types.Signature)) error {
+	entry := &registered{agent: guard{name, a}}
+	entry.checks, _ = a.(Checker)
+	var fresh []*callee
+	for _, s := range a.Signatures() {
+		own := s.Name
+		if s.Use == "" {
+			s.Use = own
+		}
+		if _, rest, dotted := strings.Cut(own, "."); dotted {
+			s.Name = name + "." + rest
+		} else {
+			s.Name = name
+		}
+		if s.Effect == "" {
+			s.Effect = types.Do
+		}
+		if s.Kind == "" {
+			s.Kind = types.Call
+		}
+		if adjust != nil {
+			adjust(&s)
+		}
+		if err := sound(&s); err != nil {
+			return fmt.Errorf("register agent %s: %w", name, err)
+		}
+		fresh = append(fresh, &callee{signature: s, of: entry, name: name})
+	}
+	if len(fresh) == 0 {
+		return fmt.Errorf("register agent %s: it has no capabilities", name)
+	}
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, taken := r.agents[name]; taken {
+		return fmt.Errorf("register agent %s: the name is taken", name)
+	}
+	for i, c := range fresh {
+		if _, taken := r.callees[c.signature.Name]; taken {
+			return fmt.Errorf("register agent %s: %s is registered already", name, c.signature.Name)
+		}
+		for _, other := range fresh[:i] {
+			if other.signature.Name == c.signature.Name {
+				return fmt.Errorf("register agent %s: %s is registered twice", name, c.signature.Name)
+			}
+		}
+	}
+	r.agents[name] = entry
+	for _, c := range fresh {
+		r.callees[c.signature.Name] = c
+	}
+	return nil
+}
+
+// sound rejects signatures that later passes would trip over.
+func sound(s *types.Signature) error {
+	if s.Primary != "" && !slices.ContainsFunc(s.Params, func(p types.Param) bool { return p.Name == s.Primary }) {
+		return fmt.Errorf("%s: its text fills %s, which is no parameter of it", s.Name, s.Primary)
+	}
+	seen := map[string]bool{}
+	for _, p := range s.Params {
+		if seen[p.Name] {
+			return fmt.Errorf("%s: parameter %s stands twice", s.Name, p.Name)
+		}
+		seen[p.Name] = true
+	}
+	if s.Free && s.Effect == types.Think {
+		return fmt.Errorf("%s: what asks a model is never free", s.Name)
+	}
+	return nil
+}
+
+// Scope is what a script may call: data for the checker. It has nothing but Capabilities.
+func (r *Registry) Scope() types.Scope {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	scope := types.Scope{Capabilities: make(map[string]types.Signature, len(r.callees))}
+	for name, c := range r.callees {
+		scope.Capabilities[name] = c.signature
+	}
+	return scope
+}
+
+// Lookup finds the agent that serves the callee of a script. A panic of the agent comes back as a failed Reply. The signature belongs to the registry.
+func (r *Registry) Lookup(name string) (Agent, *types.Signature, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	c, ok := r.callees[name]
+	if !ok {
+		return nil, nil, false
+	}
+	return c.of.agent, &c.signature, true
+}
+
+// Names lists every callee in alphabetical order.
+func (r *Registry) Names() []string {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	names := make([]string, 0, len(r.callees))
+	for name := range r.callees {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Agents lists the names agents were registered under in alphabetical order.
+func (r *Registry) Agents() []string {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	names := make([]string, 0, len(r.agents))
+	for name := range r.agents {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// SetLimits bounds the calls of the agent registered as name. It is for the start: an engine reads the limits at an agent's first call.
+func (r *Registry) SetLimits(name string, l Limits) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	entry, ok := r.agents[name]
+	if !ok {
+		return fmt.Errorf("limit agent %s: it is not registered", name)
+	}
+	if l.Limit < 0 || l.PerSecond < 0 || l.PerMinute < 0 {
+		return fmt.Errorf("limit agent %s: a limit is not below 0", name)
+	}
+	entry.limits = l
+	return nil
+}
+
+// Owner gives the agent a callee belongs to and that agent's limits, which all its capabilities share.
+func (r *Registry) Owner(callee string) (agent string, limits Limits, ok bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	c, ok := r.callees[callee]
+	if !ok {
+		return "", Limits{}, false
+	}
+	return c.name, c.of.limits, true
+}
+
+// CheckTimeout is how long one agent may take to say whether it can be called.
+const CheckTimeout = 5 * time.Second
+
+// Check asks every agent that can tell whether it could serve a call now, all at once, and keeps what they said for Health.
+func (r *Registry) Check(ctx context.Context) {
+	r.mu.RLock()
+	var group sync.WaitGroup
+	for name, entry := range r.agents {
+		if entry.checks == nil {
+			continue
+		}
+		group.Go(func() {
+			err := check(ctx, name, entry.checks)
+			r.mu.Lock()
+			entry.health = Health{Checked: time.Now(), Err: err}
+			r.mu.Unlock()
+		})
+	}
+	r.mu.RUnlock()
+	group.Wait()
+}
+
+// check turns a panic or an overrun of one agent into an error about that agent.
+func check(ctx context.Context, name string, c Checker) error {
+	ctx, cancel := context.WithTimeout(ctx, CheckTimeout)
+	defer cancel()
+	said := make(chan error, 1)
+	go func() {
+		err := fmt.Errorf("agent %s gave up in its check", name)
+		defer func() {
+			if r := recover(); r != nil {
+				err = fmt.Errorf("agent %s panicked in its check: %v", name, r)
+			}
+			said <- err
+		}()
+		err = c.Check(ctx)
+	}()
+	select {
+	case err := <-said:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("agent %s did not answer its check: %w", name, ctx.Err())
+	}
+}
+
+// Health gives what the last Check found for the agent registered as name.
+func (r *Registry) Health(name string) (Health, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	entry, ok := r.agents[name]
+	if !ok || entry.checks == nil {
+		return Health{}, false
+	}
+	return entry.health, true
+}
+
+// guard keeps the panic of one agent from harming another: it ends that attempt alone.
+type guard struct {
+	name  string
+	agent Agent
+}
+
+func (g guard) Signatures() []types.Signature { return g.agent.Signatures() }
+
+func (g guard) Call(ctx context.Context, c *Call) (reply Reply) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		if r := recover(); r != nil {
+			reply = Fail(run.Unavailable, fmt.Sprintf("agent %s crashed: %v%s", g.name, r, crashSite(debug.Stack())))
+		}
+	}()
+	reply = g.agent.Call(ctx, c)
+	returned = true
+	return reply
+}
+
+// crashSite names the line that panicked: the first frame below the runtime's own.
+func crashSite(stack []byte) string {
+	lines := strings.Split(string(stack), "\n")
+	for i, line := range lines {
+		if !strings.HasPrefix(line, "panic(") {
+			continue
+		}
+		for _, frame := range lines[i:] {
+			frame = strings.TrimSpace(frame)
+			file, _, _ := strings.Cut(frame, " +0x")
+			if strings.Contains(file, ".go:") && !strings.Contains(file, "/runtime/panic.go") && !strings.Contains(file, "/src/runtime/") {
+				return " (" + file[strings.LastIndexByte(file, '/')+1:] + ")"
+			}
+		}
+	}
+	return ""
+}
