@@ -1,0 +1,7 @@
+//go:build !unix
+
+package process
+
+import "os"
+
+func signalName(*os.ProcessState) string { return "" }
