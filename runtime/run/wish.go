@@ -21,7 +21,7 @@ type CallWish struct {
 	Key         string
 	Callee      *types.Signature // as pinned in the plan
 	Agent       string           // the name the script uses
-	Args        map[string]any   // without the text; values may be types.Secret or types.Parts where the signature allows
+	Args        map[string]any   // without the text, configured defaults included; values may be types.Secret or types.Parts where the signature allows
 	Text        any              // string, or types.Parts; nil when none; []string for argv
 	System      string
 	As          *types.Type // the answer must fit it; nil: Callee.Result
@@ -29,8 +29,11 @@ type CallWish struct {
 	Due         time.Time   // not before; zero: at once
 	Timeout     time.Duration
 	Cache       time.Duration
-	Fingerprint string // of all that is sent
+	Fingerprint string // of all that is sent; empty when the callee is free, since no CallStarted is recorded for it
 	Reserve     Amount
+	// Started is set by Open when CallStarted is recorded already. A host that is not carrying the call out (it was restarted) answers with
+	// CallFailed{Interrupted}, and the machine decides: a think or read is called again, a do is not.
+	Started bool
 }
 
 // Repair carries the last answer and what was wrong with it.
