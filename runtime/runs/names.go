@@ -1,0 +1,166 @@
+package runs
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+
+	"github.com/slopstudios/slop/lang/plan"
+	"github.com/slopstudios/slop/runtime/run"
+)
+
+// names finds the agent behind a path by walking the plan as the path does. Items, rounds and groups share what they call, so each shape of a path is
+// walked once.
+type names struct {
+	plan  *plan.Plan
+	known map[string]string
+}
+
+func newNames(p *plan.Plan) *names { return &names{plan: p, known: map[string]string{}} }
+
+func (n *names) agent(path run.Path) string {
+	if n.plan == nil || len(n.plan.Blocks) == 0 {
+		return ""
+	}
+	segments := split(string(path))
+	shape := strings.Join(segments, "/")
+	agent, ok := n.known[shape]
+	if !ok {
+		if node := n.find(0, segments); node != nil && node.Call != nil {
+			agent = node.Call.Agent
+		}
+		n.known[shape] = agent
+	}
+	return agent
+}
+
+// split cuts a path into the names that lead through the plan: `notes[3]/quote/"a/b"~1` is notes, quote, "a/b".
+func split(path string) []string {
+	var segments []string
+	for path != "" {
+		var segment string
+		if path[0] == '"' {
+			quoted, err := strconv.QuotedPrefix(path)
+			if err != nil {
+				return append(segments, path)
+			}
+			segment, path = quoted, path[len(quoted):]
+		}
+		rest, after, _ := strings.Cut(path, "/")
+		if segment == "" {
+			segment = rest
+			if i := strings.IndexAny(segment, "[#^~?"); i >= 0 {
+				segment = segment[:i]
+			}
+		}
+		path = after
+		segments = append(segments, segment)
+	}
+	return segments
+}
+
+// find walks from block along segments to the call they name; nil when they lead nowhere.
+func (n *names) find(block int, segments []string) *plan.Node {
+	b := &n.plan.Blocks[block]
+	if len(segments) > 0 {
+		for i := range b.Nodes {
+			node := &b.Nodes[i]
+			if node.Name != "" && node.Name == segments[0] && node.Kind != plan.LetNode && node.Kind != plan.IntoNode {
+				if found := n.inside(node, segments[1:]); found != nil {
+					return found
+				}
+			}
+		}
+	}
+	if b.Value < 0 || b.Value >= len(b.Nodes) || b.Nodes[b.Value].Name != "" {
+		return nil
+	}
+	// The value line goes by its block's path; in the file that is "output".
+	if block == 0 && len(segments) > 0 && segments[0] == "output" {
+		segments = segments[1:]
+	}
+	return n.inside(&b.Nodes[b.Value], segments)
+}
+
+// inside walks from a node.
+func (n *names) inside(node *plan.Node, segments []string) *plan.Node {
+	if len(segments) > 0 {
+		if i, ok := elseNumber(segments[0], node); ok {
+			if found := n.find(node.Else[i].Block, segments[1:]); found != nil {
+				return found
+			}
+		}
+	}
+	switch {
+	case node.Call != nil:
+		if len(segments) == 0 {
+			return node
+		}
+	case node.Group != nil:
+		return n.find(node.Group.Block, segments)
+	case node.Race != nil:
+		return n.find(node.Race.Block, segments)
+	case node.Map != nil:
+		return n.find(node.Map.Block, segments)
+	case node.Reduce != nil:
+		return n.find(node.Reduce.Block, segments)
+	case node.Loop != nil:
+		return n.find(node.Loop.Block, segments)
+	case node.Flow != nil:
+		return n.find(node.Flow.Block, segments)
+	case node.Choice != nil && len(segments) > 0:
+		for i, branch := range node.Choice.Branches {
+			if segments[0] == branchName(i) {
+				return n.find(branch.Block, segments[1:])
+			}
+		}
+		if segments[0] == "else" && node.Choice.Else >= 0 {
+			return n.find(node.Choice.Else, segments[1:])
+		}
+	case node.Match != nil && len(segments) > 0:
+		for _, arm := range node.Match.Arms {
+			if len(arm.Values) > 0 && literalName(arm.Values[0]) == segments[0] {
+				return n.find(arm.Block, segments[1:])
+			}
+		}
+		if segments[0] == "else" && node.Match.Else >= 0 {
+			return n.find(node.Match.Else, segments[1:])
+		}
+	}
+	return nil
+}
+
+// elseNumber reads /else, /else2 … as the fallback of a node that it names.
+func elseNumber(segment string, node *plan.Node) (int, bool) {
+	digits, ok := strings.CutPrefix(segment, "else")
+	if !ok {
+		return 0, false
+	}
+	i := 0
+	if digits != "" {
+		n, err := strconv.Atoi(digits)
+		if err != nil || n < 2 {
+			return 0, false
+		}
+		i = n - 1
+	}
+	if i >= len(node.Else) || node.Else[i].Kind != plan.BlockElse {
+		return 0, false
+	}
+	return i, true
+}
+
+func branchName(i int) string {
+	if i == 0 {
+		return "then"
+	}
+	return "elif" + strconv.Itoa(i+1)
+}
+
+func literalName(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
