@@ -3,16 +3,21 @@ package syntax
 import (
 	"time"
 
+	"github.com/alecthomas/participle/v2/lexer"
+
 	"github.com/slopstudios/slop/lang/source"
 )
 
 // The tree of a file. Every node has the span of its source, so that a message can point at it and the formatter can find its comments.
+//
+// The tags are the grammar, as participle reads it: one production per line of a script (grammar.go). Types without tags read themselves (leaf.go, expr.go).
 
 // File is a parsed script.
 type File struct {
 	Source   *source.File
 	Items    []Item    // in source order
 	Comments []Comment // in source order; the formatter places them by span
+	Broken   []Name    // what lines that could not be read would have declared: who uses these names is not to blame
 }
 
 // Item is anything that stands at the top of a file: a declaration or a Stmt.
@@ -39,31 +44,31 @@ type Name struct {
 // Use is `use "path" as name` or `use template "name@3" as name`.
 type Use struct {
 	Node
-	Template bool
-	Path     *Text
-	As       Name
+	Template bool  `parser:"'use' @'template'?"`
+	Path     *Text `parser:"@@"`
+	As       Name  `parser:"'as' @@"`
 }
 
 // Input is `input name: type = default must expr "question"`.
 type Input struct {
 	Node
-	Name    Name
-	Type    Type
-	Default *Expr
-	Must    *Expr
-	Doc     *Text
+	Name    Name  `parser:"'input' @@"`
+	Type    Type  `parser:"':' @@"`
+	Default *Expr `parser:"( '=' @@ )?"`
+	Must    *Expr `parser:"( 'must' @@ )?"`
+	Doc     *Text `parser:"@@?"`
 }
 
 // Secret is `secret name`.
 type Secret struct {
 	Node
-	Name Name
+	Name Name `parser:"'secret' @@"`
 }
 
 // Budget is the file's `budget $2`, `budget 10m`, `budget 5000 tokens` or `budget 20 calls`.
 type Budget struct {
 	Node
-	Amount Amount
+	Amount Amount `parser:"'budget' @@"`
 }
 
 // Amount is what a budget allows; exactly one field is set.
@@ -78,9 +83,9 @@ type Amount struct {
 // TypeDef is `type Name { field … must … }`.
 type TypeDef struct {
 	Node
-	Name   Name
-	Fields []Field
-	Musts  []Must
+	Name   Name    `parser:"'type' @@ '{'"`
+	Fields []Field `parser:"( ( @@"`
+	Musts  []Must  `parser:"| @@ ) ( ',' | EOL )? )* '}'"`
 }
 
 // Field is `name: type "doc"`.
@@ -111,15 +116,15 @@ type Type struct {
 // Agent is `agent name = base(args) "system text" clauses`.
 type Agent struct {
 	Node
-	Name Name
-	Base *Call
+	Name Name  `parser:"'agent' @@"`
+	Base *Call `parser:"'=' @@"`
 }
 
 // Test is a `test "name" { … }` block.
 type Test struct {
 	Node
-	Name  *Text
-	Lines []TestLine
+	Name  *Text      `parser:"'test' @@ '{'"`
+	Lines []TestLine `parser:"@@? ( EOL @@ )* '}'"`
 }
 
 // TestLine is one line of a test: *Given, *Mock, *FailMock or *Expect.
@@ -128,29 +133,29 @@ type TestLine interface{ Span() source.Span }
 // Given is `given input = expr`.
 type Given struct {
 	Node
-	Name  Name
-	Value *Expr
+	Name  Name  `parser:"'given' @@"`
+	Value *Expr `parser:"'=' @@"`
 }
 
 // Mock is `mock callee -> expr, expr`: the answers in order, the last one repeated.
 type Mock struct {
 	Node
-	Callee  Callee
-	Answers []*Expr
+	Callee  Callee  `parser:"'mock' @@"`
+	Answers []*Expr `parser:"'->' @@ ( ',' @@ )*"`
 }
 
 // FailMock is `fail callee "message"`.
 type FailMock struct {
 	Node
-	Callee  Callee
-	Message *Text
+	Callee  Callee `parser:"'fail' @@"`
+	Message *Text  `parser:"@@"`
 }
 
 // Expect is `expect expr` or `expect fail "part of the message"`.
 type Expect struct {
 	Node
-	Cond *Expr
-	Fail *Text
+	Fail *Text `parser:"'expect' ( 'fail' @@"`
+	Cond *Expr `parser:"| @@ )"`
 }
 
 // Stmt is a line of a block: *StepStmt, *Let, *Require, *StopIf or *Output.
@@ -162,34 +167,34 @@ type Stmt interface {
 // StepStmt is `name = step`, or a nameless step.
 type StepStmt struct {
 	Node
-	Name *Name
-	Step Step
+	Name *Name `parser:"( @@ '=' )?"`
+	Step Step  `parser:"@@"`
 }
 
 // Let is `let name = expr`.
 type Let struct {
 	Node
-	Name  Name
-	Value *Expr
+	Name  Name  `parser:"'let' @@"`
+	Value *Expr `parser:"'=' @@"`
 }
 
 // Require is `require expr else "message"`.
 type Require struct {
 	Node
-	Cond *Expr
-	Else *Text
+	Cond *Expr `parser:"'require' @@"`
+	Else *Text `parser:"'else' @@"`
 }
 
 // StopIf is `stop if expr`.
 type StopIf struct {
 	Node
-	Cond *Expr
+	Cond *Expr `parser:"'stop' 'if' @@"`
 }
 
 // Output is `output value`.
 type Output struct {
 	Node
-	Value Value
+	Value Value `parser:"'output' @@"`
 }
 
 func (*StepStmt) stmt() {}
@@ -229,7 +234,7 @@ func (c Callee) String() string {
 type Call struct {
 	Node
 	Callee  Callee
-	Parens  bool // `()` was written
+	Parens  bool // `parser:"()"` was written
 	Args    []Arg
 	Text    *Text
 	Clauses []Clause
@@ -294,31 +299,31 @@ const (
 // Group is `parallel limit N { … }`, `sequence { … }` or `try { … }`.
 type Group struct {
 	Node
-	Kind    GroupKind
-	Limit   int // 0: none written
-	Body    *Block
-	Clauses []Clause
+	Kind    GroupKind `parser:"@( 'parallel' | 'sequence' | 'try' )"`
+	Limit   int       `parser:"( 'limit' @Int )?"` // 0: none written
+	Body    *Block    `parser:"@@"`
+	Clauses []Clause  `parser:"@@*"`
 }
 
 // Race is `race N { … }`; N is 0 when none is written.
 type Race struct {
 	Node
-	N       int
-	Body    *Block
-	Clauses []Clause
+	N       int      `parser:"'race' @Int?"`
+	Body    *Block   `parser:"@@"`
+	Clauses []Clause `parser:"@@*"`
 }
 
 // Map is `map item, index in expr limit N tolerate T into name { … }`.
 type Map struct {
 	Node
-	Item     Name
-	Index    *Name
-	Over     *Expr
-	Limit    int // 0: none written
-	Tolerate *Tolerate
-	Into     *Name
-	Body     *Block
-	Clauses  []Clause
+	Item     Name      `parser:"'map' @@"`
+	Index    *Name     `parser:"( ',' @@ )?"`
+	Over     *Expr     `parser:"'in' @@"`
+	Limit    int       `parser:"( 'limit' @Int )?"` // 0: none written
+	Tolerate *Tolerate `parser:"( 'tolerate' @@ )?"`
+	Into     *Name     `parser:"( 'into' @@ )?"`
+	Body     *Block    `parser:"@@"`
+	Clauses  []Clause  `parser:"@@*"`
 }
 
 // Tolerate is how many items may fail; one of the fields is set, or All.
@@ -332,44 +337,44 @@ type Tolerate struct {
 // Reduce is `reduce part in expr by N { … }`.
 type Reduce struct {
 	Node
-	Part    Name
-	Over    *Expr
-	By      int
-	Body    *Block
-	Clauses []Clause
+	Part    Name     `parser:"'reduce' @@"`
+	Over    *Expr    `parser:"'in' @@"`
+	By      int      `parser:"'by' @Int"`
+	Body    *Block   `parser:"@@"`
+	Clauses []Clause `parser:"@@*"`
 }
 
 // Loop is `loop v from expr max N { … }`.
 type Loop struct {
 	Node
-	Var     Name
-	From    *Expr
-	Max     int
-	Body    *Block
-	Clauses []Clause
+	Var     Name     `parser:"'loop' @@"`
+	From    *Expr    `parser:"'from' @@"`
+	Max     int      `parser:"'max' @Int"`
+	Body    *Block   `parser:"@@"`
+	Clauses []Clause `parser:"@@*"`
 }
 
 // If is `if cond { … } else if cond { … } else { … }`.
 type If struct {
 	Node
-	Branches []Branch
-	Else     *Block
-	Clauses  []Clause
+	Branches []Branch `parser:"'if' @@ ( 'else' 'if' @@ )*"`
+	Else     *Block   `parser:"( 'else' @@ )?"`
+	Clauses  []Clause `parser:"@@*"`
 }
 
 // Branch is a condition and its block.
 type Branch struct {
 	Node
-	Cond *Expr
-	Body *Block
+	Cond *Expr  `parser:"@@"`
+	Body *Block `parser:"@@"`
 }
 
 // Match is `match expr { arms }`.
 type Match struct {
 	Node
-	Subject *Expr
-	Arms    []Arm
-	Clauses []Clause
+	Subject *Expr    `parser:"'match' @@"`
+	Arms    []Arm    `parser:"'{' @@? ( EOL @@ )* '}'"`
+	Clauses []Clause `parser:"@@*"`
 }
 
 // Arm is `literal, literal -> value` or `else -> value`.
@@ -394,6 +399,8 @@ func (*Loop) step()   {}
 type Block struct {
 	Node
 	Stmts []Stmt
+
+	from lexer.Checkpoint // behind the brace: the lines are read when the line around them stands
 }
 
 // Quote tells the four kinds of text apart.

@@ -1,0 +1,207 @@
+package syntax
+
+import (
+	"github.com/alecthomas/participle/v2/lexer"
+
+	"github.com/slopstudios/slop/lang/diag"
+	"github.com/slopstudios/slop/lang/source"
+)
+
+// Parse reads a script. It never panics and always returns a File: lines that cannot be read are left out, what they would have declared is in File.Broken,
+// and the list says why, in the order of the text.
+func Parse(src *source.File) (*File, diag.List) {
+	file := &File{Source: src}
+	if d, bad := unreadable(src); bad {
+		return file, diag.List{d}
+	}
+	s := scan(src)
+	r := &reader{src: src, file: file, tokens: s.tokens, diags: append(s.diags, bidi(src)...)}
+	file.Comments = s.comments
+	if s.tooDeep {
+		return file, r.diags
+	}
+	lex, err := lexer.Upgrade(&replay{tokens: s.tokens})
+	if err != nil {
+		panic("syntax: replay failed: " + err.Error()) // it has no way to
+	}
+	r.lex = *lex
+	r.top(lex)
+	r.diags.Sort()
+	return file, r.diags
+}
+
+// Incomplete tells whether a text that a person types is not at its end yet: a bracket or a triple-quoted text is open, or the last line ends in an operator.
+func Incomplete(text string) bool {
+	s := newScanner(source.NewFile("", text))
+	s.run()
+	if len(s.unclosed) > 0 || s.open {
+		return !s.tooDeep
+	}
+	for i := len(s.tokens) - 2; i >= 0; i-- {
+		if t := &s.tokens[i]; t.Type != eolToken {
+			return t.Type == opToken && (binary[t.Value] || t.Value == "=" || t.Value == "->" || t.Value == ",")
+		}
+	}
+	return false
+}
+
+// reader turns tokens into a tree, one line at a time.
+type reader struct {
+	src    *source.File
+	file   *File
+	tokens []lexer.Token
+	lex    lexer.PeekingLexer // at the start of the stream
+	diags  diag.List
+}
+
+func (r *reader) report(d diag.Diagnostic) {
+	d.Severity, d.File = diag.Error, r.src
+	r.diags.Add(d)
+}
+
+// file = { item EOL } .
+func (r *reader) top(lex *lexer.PeekingLexer) {
+	for {
+		start, ok := r.nextLine(lex)
+		if !ok {
+			return
+		}
+		t := lex.Peek()
+		if t.Type == nameToken && !r.named(start) {
+			if item, err, ok := readItem(lex, t.Value); ok {
+				if r.settle(lex, start, err) {
+					r.finish(item)
+					r.file.Items = append(r.file.Items, item)
+				}
+				continue
+			}
+		}
+		if stmt, ok := r.stmt(lex, start); ok {
+			r.file.Items = append(r.file.Items, stmt)
+		}
+	}
+}
+
+// nextLine moves to the next line and returns where in the stream it begins; false at the end of the file or block.
+func (r *reader) nextLine(lex *lexer.PeekingLexer) (lexer.RawCursor, bool) {
+	for accept(lex, eol) {
+	}
+	t := lex.Peek()
+	return lex.RawCursor(), t.Type != eofToken && !is(t, "}")
+}
+
+// named tells whether the line that starts here is `NAME = …`: then its first word is a name, whatever it means elsewhere.
+func (r *reader) named(start lexer.RawCursor) bool { return is(r.at(start+1), "=") }
+
+// at is the token at a place in the stream; the end of the file for those behind it.
+func (r *reader) at(i lexer.RawCursor) *lexer.Token {
+	return &r.tokens[max(0, min(int(i), len(r.tokens)-1))]
+}
+
+func (r *reader) stmt(lex *lexer.PeekingLexer, start lexer.RawCursor) (Stmt, bool) {
+	var stmt Stmt
+	var err error
+	if t := lex.Peek(); t.Type == nameToken && !r.named(start) {
+		stmt, err = readStmt(lex, t.Value)
+	} else {
+		stmt, err = readStepStmt(lex)
+	}
+	if !r.settle(lex, start, err) {
+		return nil, false
+	}
+	r.finish(stmt)
+	return stmt, true
+}
+
+// settle ends a line. One that was not read to its end is reported and left behind; its name is noted as broken.
+func (r *reader) settle(lex *lexer.PeekingLexer, start lexer.RawCursor, err error) bool {
+	stop := lex.Peek()
+	if err == nil && (stop.Type == eolToken || stop.Type == eofToken || is(stop, "}")) {
+		return true
+	}
+	failed := lex.RawCursor()
+	end := r.lineEnd(start)
+	if failed > end {
+		end = r.lineEnd(failed)
+	}
+	r.explain(line{start: start, end: end, failed: min(failed, end)}, err)
+	r.salvage(start, end)
+	if lex.RawCursor() < end {
+		lex.FastForward(end - 1)
+	}
+	return false
+}
+
+// lineEnd is the end of the line that starts here: its line end, the closing brace around it, or the end of the file.
+func (r *reader) lineEnd(i lexer.RawCursor) lexer.RawCursor {
+	for {
+		t := r.at(i)
+		switch {
+		case t.Type == eolToken || t.Type == eofToken || is(t, "}") || is(t, ")") || is(t, "]"):
+			if is(t, ")") || is(t, "]") {
+				i++
+				continue
+			}
+			return i
+		case is(t, "{") || is(t, "(") || is(t, "["):
+			i = partner(t)
+		}
+		i++
+	}
+}
+
+// salvage notes the name that a broken line would have declared, and reads what texts and blocks are in it only for their errors' sake.
+func (r *reader) salvage(start, end lexer.RawCursor) {
+	i := start
+	switch r.at(i).Value {
+	case "let", "input", "secret", "agent", "type":
+		if r.at(i+1).Type == nameToken {
+			i++
+		}
+	case "use":
+		if is(r.at(end-2), "as") {
+			i = end - 1
+		}
+	}
+	if t := r.at(i); t.Type == nameToken {
+		r.file.Broken = append(r.file.Broken, Name{Node{span(t)}, t.Value})
+	}
+}
+
+// finish reads what participle left for later: texts, expressions, blocks.
+func (r *reader) finish(n any) {
+	Walk(n, func(n any) bool {
+		switch n := n.(type) {
+		case *Text:
+			r.decode(n, false)
+			return false
+		case *Expr:
+			r.fill(n, false)
+			return false
+		case *Block:
+			r.block(n)
+			return false
+		case *Agent:
+			n.Base.At.End = max(n.Base.At.End, n.At.End)
+		case *Branch:
+			n.At = n.Cond.At.Join(n.Body.At)
+		}
+		return true
+	})
+}
+
+// block = "{" [ stmt { EOL stmt } ] "}" .
+func (r *reader) block(b *Block) {
+	inside := r.lex
+	inside.LoadCheckpoint(b.from)
+	lex := &inside
+	for {
+		start, ok := r.nextLine(lex)
+		if !ok {
+			return
+		}
+		if stmt, ok := r.stmt(lex, start); ok {
+			b.Stmts = append(b.Stmts, stmt)
+		}
+	}
+}
