@@ -93,7 +93,7 @@ func Connection(err error, host string) (run.Outcome, string) {
 		return run.Unavailable, "there is no host named " + dns.Name
 	case errors.As(err, &unknown), errors.As(err, &name), errors.As(err, &invalid), errors.As(err, &verify):
 		return run.Failure, "the certificate of " + host + " is not valid: " + innermost(err).Error()
-	case errors.As(err, &record):
+	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return run.Failure, host + " does not speak TLS: is it http:// instead of https://?"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return run.Unavailable, host + " broke the connection off"
