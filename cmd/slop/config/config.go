@@ -1,0 +1,234 @@
+// Package config reads slop.toml: what a machine and a project offer to scripts.
+//
+// Two files count. The project's is found upward from the script, the user's lies in the configuration folder. An agent or secret of the project
+// replaces the user's of the same name as a whole, so that no field of one file ever meets a key of the other. Both are read strictly: a key
+// nobody knows is an error that shows its line.
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/slopstudios/slop/lang/source"
+	"github.com/slopstudios/slop/lang/types"
+)
+
+// Name of the file, in a project as in the user's configuration folder.
+const Name = "slop.toml"
+
+// Config is what the files say together.
+type Config struct {
+	Project *File // nil: none found
+	User    *File // nil: none found
+	Agents  map[string]Agent
+	Secrets map[string]Secret
+	Run     Run
+}
+
+// File is one slop.toml as it was read.
+type File struct {
+	Path    string // absolute
+	Source  *source.File
+	SHA256  string
+	Asks    []string // what it may do only when it is trusted, one line each; empty: it needs no trust
+	agents  map[string]Agent
+	secrets map[string]Secret
+	run     Run
+}
+
+// Agent is a table [agents.NAME]. Fields that were not written are zero.
+type Agent struct {
+	Name        string
+	Use         string // which built-in agent serves it; NAME itself when it was not written
+	Model       string
+	BaseURL     string
+	APIKeyEnv   string
+	System      string
+	Limit       int    // calls at a time; 0: no limit
+	Rate        string // "60/m"
+	Price       *types.Price
+	MaxTokens   int
+	Temperature *float64
+	Effort      string
+	Prefer      string
+	Tools       []string
+	Folder      string   // absolute
+	Env         []string // names of environment variables that commands may see
+	Timeout     time.Duration
+	Keys        []string // that were written, in order
+	File        *File
+}
+
+// Secret says where the value of a secret is read: exactly one field is set.
+type Secret struct {
+	Env  string
+	Path string // absolute
+}
+
+// Run holds the defaults of `slop run`. Zero: not said.
+type Run struct {
+	MaxParallel int
+	Budget      string
+	Timeout     string
+	Color       string
+}
+
+// Error is a mistake in a slop.toml and where it stands.
+type Error struct {
+	File    *source.File
+	Span    source.Span
+	Message string
+	Label   string
+	Help    []string
+}
+
+func (e *Error) Error() string {
+	at := e.File.Pos(e.Span.Start)
+	return fmt.Sprintf("%s:%d:%d: %s", at.File, at.Line, at.Column, e.Message)
+}
+
+// Load reads the project file that is found from folder upward and the user's file. A missing file is no error.
+func Load(folder string, places Places) (*Config, error) {
+	c := &Config{Agents: map[string]Agent{}, Secrets: map[string]Secret{}}
+	user := filepath.Join(places.Config, Name)
+	if _, err := os.Stat(user); err == nil {
+		if c.User, err = Read(user); err != nil {
+			return nil, err
+		}
+		c.add(c.User)
+	}
+	if path, ok := find(folder); ok && path != user {
+		var err error
+		if c.Project, err = Read(path); err != nil {
+			return nil, err
+		}
+		c.add(c.Project)
+	}
+	return c, nil
+}
+
+func (c *Config) add(f *File) {
+	for name, a := range f.agents {
+		c.Agents[name] = a
+	}
+	for name, s := range f.secrets {
+		c.Secrets[name] = s
+	}
+	if f.run.MaxParallel != 0 {
+		c.Run.MaxParallel = f.run.MaxParallel
+	}
+	for _, s := range []struct{ to, from *string }{
+		{&c.Run.Budget, &f.run.Budget}, {&c.Run.Timeout, &f.run.Timeout}, {&c.Run.Color, &f.run.Color},
+	} {
+		if *s.from != "" {
+			*s.to = *s.from
+		}
+	}
+}
+
+// find looks for slop.toml in folder and in every folder above it.
+func find(folder string) (string, bool) {
+	folder, err := filepath.Abs(folder)
+	if err != nil {
+		return "", false
+	}
+	for {
+		path := filepath.Join(folder, Name)
+		if s, err := os.Stat(path); err == nil && s.Mode().IsRegular() {
+			return path, true
+		}
+		up := filepath.Dir(folder)
+		if up == folder {
+			return "", false
+		}
+		folder = up
+	}
+}
+
+// Places are the folders of the user.
+type Places struct {
+	Config string // slop.toml
+	State  string // history of the REPL, trust; created with mode 0700 when first needed
+}
+
+// UserPlaces follows SLOP_HOME, else the XDG variables, else their defaults below the home folder.
+func UserPlaces(env func(string) string) Places {
+	if home := env("SLOP_HOME"); home != "" {
+		return Places{Config: home, State: filepath.Join(home, "state")}
+	}
+	home := env("HOME")
+	xdg := func(name string, rest ...string) string {
+		if dir := env(name); filepath.IsAbs(dir) {
+			return filepath.Join(dir, "slop")
+		}
+		return filepath.Join(append(append([]string{home}, rest...), "slop")...)
+	}
+	return Places{Config: xdg("XDG_CONFIG_HOME", ".config"), State: xdg("XDG_STATE_HOME", ".local", "state")}
+}
+
+// StateFile returns the path of a file in the state folder, which exists afterwards and is the user's alone.
+func (p Places) StateFile(name string) (string, error) {
+	if err := os.MkdirAll(p.State, 0o700); err != nil {
+		return "", err
+	}
+	return filepath.Join(p.State, name), nil
+}
+
+// Fault places a mistake about a key of an agent that only the caller can judge, such as an unknown `use`.
+func (a Agent) Fault(key, message, label string, help ...string) *Error {
+	return &Error{
+		File: a.File.Source, Span: locate(a.File.Source, []string{"agents", a.Name, key}),
+		Message: message, Label: label, Help: help,
+	}
+}
+
+var agentName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// Duration reads "90s", "5m", "2h", "7d" or "500ms", as a script writes it.
+func Duration(s string) (time.Duration, error) {
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		n, err := time.ParseDuration(days + "h")
+		if err == nil && !strings.ContainsAny(days, "hmsun") {
+			s = (n * 24).String()
+		}
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d <= 0 || d > types.MaxDuration {
+		return 0, fmt.Errorf("%q is not a duration such as 30s, 5m, 2h or 7d", s)
+	}
+	return d, nil
+}
+
+// ratePattern is what `rate` may say: "10/s", "60/m".
+var ratePattern = regexp.MustCompile(`^[1-9][0-9]{0,8}/[sm]$`)
+
+// PerSecond is the number of a rate per second; 0 when there is none.
+func (a Agent) PerSecond() int { return rate(a.Rate, "/s") }
+
+// PerMinute is the number of a rate per minute; 0 when there is none.
+func (a Agent) PerMinute() int { return rate(a.Rate, "/m") }
+
+func rate(s, unit string) int {
+	digits, ok := strings.CutSuffix(s, unit)
+	if !ok {
+		return 0
+	}
+	n, _ := strconv.Atoi(digits) // the pattern has made sure
+	return n
+}
+
+// Names returns the configured agents in order.
+func (c *Config) Names() []string {
+	names := make([]string, 0, len(c.Agents))
+	for name := range c.Agents {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}

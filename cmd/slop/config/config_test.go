@@ -1,0 +1,201 @@
+package config_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/slopstudios/slop/cmd/slop/config"
+)
+
+func write(t *testing.T, path, text string) string {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Every mistake is placed on the key it is about and, where one is near, names the key that was meant.
+func TestMistakes(t *testing.T) {
+	tests := []struct{ name, text, at, message, label string }{
+		{"unknown key", "[agents.writer]\nuse = \"claude\"\nmodle = \"opus\"\n", "3:1", "unknown key `modle` in [agents.writer]", "did you mean `model`?"},
+		{"unknown table", "[agnets.writer]\n", "1:2", "unknown key `agnets`", "did you mean `agents`?"},
+		{"wrong kind", "[agents.w]\nlimit = \"four\"\n", "2:1", "`limit` must be a whole number from 1", ""},
+		{"price", "[agents.w]\nprice = {input = 3, outptu = 15}\n", "2:21", "unknown key `outptu` in [agents.w.price]", "did you mean `output`?"},
+		{"price half", "[agents.w]\nprice = {input = 3}\n", "2:1", "`price` needs both input and output, in dollars per million tokens", ""},
+		{"rate", "[agents.w]\nrate = \"60 per minute\"\n", "2:1", "`rate` must be a number of calls per second or minute", "such as \"60/m\""},
+		{"key for name", "[agents.w]\napi_key_env = \"sk-123\"\n", "2:1", "`api_key_env` names the environment variable that holds the key", "the name of the variable, not the key"},
+		{"dotted", "agents.w.modle = \"x\"\n", "1:1", "unknown key `modle` in [agents.w]", "did you mean `model`?"},
+		{"secret", "[secrets]\ntoken = \"abc\"\n", "2:1", "secret `token` is read from a place: write token = {env = \"NAME\"} or token = {file = \"path\"}", ""},
+		{"url", "[agents.w]\nbase_url = \"localhost:8080\"\n", "2:1", "`base_url` must begin with http:// or https:// and name a host", ""},
+		{"name", "[agents.my-agent]\n", "1:2", "`my-agent` cannot be the name of an agent: use letters, digits and _, a letter first", ""},
+		{"run", "[run]\ntimeout = \"10 minutes\"\n", "2:1", "\"10 minutes\" is not a duration such as 30s, 5m, 2h or 7d", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := config.Read(write(t, filepath.Join(t.TempDir(), config.Name), tt.text))
+			var e *config.Error
+			if !errors.As(err, &e) {
+				t.Fatalf("got %v, want a placed error", err)
+			}
+			at := e.File.Pos(e.Span.Start)
+			if got := strings.TrimPrefix(e.Error(), at.File+":"); got != tt.at+": "+tt.message {
+				t.Errorf("got  %s\nwant %s: %s", got, tt.at, tt.message)
+			}
+			if e.Label != tt.label {
+				t.Errorf("label %q, want %q", e.Label, tt.label)
+			}
+		})
+	}
+}
+
+func TestNotTOML(t *testing.T) {
+	_, err := config.Read(write(t, filepath.Join(t.TempDir(), config.Name), "[agents.w]\nmodel = opus\n"))
+	var e *config.Error
+	if !errors.As(err, &e) || e.File.Pos(e.Span.Start).Line != 2 {
+		t.Fatalf("got %v, want an error on line 2", err)
+	}
+}
+
+// The project's file is found upward; its agents replace the user's as a whole.
+func TestLayers(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "home", config.Name), "[agents.a]\nuse = \"claude\"\nmodel = \"opus\"\nsystem = \"mine\"\n[agents.b]\nuse=\"ollama\"\n[run]\nmax_parallel = 2\ntimeout = \"1h\"\n")
+	write(t, filepath.Join(dir, "p", config.Name), "[agents.a]\nuse = \"openai\"\n[run]\nmax_parallel = 4\n")
+	if err := os.MkdirAll(filepath.Join(dir, "p", "deep", "er"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Load(filepath.Join(dir, "p", "deep", "er"), config.Places{Config: filepath.Join(dir, "home")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := c.Agents["a"]; a.Use != "openai" || a.Model != "" || a.System != "" {
+		t.Errorf("agent a is mixed of two files: %+v", a)
+	}
+	if c.Agents["b"].Use != "ollama" || c.Run.MaxParallel != 4 || c.Run.Timeout != "1h" {
+		t.Errorf("layers: %+v %+v", c.Agents["b"], c.Run)
+	}
+}
+
+// What reaches the machine, a key or a secret needs trust; the rest does not.
+func TestAsks(t *testing.T) {
+	tests := []struct {
+		text string
+		asks []string
+	}{
+		{"[agents.w]\nuse = \"claude\"\nmodel = \"opus\"\n", nil},
+		{"[agents.l]\nuse = \"ollama\"\nbase_url = \"http://localhost:1/v1\"\n", nil},
+		{"[agents.l]\nuse = \"openai\"\nbase_url = \"http://evil.example/v1\"\n", []string{"agent l: sends OPENAI_API_KEY to http://evil.example/v1"}},
+		{"[agents.l]\nuse = \"ollama\"\nbase_url = \"http://e.example/v1\"\napi_key_env = \"GH\"\n", []string{"agent l: sends GH to http://e.example/v1"}},
+		{"[agents.s]\nuse = \"shell\"\n", []string{"agent s: runs commands on this machine"}},
+		{"[agents.c]\nuse = \"claude\"\ntools = [\"Bash\"]\n", []string{"agent c: lets the model use tools on this machine (Bash)"}},
+		{"[secrets]\nk = {env = \"AWS_KEY\"}\n", []string{"secret k: reads the environment variable AWS_KEY"}},
+	}
+	for _, tt := range tests {
+		f, err := config.Read(write(t, filepath.Join(t.TempDir(), config.Name), tt.text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Join(f.Asks, "\n") != strings.Join(tt.asks, "\n") {
+			t.Errorf("%s\nasks %q, want %q", tt.text, f.Asks, tt.asks)
+		}
+	}
+}
+
+// Trust holds for a path and a text: a change asks again.
+func TestTrust(t *testing.T) {
+	dir := t.TempDir()
+	places := config.Places{State: filepath.Join(dir, "state")}
+	path := write(t, filepath.Join(dir, "p", config.Name), "[agents.s]\nuse = \"shell\"\n")
+	read := func() *config.File {
+		f, err := config.Read(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	elsewhere := filepath.Join(dir, "elsewhere")
+	if places.Trusted(read(), elsewhere) {
+		t.Error("a file seen for the first time is trusted")
+	}
+	if !places.Trusted(read(), filepath.Join(dir, "p")) {
+		t.Error("my own file in the folder I stand in is not trusted")
+	}
+	if err := os.Chmod(path, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if places.Trusted(read(), filepath.Join(dir, "p")) {
+		t.Error("a file that anybody can write is trusted")
+	}
+	if err := places.Remember(read()); err != nil {
+		t.Fatal(err)
+	}
+	if !places.Trusted(read(), elsewhere) {
+		t.Error("trust is not remembered")
+	}
+	if info, err := os.Stat(filepath.Join(dir, "state", "trusted.json")); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("trusted.json: %v %v", info.Mode(), err)
+	}
+	write(t, path, "[agents.s]\nuse = \"shell\"\nlimit = 2\n")
+	if places.Trusted(read(), elsewhere) {
+		t.Error("a changed file is still trusted")
+	}
+}
+
+func TestSecrets(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "key"), "from the file\n")
+	write(t, filepath.Join(dir, config.Name), "[secrets]\na = {file = \"key\"}\nb = {env = \"OTHER\"}\nd = {file = \"gone\"}\n")
+	c, err := config.Load(dir, config.Places{Config: dir + "/none"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := map[string]string{"OTHER": "other", "c": "exact", "C": "upper", "E": "upper only", "b": "not this"}
+	lookup := func(name string) (string, bool) { v, ok := env[name]; return v, ok }
+	for name, want := range map[string]string{"a": "from the file", "b": "other", "c": "exact", "e": "upper only"} {
+		if got, err := c.Value(name, lookup); err != nil || got != want {
+			t.Errorf("secret %s = %q, %v; want %q", name, got, err, want)
+		}
+	}
+	for name, want := range map[string]string{"d": "is not there", "f": "export F"} {
+		if _, err := c.Value(name, lookup); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("secret %s: %v, want %q in it", name, err, want)
+		}
+	}
+}
+
+func TestDuration(t *testing.T) {
+	for s, want := range map[string]time.Duration{"90s": 90 * time.Second, "7d": 7 * 24 * time.Hour, "500ms": 500 * time.Millisecond, "2h": 2 * time.Hour} {
+		if got, err := config.Duration(s); err != nil || got != want {
+			t.Errorf("Duration(%q) = %v, %v", s, got, err)
+		}
+	}
+	for _, s := range []string{"", "30", "-1s", "0s", "abc", "9999d", "1h2d"} {
+		if d, err := config.Duration(s); err == nil {
+			t.Errorf("Duration(%q) = %v, want an error", s, d)
+		}
+	}
+}
+
+func TestPlaces(t *testing.T) {
+	env := map[string]string{"HOME": "/h"}
+	get := func(name string) string { return env[name] }
+	if p := config.UserPlaces(get); p.Config != "/h/.config/slop" || p.State != "/h/.local/state/slop" {
+		t.Errorf("defaults: %+v", p)
+	}
+	env["XDG_CONFIG_HOME"], env["XDG_STATE_HOME"] = "/c", "relative"
+	if p := config.UserPlaces(get); p.Config != "/c/slop" || p.State != "/h/.local/state/slop" {
+		t.Errorf("xdg: %+v", p)
+	}
+	env["SLOP_HOME"] = "/s"
+	if p := config.UserPlaces(get); p.Config != "/s" || p.State != "/s/state" {
+		t.Errorf("SLOP_HOME: %+v", p)
+	}
+}

@@ -1,0 +1,406 @@
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+
+	"github.com/slopstudios/slop/lang/diag"
+	"github.com/slopstudios/slop/lang/source"
+	"github.com/slopstudios/slop/lang/types"
+)
+
+// maxBytes bounds a slop.toml: nobody writes more by hand.
+const maxBytes = 1 << 20
+
+// Read reads and checks one file.
+func Read(path string) (*File, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if len(text) > maxBytes {
+		return nil, fmt.Errorf("%s is larger than 1 MB", path)
+	}
+	sum := sha256.Sum256(text)
+	f := &File{
+		Path: path, Source: source.NewFile(shortName(path), string(text)), SHA256: hex.EncodeToString(sum[:]),
+		agents: map[string]Agent{}, secrets: map[string]Secret{},
+	}
+	tree := map[string]any{}
+	if _, err := toml.Decode(string(text), &tree); err != nil {
+		return nil, syntaxError(f.Source, err)
+	}
+	r := &reader{file: f}
+	r.top(tree)
+	if r.err != nil {
+		return nil, r.err
+	}
+	f.Asks = r.asks
+	return f, nil
+}
+
+// shortName is the path as the user would type it from here.
+func shortName(path string) string {
+	here, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	rel, err := filepath.Rel(here, path)
+	if err != nil || strings.Count(rel, "..") > 2 {
+		return path
+	}
+	return rel
+}
+
+func syntaxError(f *source.File, err error) error {
+	var p toml.ParseError
+	if !errors.As(err, &p) {
+		return &Error{File: f, Message: err.Error()}
+	}
+	at := source.Span{Start: p.Position.Start, End: p.Position.Start + max(1, p.Position.Len)}
+	return &Error{File: f, Span: at, Message: "this is not TOML: " + p.Message, Help: []string{"TOML is written like  model = \"opus\"  below a line  [agents.writer]"}}
+}
+
+// reader walks the decoded tree, in order of the keys' places in the file, and stops at the first mistake.
+type reader struct {
+	file *File
+	err  *Error
+	asks []string
+}
+
+func (r *reader) fail(path []string, label, format string, args ...any) {
+	if r.err == nil {
+		r.err = &Error{File: r.file.Source, Span: locate(r.file.Source, path), Message: fmt.Sprintf(format, args...), Label: label}
+	}
+}
+
+func (r *reader) unknown(path []string, known []string) {
+	word := path[len(path)-1]
+	where := ""
+	if len(path) > 1 {
+		where = " in [" + strings.Join(path[:len(path)-1], ".") + "]"
+	}
+	if near, ok := diag.Nearest(word, known); ok {
+		r.fail(path, fmt.Sprintf("did you mean `%s`?", near), "unknown key `%s`%s", word, where)
+		return
+	}
+	r.fail(path, "", "unknown key `%s`%s", word, where)
+	if r.err.Help == nil {
+		r.err.Help = []string{"what may stand here: " + strings.Join(known, ", ")}
+	}
+}
+
+func (r *reader) top(tree map[string]any) {
+	for _, key := range r.ordered(nil, tree) {
+		switch key {
+		case "agents":
+			for _, name := range r.tables(tree, key) {
+				r.agent(name, tree[key].(map[string]any)[name])
+			}
+		case "secrets":
+			for _, name := range r.tables(tree, key) {
+				r.secret(name, tree[key].(map[string]any)[name])
+			}
+		case "run":
+			t, ok := tree[key].(map[string]any)
+			if !ok {
+				r.fail([]string{key}, "write it as a table: [run]", "`run` must be a table")
+				return
+			}
+			r.run(t)
+		default:
+			r.unknown([]string{key}, []string{"agents", "secrets", "run"})
+		}
+	}
+}
+
+func (r *reader) tables(tree map[string]any, key string) []string {
+	t, ok := tree[key].(map[string]any)
+	if !ok {
+		r.fail([]string{key}, "", "`%s` must be a table, like [%s.name]", key, key)
+		return nil
+	}
+	return r.ordered([]string{key}, t)
+}
+
+// ordered returns the keys of a table as they stand in the file.
+func (r *reader) ordered(path []string, t map[string]any) []string {
+	keys := make([]string, 0, len(t))
+	at := map[string]int{}
+	for k := range t {
+		keys = append(keys, k)
+		at[k] = locate(r.file.Source, append(slices.Clone(path), k)).Start
+	}
+	slices.SortFunc(keys, func(a, b string) int {
+		if at[a] != at[b] {
+			return at[a] - at[b]
+		}
+		return strings.Compare(a, b)
+	})
+	return keys
+}
+
+var agentKeys = []string{
+	"use", "model", "base_url", "api_key_env", "system", "limit", "rate", "price", "max_tokens", "temperature", "effort", "prefer", "tools",
+	"folder", "env", "timeout",
+}
+
+func (r *reader) agent(name string, v any) {
+	path := []string{"agents", name}
+	t, ok := v.(map[string]any)
+	if !ok {
+		r.fail(path, "", "agent `%s` must be a table: [agents.%s]", name, name)
+		return
+	}
+	if !agentName.MatchString(name) {
+		r.fail(path, "", "`%s` cannot be the name of an agent: use letters, digits and _, a letter first", name)
+		return
+	}
+	a := Agent{Name: name, Use: name, File: r.file}
+	for _, key := range r.ordered(path, t) {
+		at, v := append(slices.Clone(path), key), t[key]
+		a.Keys = append(a.Keys, key)
+		switch key {
+		case "use":
+			r.text(at, v, &a.Use)
+		case "model":
+			r.text(at, v, &a.Model)
+		case "base_url":
+			r.text(at, v, &a.BaseURL)
+			if u, err := url.Parse(a.BaseURL); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+				r.fail(at, "", "`base_url` must begin with http:// or https:// and name a host")
+			}
+		case "api_key_env":
+			r.text(at, v, &a.APIKeyEnv)
+			if strings.HasPrefix(a.APIKeyEnv, "sk-") {
+				r.fail(at, "the name of the variable, not the key", "`api_key_env` names the environment variable that holds the key")
+			}
+		case "system":
+			r.text(at, v, &a.System)
+		case "limit":
+			r.count(at, v, &a.Limit)
+		case "rate":
+			r.text(at, v, &a.Rate)
+			if !ratePattern.MatchString(a.Rate) {
+				r.fail(at, `such as "60/m"`, "`rate` must be a number of calls per second or minute")
+			}
+		case "price":
+			a.Price = r.price(at, v)
+		case "max_tokens":
+			r.count(at, v, &a.MaxTokens)
+		case "temperature":
+			a.Temperature = r.float(at, v)
+		case "effort":
+			r.text(at, v, &a.Effort)
+		case "prefer":
+			r.text(at, v, &a.Prefer)
+			if a.Prefer != "api" && a.Prefer != "cli" {
+				r.fail(at, "", "`prefer` must be \"api\" or \"cli\"")
+			}
+		case "tools":
+			a.Tools = r.texts(at, v)
+		case "folder":
+			r.text(at, v, &a.Folder)
+			a.Folder = r.abs(a.Folder)
+		case "env":
+			a.Env = r.texts(at, v)
+		case "timeout":
+			var s string
+			r.text(at, v, &s)
+			d, err := Duration(s)
+			if err != nil {
+				r.fail(at, "", "%s", err)
+			}
+			a.Timeout = d
+		default:
+			r.unknown(at, agentKeys)
+		}
+	}
+	r.file.agents[name] = a
+	r.weigh(a)
+}
+
+// weigh notes what an agent may do only when its file is trusted.
+func (r *reader) weigh(a Agent) {
+	ask := func(format string, args ...any) {
+		r.asks = append(r.asks, fmt.Sprintf("agent %s: ", a.Name)+fmt.Sprintf(format, args...))
+	}
+	if a.Use == "shell" {
+		ask("runs commands on this machine")
+	}
+	if a.Use == "mcp" {
+		ask("starts an MCP server")
+	}
+	if len(a.Tools) > 0 {
+		ask("lets the model use tools on this machine (%s)", strings.Join(a.Tools, ", "))
+	}
+	if a.Folder != "" {
+		ask("works in the folder %s", a.Folder)
+	}
+	keyed := a.APIKeyEnv != "" || a.Use == "openai" || a.Use == "claude"
+	if a.BaseURL != "" && keyed {
+		key := a.APIKeyEnv
+		switch {
+		case key != "":
+		case a.Use == "openai":
+			key = "OPENAI_API_KEY"
+		case a.Use == "claude":
+			key = "ANTHROPIC_API_KEY"
+		}
+		ask("sends %s to %s", key, a.BaseURL)
+	}
+}
+
+func (r *reader) secret(name string, v any) {
+	path := []string{"secrets", name}
+	t, ok := v.(map[string]any)
+	if !ok || len(t) != 1 {
+		r.fail(path, "", "secret `%s` is read from a place: write %s = {env = \"NAME\"} or %s = {file = \"path\"}", name, name, name)
+		return
+	}
+	var s Secret
+	for key, v := range t {
+		at := append(slices.Clone(path), key)
+		switch key {
+		case "env":
+			r.text(at, v, &s.Env)
+			r.asks = append(r.asks, fmt.Sprintf("secret %s: reads the environment variable %s", name, s.Env))
+		case "file":
+			r.text(at, v, &s.Path)
+			s.Path = r.abs(s.Path)
+			r.asks = append(r.asks, fmt.Sprintf("secret %s: reads the file %s", name, s.Path))
+		default:
+			r.unknown(at, []string{"env", "file"})
+		}
+	}
+	r.file.secrets[name] = s
+}
+
+func (r *reader) run(t map[string]any) {
+	known := []string{"max_parallel", "budget", "timeout", "color"}
+	for _, key := range r.ordered([]string{"run"}, t) {
+		at, v := []string{"run", key}, t[key]
+		switch key {
+		case "max_parallel":
+			r.count(at, v, &r.file.run.MaxParallel)
+		case "budget":
+			r.text(at, v, &r.file.run.Budget)
+		case "timeout":
+			r.text(at, v, &r.file.run.Timeout)
+			if _, err := Duration(r.file.run.Timeout); err != nil {
+				r.fail(at, "", "%s", err)
+			}
+		case "color":
+			r.text(at, v, &r.file.run.Color)
+			if !slices.Contains([]string{"auto", "always", "never"}, r.file.run.Color) {
+				r.fail(at, "", "`color` must be \"auto\", \"always\" or \"never\"")
+			}
+		default:
+			r.unknown(at, known)
+		}
+	}
+}
+
+// abs resolves a path against the folder of the file; ~/ is the user's home.
+func (r *reader) abs(path string) string {
+	if rest, ok := strings.CutPrefix(path, "~/"); ok {
+		if home, err := os.UserHomeDir(); err == nil {
+			return filepath.Join(home, rest)
+		}
+	}
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(filepath.Dir(r.file.Path), path)
+}
+
+func (r *reader) text(at []string, v any, to *string) {
+	s, ok := v.(string)
+	if !ok {
+		r.fail(at, "", "`%s` must be a text in quotes", at[len(at)-1])
+		return
+	}
+	*to = s
+}
+
+func (r *reader) texts(at []string, v any) []string {
+	list, ok := v.([]any)
+	out := make([]string, 0, len(list))
+	for _, e := range list {
+		s, isText := e.(string)
+		ok = ok && isText
+		out = append(out, s)
+	}
+	if !ok {
+		r.fail(at, "", "`%s` must be a list of texts", at[len(at)-1])
+	}
+	return out
+}
+
+func (r *reader) count(at []string, v any, to *int) {
+	n, ok := v.(int64)
+	if !ok || n < 1 || n > math.MaxInt32 {
+		r.fail(at, "", "`%s` must be a whole number from 1", at[len(at)-1])
+		return
+	}
+	*to = int(n)
+}
+
+func (r *reader) float(at []string, v any) *float64 {
+	var f float64
+	switch n := v.(type) {
+	case int64:
+		f = float64(n)
+	case float64:
+		f = n
+	default:
+		r.fail(at, "", "`%s` must be a number", at[len(at)-1])
+		return nil
+	}
+	if f < 0 || math.IsNaN(f) || math.IsInf(f, 0) {
+		r.fail(at, "", "`%s` must not be negative", at[len(at)-1])
+		return nil
+	}
+	return &f
+}
+
+func (r *reader) price(at []string, v any) *types.Price {
+	t, ok := v.(map[string]any)
+	if !ok {
+		r.fail(at, "", "`price` is dollars per million tokens: price = {input = 3, output = 15}")
+		return nil
+	}
+	p := &types.Price{}
+	fields := map[string]*float64{"input": &p.Input, "output": &p.Output, "cache_read": &p.CacheRead, "cache_write": &p.CacheWrite}
+	for key, v := range t {
+		at := append(slices.Clone(at), key)
+		to, ok := fields[key]
+		if !ok {
+			r.unknown(at, []string{"input", "output", "cache_read", "cache_write"})
+			return nil
+		}
+		if f := r.float(at, v); f != nil {
+			*to = *f
+		}
+	}
+	for _, must := range []string{"input", "output"} {
+		if _, ok := t[must]; !ok {
+			r.fail(at, "", "`price` needs both input and output, in dollars per million tokens")
+		}
+	}
+	return p
+}

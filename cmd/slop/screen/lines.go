@@ -1,0 +1,109 @@
+package screen
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/slopstudios/slop/runtime/run"
+	"github.com/slopstudios/slop/runtime/runs"
+)
+
+// Lines writes one whole line for each thing that happens, with the step's path before it.
+type Lines struct {
+	w     io.Writer
+	style Style
+	board board
+	held  []string
+	holds bool
+}
+
+// NewLines writes to w. agent names the agent of a path.
+func NewLines(w io.Writer, style Style, agent func(run.Path) string) *Lines {
+	return &Lines{w: w, style: style, board: board{agent: agent, now: time.Now}}
+}
+
+// Event writes what happened, if it is worth a line.
+func (l *Lines) Event(e runs.Event) {
+	if p := e.Progress; p != nil {
+		if p.Note != "" {
+			l.say(p.Path, p.Note)
+		}
+		return
+	}
+	if e.Fact == nil {
+		return
+	}
+	before := state(pending)
+	switch body := e.Fact.Body.(type) {
+	case *run.CallEnded:
+		before = l.board.row(body.Path).state
+	case *run.Answered:
+		before = l.board.row(body.Path).state
+	}
+	r := l.board.fact(*e.Fact)
+	if r == nil {
+		return
+	}
+	switch body := e.Fact.Body.(type) {
+	case *run.CallStarted:
+		text := r.agent + " started"
+		if body.Attempt > 1 {
+			text = fmt.Sprintf("%s tries again (attempt %d)", r.agent, body.Attempt)
+		}
+		if r.repair != "" {
+			text = fmt.Sprintf("%s is asked to repair its answer (%s)", r.agent, r.repair)
+		}
+		l.say(body.Path, text)
+	case *run.CallDone:
+		text := r.agent + " " + l.style.Green("done") + " in " + Took(r.ended.Sub(r.started))
+		if body.Source == "cache" {
+			text = r.agent + " " + l.style.Green("done") + " from the cache"
+		}
+		if used := Used(body.Usage); used != "" {
+			text += ", " + used
+		}
+		l.say(body.Path, text)
+	case *run.CallFailed:
+		text := r.agent + " " + l.style.Red("failed")
+		if body.Attempt > 1 {
+			text += fmt.Sprintf(" (attempt %d)", body.Attempt)
+		}
+		l.say(body.Path, text+": "+OneLine(Reason(body), 500))
+	case *run.CallEnded:
+		if before == running {
+			l.say(body.Path, r.agent+" stopped: not needed any more")
+		}
+	case *run.Asked:
+		l.say(body.Path, r.agent+" asks: "+OneLine(body.Form.Text, 500))
+	case *run.Answered:
+		if before == asking {
+			l.say(body.Path, r.agent+" answered")
+		}
+	}
+}
+
+func (l *Lines) say(path run.Path, text string) {
+	line := l.style.Cyan("["+Inert(string(path))+"]") + " " + strings.ReplaceAll(text, "\n", " ") + "\n"
+	if l.holds {
+		l.held = append(l.held, line)
+		return
+	}
+	_, _ = io.WriteString(l.w, line) // one write: lines of other processes do not fall into it
+}
+
+// Hold keeps lines back while a question stands on the terminal.
+func (l *Lines) Hold() { l.holds = true }
+
+// GoOn writes what was kept back.
+func (l *Lines) GoOn() {
+	l.holds = false
+	for _, line := range l.held {
+		_, _ = io.WriteString(l.w, line)
+	}
+	l.held = nil
+}
+
+// Close has nothing to leave behind.
+func (l *Lines) Close() { l.GoOn() }
