@@ -165,6 +165,11 @@ func stepAhead(lex *lexer.PeekingLexer) bool {
 
 // fill gives an expression what stands in its span: Code, Texts and Path. Inside << >> texts are plain.
 func (r *reader) fill(x *Expr, plain bool) {
+	r.fillCode(x, plain)
+	r.constantsIn(x)
+}
+
+func (r *reader) fillCode(x *Expr, plain bool) {
 	code := r.src.Slice(x.At)
 	if path, ok := dotted(code); ok {
 		x.Code, x.Path = code, path

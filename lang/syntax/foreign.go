@@ -122,6 +122,45 @@ func (s *scanner) curlyText(at source.Span, straight string) {
 	s.add(textToken, at.Start, end)
 }
 
+// otherComment takes what other languages call a comment, and the semicolon, which separates lines in many of them.
+func (s *scanner) otherComment(rest string) bool {
+	line := rest
+	if i := strings.IndexByte(line, '\n'); i >= 0 {
+		line = strings.TrimRight(line[:i], "\r")
+	}
+	at := source.Span{Start: s.pos, End: s.pos + 1}
+	switch {
+	case rest[0] == '#' && s.round == 0: // inside brackets it is the current element
+		s.report(diag.Diagnostic{
+			Code: "E0010", Span: at, Message: "a comment begins with `//`", Label: "write `//`", Fix: &diag.Fix{Span: at, Text: "//"},
+		})
+		s.pos += len(line)
+		return true
+	case strings.HasPrefix(rest, "/*"):
+		end := strings.Index(rest, "*/")
+		if end < 0 {
+			end = len(line) - 2
+		}
+		at.End++
+		s.report(diag.Diagnostic{
+			Code: "E0010", Span: at, Message: "a comment begins with `//` and ends with its line", Label: "write `//`, on every line of the comment",
+		})
+		s.pos += end + 2
+		return true
+	case rest[0] == ';':
+		d := diag.Diagnostic{Code: "E0016", Span: at, Message: "lines need no `;`", Label: "remove it", Fix: &diag.Fix{Span: at}}
+		if after := strings.TrimSpace(line[1:]); after != "" && !strings.HasPrefix(after, "//") && s.round == 0 {
+			d.Message, d.Label = "every step stands on a line of its own", "begin a new line instead of `;`"
+			d.Fix.Text = "\n"
+			s.tokens = append(s.tokens, lexer.Token{Type: eolToken, Value: eol, Pos: lexer.Position{Offset: s.pos}})
+		}
+		s.report(d)
+		s.pos++
+		return true
+	}
+	return false
+}
+
 // unreadable is what makes a file no script at all, or one that shows something else than it says.
 func unreadable(src *source.File) (diag.Diagnostic, bool) {
 	text := src.Text

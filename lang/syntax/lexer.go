@@ -62,10 +62,16 @@ func (r *replay) Next() (lexer.Token, error) {
 	return t, nil
 }
 
-// span is where a token stands.
+// span is where a token stands. A bracket that the scan has put where its author forgot it takes no room.
 func span(t *lexer.Token) source.Span {
+	if t.Pos.Column == forgotten {
+		return source.Span{Start: t.Pos.Offset, End: t.Pos.Offset}
+	}
 	return source.Span{Start: t.Pos.Offset, End: t.Pos.Offset + len(t.Value)}
 }
+
+// forgotten marks, in the column that nobody counts, a bracket that is not in the text.
+const forgotten = 1
 
 // partner returns the place in the stream of the bracket that closes (or opened) the bracket t. The scan has put it where a lexer usually counts lines,
 // which nobody needs here: spans are bytes.

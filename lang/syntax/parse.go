@@ -16,6 +16,7 @@ func Parse(src *source.File) (*File, diag.List) {
 	}
 	s := scan(src)
 	r := &reader{src: src, file: file, tokens: s.tokens, diags: append(s.diags, bidi(src)...)}
+	r.scanned = len(r.diags)
 	file.Comments = s.comments
 	if s.tooDeep {
 		return file, r.diags
@@ -26,6 +27,7 @@ func Parse(src *source.File) (*File, diag.List) {
 	}
 	r.lex = *lex
 	r.top(lex)
+	r.reportForeignTypes()
 	r.diags.Sort()
 	return file, r.diags
 }
@@ -52,6 +54,11 @@ type reader struct {
 	tokens []lexer.Token
 	lex    lexer.PeekingLexer // at the start of the stream
 	diags  diag.List
+
+	scanned      int  // so many diagnostics are of the scan
+	yaml         bool // a line looked like YAML, and it was said
+	valueNames   map[string]bool
+	foreignTypes []Name
 }
 
 func (r *reader) report(d diag.Diagnostic) {
@@ -76,7 +83,7 @@ func (r *reader) top(lex *lexer.PeekingLexer) {
 				continue
 			}
 		}
-		if stmt, ok := r.stmt(lex, start); ok {
+		if stmt, ok := r.stmt(lex, start, false); ok {
 			r.file.Items = append(r.file.Items, stmt)
 		}
 	}
@@ -98,7 +105,11 @@ func (r *reader) at(i lexer.RawCursor) *lexer.Token {
 	return &r.tokens[max(0, min(int(i), len(r.tokens)-1))]
 }
 
-func (r *reader) stmt(lex *lexer.PeekingLexer, start lexer.RawCursor) (Stmt, bool) {
+func (r *reader) stmt(lex *lexer.PeekingLexer, start lexer.RawCursor, inBlock bool) (Stmt, bool) {
+	if r.misplaced(start, inBlock) {
+		r.leave(lex, start, r.lineEnd(start))
+		return nil, false
+	}
 	var stmt Stmt
 	var err error
 	if t := lex.Peek(); t.Type == nameToken && !r.named(start) {
@@ -107,6 +118,10 @@ func (r *reader) stmt(lex *lexer.PeekingLexer, start lexer.RawCursor) (Stmt, boo
 		stmt, err = readStepStmt(lex)
 	}
 	if !r.settle(lex, start, err) {
+		return nil, false
+	}
+	if s, ok := stmt.(*StepStmt); ok && r.bareValue(s) {
+		r.salvage(start, lex.RawCursor())
 		return nil, false
 	}
 	r.finish(stmt)
@@ -125,11 +140,17 @@ func (r *reader) settle(lex *lexer.PeekingLexer, start lexer.RawCursor, err erro
 		end = r.lineEnd(failed)
 	}
 	r.explain(line{start: start, end: end, failed: min(failed, end)}, err)
+	r.leave(lex, start, end)
+	return false
+}
+
+// leave moves to the end of a line that could not be read.
+func (r *reader) leave(lex *lexer.PeekingLexer, start, end lexer.RawCursor) {
 	r.salvage(start, end)
+	r.readInside(start, end)
 	if lex.RawCursor() < end {
 		lex.FastForward(end - 1)
 	}
-	return false
 }
 
 // lineEnd is the end of the line that starts here: its line end, the closing brace around it, or the end of the file.
@@ -150,27 +171,54 @@ func (r *reader) lineEnd(i lexer.RawCursor) lexer.RawCursor {
 	}
 }
 
-// salvage notes the name that a broken line would have declared, and reads what texts and blocks are in it only for their errors' sake.
+// salvage notes the name that a broken line would have declared.
 func (r *reader) salvage(start, end lexer.RawCursor) {
 	i := start
 	switch r.at(i).Value {
 	case "let", "input", "secret", "agent", "type":
-		if r.at(i+1).Type == nameToken {
-			i++
-		}
+		i++
 	case "use":
-		if is(r.at(end-2), "as") {
-			i = end - 1
+		for i = start + 1; i < end && !is(r.at(i-1), "as"); i++ {
+		}
+	default:
+		if next := r.at(i + 1); !is(next, "=") && !is(next, ":") && !is(next, ":=") {
+			return
 		}
 	}
-	if t := r.at(i); t.Type == nameToken {
+	if t := r.at(i); t.Type == nameToken && i < end {
 		r.file.Broken = append(r.file.Broken, Name{Node{span(t)}, t.Value})
+	}
+}
+
+// readInside reads the blocks of a line that could not be read, for the sake of what is wrong in them: a loop without `max` has lines like any other.
+func (r *reader) readInside(start, end lexer.RawCursor) {
+	first := start
+	if r.named(start) {
+		first += 2
+	} else if is(r.at(start), "output") {
+		first++
+	}
+	if word := r.at(first); word.Type != nameToken || is(word, "match") || !blockWords[word.Value] && foreignWords[word.Value].help == "" {
+		return
+	}
+	for i := first; i < end; i++ {
+		t := r.at(i)
+		if !is(t, "(") && !is(t, "[") && !is(t, "{") {
+			continue
+		}
+		if prev := r.at(i - 1); is(t, "{") && (prev.Type != opToken || is(prev, ")") || is(prev, ":")) {
+			lex := r.lex
+			lex.FastForward(i)
+			r.block(&Block{from: lex.Checkpoint})
+		}
+		i = partner(t)
 	}
 }
 
 // finish reads what participle left for later: texts, expressions, blocks.
 func (r *reader) finish(n any) {
 	Walk(n, func(n any) bool {
+		r.names(n)
 		switch n := n.(type) {
 		case *Text:
 			r.decode(n, false)
@@ -200,7 +248,7 @@ func (r *reader) block(b *Block) {
 		if !ok {
 			return
 		}
-		if stmt, ok := r.stmt(lex, start); ok {
+		if stmt, ok := r.stmt(lex, start, true); ok {
 			b.Stmts = append(b.Stmts, stmt)
 		}
 	}

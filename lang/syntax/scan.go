@@ -136,7 +136,8 @@ func (s *scanner) close(i int) {
 	if value != "}" {
 		s.round--
 	}
-	s.tokens = append(s.tokens, lexer.Token{Type: opToken, Value: value, Pos: lexer.Position{Offset: s.pos, Line: i}})
+	at := span(&s.tokens[len(s.tokens)-1]).End
+	s.tokens = append(s.tokens, lexer.Token{Type: opToken, Value: value, Pos: lexer.Position{Offset: at, Line: i, Column: forgotten}})
 	s.tokens[i].Pos.Line = len(s.tokens) - 1
 }
 
@@ -220,7 +221,29 @@ func (s *scanner) name() {
 		}
 		end += size
 	}
+	if s.text[s.pos:end] == "end" && s.endsBlock(end) {
+		return
+	}
 	s.add(nameToken, s.pos, end)
+}
+
+// endsBlock takes a line that says only `end` for the brace that its author meant.
+func (s *scanner) endsBlock(end int) bool {
+	n := len(s.tokens)
+	rest := strings.TrimLeft(s.text[end:], " \t\r")
+	if n == 0 || s.tokens[n-1].Type != eolToken && !is(&s.tokens[n-1], "{") || rest != "" && rest[0] != '\n' && !strings.HasPrefix(rest, "//") ||
+		len(s.stack) == 0 || !is(&s.tokens[s.stack[len(s.stack)-1].token], "{") {
+		return false
+	}
+	at := source.Span{Start: s.pos, End: end}
+	s.report(diag.Diagnostic{
+		Code: "E0008", Span: at, Message: "there is no `end` in this language", Label: "write `}`", Help: []string{foreignWords["end"].help}, Fix: &diag.Fix{Span: at, Text: "}"},
+	})
+	top := s.stack[len(s.stack)-1]
+	s.stack = s.stack[:len(s.stack)-1]
+	s.close(top.token)
+	s.pos = end
+	return true
 }
 
 // number takes 12 1_000 0xff 1.5 2e-3, and 30s: digits with letters stuck to them are one word.
@@ -434,6 +457,12 @@ func (s *scanner) operator() {
 	}
 	if rest[0] == '{' || rest[0] == '}' {
 		size = 1
+	}
+	switch rest[0] {
+	case '#', ';', '/':
+		if s.otherComment(rest) {
+			return
+		}
 	}
 	switch rest[0] {
 	case '(', '[', '{':

@@ -175,9 +175,53 @@ func (d *decoder) interpolate(start, end int) {
 		return
 	}
 	x := &Expr{Node: Node{inner}}
+	if sideBySide(d.text[inner.Start:inner.End]) {
+		d.r.report(diag.Diagnostic{
+			Code:    "E0120",
+			Span:    at,
+			Message: "what stands in this `<<` … `>>` is no expression",
+			Label:   "two values stand side by side",
+			Help:    []string{"Strudel and other code belongs in single quotes, where nothing is special: '…' or '''…'''", "for the characters themselves write \\<<"},
+		})
+		d.piece = end
+		return
+	}
 	d.r.fill(x, true)
 	d.parts = append(d.parts, Part{Node: Node{at}, Expr: x})
 	d.piece = end
+}
+
+// sideBySide tells whether two operands stand side by side, as in `c4 eb4` or `<<EOF text>>`: expr never allows that, but code and prose are full of it.
+func sideBySide(code string) bool {
+	operand := false // a name or number has just ended, and a blank came
+	for i := 0; i < len(code); {
+		c := code[i]
+		switch {
+		case c == '"' || c == '\'':
+			i, _ = textEnd(code, i, true)
+			operand = false
+		case isLetter(c) || isDigit(c):
+			j := i
+			for j < len(code) && (isLetter(code[j]) || isDigit(code[j]) || code[j] >= utf8.RuneSelf) {
+				j++
+			}
+			word := code[i:j]
+			operator := wordOperators[word] || word == "not"
+			if operand && !operator {
+				return true
+			}
+			operand = !operator
+			i = j
+		case c == ' ' || c == '\t':
+			i++
+		case c == '~' || c == '\\' || c == '`' || c == ';':
+			return true
+		default:
+			operand = false
+			i++
+		}
+	}
+	return false
 }
 
 func blankByte(c byte) bool { return c == ' ' || c == '\t' }

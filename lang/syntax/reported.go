@@ -1,0 +1,7 @@
+package syntax
+
+// ForeignType tells whether a name is what another language calls a type. Parse reports it wherever it stands for one.
+func ForeignType(name string) bool { return foreignTypes[name] != "" }
+
+// ForeignConstant tells whether a name is another language's word for nil, true or false. Parse reports it wherever it stands for a value.
+func ForeignConstant(name string) bool { return foreignConstants[name] != "" }
