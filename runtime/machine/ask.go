@@ -1,0 +1,161 @@
+package machine
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/slopstudios/slop/lang/eval"
+	"github.com/slopstudios/slop/lang/plan"
+	"github.com/slopstudios/slop/lang/types"
+	"github.com/slopstudios/slop/runtime/run"
+)
+
+// startAsk puts a question to people.
+func (m *Machine) startAsk(n *node, sig *types.Signature, w *run.CallWish) {
+	form, problem := question(sig, w)
+	if problem != "" {
+		m.fail(n, m.fault(n, "E_VALUE", "value", problem), false)
+		return
+	}
+	c := &call{node: n, path: m.path(n), attempt: 1, effect: sig.Effect, state: callAsked}
+	n.call = c
+	m.calls[c.path] = c
+	m.asks++
+	var deadline time.Time
+	if limit := m.plan(n).Timeout; limit > 0 {
+		deadline = m.now.Add(limit)
+		n.timer = &timer{id: string(c.path) + "@timeout", node: n, kind: askTimer, until: deadline, after: limit}
+		m.addTimer(n.timer)
+	}
+	m.openAsk(c, form, deadline)
+}
+
+func (m *Machine) openAsk(c *call, form run.Form, deadline time.Time) {
+	c.wish.node = c.node
+	c.wish.wish = &run.AskWish{Path: c.path, Agent: m.plan(c.node).Call.Agent, Form: form, Deadline: deadline}
+	m.openWish(&c.wish)
+}
+
+// question is the form of what a call asks, or what is wrong with it.
+func question(sig *types.Signature, w *run.CallWish) (form run.Form, problem string) {
+	text, ok := firstOf(w.Text, w.Args[sig.Primary]).(string)
+	if !ok {
+		return form, "a question must be a text"
+	}
+	kind := sig.Use
+	if i := strings.LastIndexByte(kind, '.'); i >= 0 {
+		kind = kind[i+1:]
+	}
+	form = run.Form{Kind: kind, Text: text, Type: sig.Result}
+	if w.As != nil {
+		form.Type = *w.As
+	}
+	form.Choices = append(form.Choices, form.Type.Values...)
+	if from, ok := w.Args["from"].([]any); ok {
+		form.Choices = nil
+		for _, x := range from {
+			if s, ok := x.(string); ok {
+				form.Choices = append(form.Choices, s)
+			}
+		}
+		if len(form.Choices) != len(from) || len(from) == 0 {
+			return form, "`from` must be a list of at least one text"
+		}
+	}
+	return form, ""
+}
+
+func (m *Machine) asked(b *run.Asked) error {
+	c := m.calls[b.Path]
+	if c == nil || !c.isAsk() || c.told {
+		return ErrStale
+	}
+	c.told = true // the question was shown
+	return nil
+}
+
+func (c *call) isAsk() bool { return c.state == callAsked || c.state == callUnsure }
+
+func (m *Machine) answered(b *run.Answered) error {
+	c := m.calls[b.Path]
+	if c == nil || !c.isAsk() {
+		return ErrStale
+	}
+	if c.state == callUnsure {
+		return m.resolved(c, b.Value)
+	}
+	w := c.wish.wish.(*run.AskWish)
+	v, ok := accept(&w.Form, b.Value)
+	if !ok {
+		return ErrStale
+	}
+	n := c.node
+	m.dropCall(c)
+	m.done(n, v)
+	return nil
+}
+
+// caught reports whether something around a step answers for its failure: an else of its own or of a container, a try, a map that tolerates.
+func (m *Machine) caught(n *node) bool {
+	for ; n != nil; n = n.f.owner {
+		pn := m.plan(n)
+		if int(n.tried) < len(pn.Else) || pn.Kind == plan.GroupNode && pn.Group.Kind == "try" || pn.Kind == plan.MapNode && pn.Map.Tolerate != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// unsure asks a person what became of a `do` that was interrupted: nothing else ever repeats it.
+func (m *Machine) unsure(c *call) {
+	m.closeWish(&c.wish)
+	m.active--
+	m.asks++
+	c.state, c.told = callUnsure, false
+	m.openAsk(c, m.unsureForm(c), time.Time{})
+}
+
+func (m *Machine) unsureForm(c *call) run.Form {
+	return run.Form{Kind: "interrupted", Choices: []string{"done", "again", "fail"},
+		Text: "The call of " + m.plan(c.node).Call.Agent + " was under way when the run was interrupted. Was it done? Answer `done` (with its value, if it has one), `again` to call it once more, or `fail`."}
+}
+
+// resolved takes the answer about an interrupted `do`: "again", "fail", "done", or {done: value}.
+func (m *Machine) resolved(c *call, v any) error {
+	n := c.node
+	if r, ok := v.(map[string]any); ok && len(r) == 1 {
+		if value, ok := r["done"]; ok {
+			m.dropCall(c)
+			m.done(n, value)
+			return nil
+		}
+	}
+	switch v {
+	case "done":
+		m.dropCall(c)
+		m.done(n, nil)
+	case "again":
+		m.asks--
+		m.active++
+		c.attempt++
+		m.again(c, time.Time{})
+	case "fail":
+		m.dropCall(c)
+		n.call = nil
+		m.fail(n, m.callError(n, c, &run.CallFailed{Attempt: c.attempt, Outcome: run.Interrupted, Message: "the call was interrupted, and a person decided that it failed"}), false)
+	default:
+		return ErrStale
+	}
+	return nil
+}
+
+// accept reads an answer as its question wants it.
+func accept(f *run.Form, v any) (any, bool) {
+	if len(f.Choices) > 0 {
+		s, ok := v.(string)
+		return v, ok && slices.Contains(f.Choices, s)
+	}
+	v, problems := eval.Read(f.Type, v)
+	return v, len(problems) == 0
+}

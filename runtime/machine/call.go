@@ -1,0 +1,522 @@
+package machine
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"time"
+
+	"github.com/slopstudios/slop/lang/plan"
+	"github.com/slopstudios/slop/lang/types"
+	"github.com/slopstudios/slop/runtime/run"
+)
+
+// call is a call under way: all its attempts and repair rounds. It lives as long as an answer, or the end of a cancelled attempt, is awaited.
+type call struct {
+	node     *node // nil once it was cut loose: nobody waits for its value
+	path     run.Path
+	attempt  int // from 1 in each repair round
+	retries  int // of this round: attempts that failed and were repeated
+	repair   int // round, 0 before the first
+	state    callState
+	due      time.Time
+	effect   types.Effect
+	free     bool // it costs nothing, and nobody records its start
+	answer   any  // the last invalid one
+	problems []string
+
+	scope    *scope
+	need     run.Amount
+	reserved bool
+	blocked  *scope        // where it waits for budget
+	told     bool          // to end; of a question: that it was shown
+	sent     *run.CallWish // what is sent, without attempt and due; rendered again by Restore
+
+	wish   holder // call or ask
+	cancel holder
+}
+
+type callState uint8
+
+const (
+	callReady    callState = iota // wants its budget
+	callBlocked                   // waits for it
+	callReserved                  // has it, will be offered
+	callOffered                   // the wish is open
+	callStarted                   // CallStarted is recorded
+	callCut                       // cancelled, its end is awaited by Finish only
+	callAsked                     // a person is asked
+	callSleeping
+	callUnsure // a `do` was interrupted, a person is asked what became of it
+)
+
+// changes reports whether the call does something to the world.
+func (c *call) changes() bool { return c.effect != types.Think && c.effect != types.Read }
+
+// startCall renders what a call sends, once for all its attempts, and offers it.
+func (m *Machine) startCall(n *node) {
+	pn := m.plan(n)
+	sig := &m.p.Callees[pn.Call.Callee]
+	w, err := m.render(n)
+	if err != nil {
+		m.fail(n, m.within(n, err), false)
+		return
+	}
+	switch sig.Kind {
+	case types.Ask:
+		m.startAsk(n, sig, w)
+		return
+	case types.Sleep:
+		m.startSleep(n, w)
+		return
+	}
+	c := &call{node: n, path: w.Path, attempt: 1, effect: sig.Effect, free: sig.Free, scope: m.budgetOf(n), sent: w}
+	n.call = c
+	if !c.free {
+		if sig.Price == nil && (sig.Effect == types.Think || sig.Structured) && c.scope.counts(func(a plan.Amount) bool { return a.Money > 0 }) {
+			n.call = nil
+			m.fail(n, m.fault(n, "E_BUDGET", "budget", "the price of "+pn.Call.Agent+" is not known, so it cannot be kept within a budget in $"), false)
+			return
+		}
+	}
+	m.calls[c.path] = c
+	m.active++
+	m.estimate(c)
+	m.offer(c)
+}
+
+func (m *Machine) estimate(c *call) {
+	c.need = run.Amount{}
+	if !c.free && c.scope != nil {
+		c.need = worstCase(c.sent.Callee, c.sent)
+	} else if !c.free {
+		c.need = run.Amount{Calls: 1}
+	}
+}
+
+// offer opens the wish for the next attempt, once its budget is reserved.
+func (m *Machine) offer(c *call) {
+	switch c.state {
+	case callReady:
+		if !c.free && c.scope != nil && !m.reserve(c) {
+			return
+		}
+	case callReserved:
+	default:
+		return
+	}
+	c.state = callOffered
+	m.openCall(c)
+}
+
+func (m *Machine) openCall(c *call) {
+	w := *c.sent
+	w.Attempt = c.attempt
+	w.Due = c.due
+	if !c.free {
+		w.Reserve = c.need
+	}
+	c.wish.node, c.wish.wish = c.node, &w
+	m.openWish(&c.wish)
+}
+
+// again makes the next attempt ready. It goes through the queue, so that nothing starts during a pause.
+func (m *Machine) again(c *call, due time.Time) {
+	m.closeWish(&c.wish)
+	c.state, c.due = callReady, due
+	m.enqueue(c.node)
+}
+
+// dropCall forgets a call nothing is awaited of any more.
+func (m *Machine) dropCall(c *call) {
+	m.closeWish(&c.wish)
+	m.closeWish(&c.cancel)
+	if m.calls[c.path] == c {
+		delete(m.calls, c.path)
+	}
+	switch c.state {
+	case callAsked, callUnsure:
+		m.asks--
+	case callSleeping:
+		m.sleeps--
+	case callCut:
+		m.cut--
+	default:
+		m.active--
+	}
+	if c.blocked != nil {
+		c.blocked.live--
+		c.blocked = nil
+	}
+	m.settle(c, run.Amount{}) // gives back what no attempt has used
+}
+
+// stopCall ends a call because its block ended. It reports whether the end of a `do` is awaited.
+func (m *Machine) stopCall(c *call, told bool) bool {
+	switch {
+	case c.state == callStarted && c.changes():
+		if told && !c.cancel.open {
+			m.closeWish(&c.wish)
+			m.openCancel(c, true)
+		}
+		return true
+	case c.state == callOffered && c.free && c.changes() && c.wish.turn != m.turn:
+		return true // under way for all we know; it ends at once
+	case c.state == callStarted:
+		m.closeWish(&c.wish)
+		m.active--
+		m.cut++
+		c.state = callCut
+		c.node = nil
+		m.openCancel(c, false)
+		return false
+	}
+	m.dropCall(c)
+	return false
+}
+
+func (m *Machine) openCancel(c *call, grace bool) {
+	c.cancel.node = c.node
+	c.cancel.wish = &run.CancelWish{Path: c.path, Attempt: c.attempt, Grace: grace}
+	m.openWish(&c.cancel)
+}
+
+func (m *Machine) callStarted(b *run.CallStarted) error {
+	c := m.calls[b.Path]
+	if c == nil || c.state != callOffered || c.attempt != b.Attempt || c.free || !c.wish.open {
+		return ErrStale
+	}
+	c.state = callStarted
+	if b.Fingerprint != "" && b.Fingerprint != c.sent.Fingerprint {
+		m.failFrame(m.root, &run.Error{Code: "E_DRIFT", Kind: "drift", Path: b.Path, Attempt: b.Attempt, Agent: c.sent.Agent,
+			Message: "what this step sends is not what was recorded when it was called: the plan or the program that reads the history has changed"}, true)
+	}
+	return nil
+}
+
+// ends finds the call whose attempt a fact ends.
+func (m *Machine) ends(path run.Path, attempt int, cached bool) *call {
+	c := m.calls[path]
+	if c == nil || c.attempt != attempt {
+		return nil
+	}
+	switch c.state {
+	case callStarted, callCut:
+		return c
+	case callOffered, callReserved, callBlocked, callReady:
+		if c.state == callOffered && (c.free || cached) && c.wish.open {
+			return c
+		}
+	}
+	return nil
+}
+
+func (m *Machine) callDone(b *run.CallDone) error {
+	c := m.ends(b.Path, b.Attempt, b.Source == "cache")
+	if c == nil {
+		return ErrStale
+	}
+	m.account(c, b.Usage, b.Source, false)
+	if m.ended(c) {
+		return nil
+	}
+	n := c.node
+	m.dropCall(c)
+	m.done(n, b.Value)
+	return nil
+}
+
+func (m *Machine) callFailed(b *run.CallFailed) error {
+	c := m.ends(b.Path, b.Attempt, false)
+	if c == nil {
+		return ErrStale
+	}
+	m.account(c, b.Usage, "", b.Outcome == run.Interrupted)
+	if m.ended(c) {
+		return nil
+	}
+	pc := m.plan(c.node).Call
+	switch {
+	case b.Outcome == run.Interrupted && (!c.changes() || c.free):
+		c.attempt++
+		m.again(c, time.Time{})
+	case b.Outcome == run.Interrupted && !m.caught(c.node):
+		m.unsure(c)
+	case b.Outcome == run.Invalid && c.repair < pc.Repair:
+		m.repair(c, b)
+	case passes(b.Outcome) && c.retries < pc.Retry:
+		c.retries++
+		wait := max(backoff(m.seed, c.path, c.retries, pc.Wait), b.RetryAfter)
+		c.attempt++
+		m.again(c, m.now.Add(wait))
+	default:
+		n := c.node
+		m.dropCall(c)
+		n.call = nil
+		m.fail(n, m.callError(n, c, b), false)
+	}
+	return nil
+}
+
+func (m *Machine) callEnded(b *run.CallEnded) error {
+	c := m.ends(b.Path, b.Attempt, false)
+	if c == nil {
+		return ErrStale
+	}
+	if c.state != callCut && !c.told && !c.cancel.open {
+		return ErrStale // nobody asked it to end
+	}
+	m.account(c, b.Usage, "", b.Usage == run.Usage{})
+	m.ended(c)
+	return nil
+}
+
+// ended closes a call that nobody wants the value of: it was cut loose, or its block is ending. It reports whether that was so.
+func (m *Machine) ended(c *call) bool {
+	n := c.node
+	if n == nil {
+		m.dropCall(c)
+		return true
+	}
+	if n.state != nodeEnding {
+		return false
+	}
+	m.dropCall(c)
+	m.leave(n)
+	n.state = nodeStopped
+	m.release(n.f)
+	return true
+}
+
+// account books what an attempt used. unknown: nothing is known of it, so all it had reserved counts as spent.
+func (m *Machine) account(c *call, u run.Usage, source string, unknown bool) {
+	m.usage = m.usage.Add(u)
+	spent := u.Spent(c.need, source)
+	if unknown && u == (run.Usage{}) {
+		spent = c.need
+	}
+	m.settle(c, spent)
+}
+
+// passes tells which failures may pass by themselves.
+func passes(o run.Outcome) bool {
+	return o == run.Timeout || o == run.Unavailable || o == run.RateLimited
+}
+
+const (
+	retryWait = time.Second // before the first retry, where the script does not say
+	retryCap  = 30 * time.Second
+)
+
+// backoff is how long to wait before a retry (from 1): full jitter, that is anything from nothing to wait doubled for each retry before, up to 30s (or wait
+// itself where the script says more). The dice are a hash of seed, path and retry, so that a fold rolls them the same.
+func backoff(seed uint64, path run.Path, retry int, wait time.Duration) time.Duration {
+	if wait <= 0 {
+		wait = retryWait
+	}
+	limit := max(wait, retryCap)
+	for i := 1; i < retry && wait < limit; i++ {
+		wait *= 2
+	}
+	wait = min(wait, limit)
+	h := uint64(14695981039346656037) ^ seed
+	for i := 0; i < len(path); i++ {
+		h = (h ^ uint64(path[i])) * 1099511628211
+	}
+	h = (h ^ uint64(retry)) * 1099511628211
+	// the finish of splitmix64: FNV alone leaves the high bits of short inputs alike
+	h ^= h >> 30
+	h *= 0xbf58476d1ce4e5b9
+	h ^= h >> 27
+	h *= 0x94d049bb133111eb
+	h ^= h >> 31
+	return time.Duration(h % uint64(wait+1))
+}
+
+// repair asks the same agent again, with its answer and what was wrong with it.
+func (m *Machine) repair(c *call, b *run.CallFailed) {
+	m.closeWish(&c.wish)
+	delete(m.calls, c.path)
+	c.repair++
+	c.attempt, c.retries = 1, 0
+	c.answer, c.problems = b.Answer, b.Problems
+	w := *c.sent
+	c.sent = &w
+	m.repairing(c)
+	m.calls[c.path] = c
+	m.estimate(c)
+	m.again(c, time.Time{})
+}
+
+// repairing writes the repair round into what is sent.
+func (m *Machine) repairing(c *call) {
+	c.path = m.path(c.node).Repaired(c.repair)
+	c.sent.Path, c.sent.Key = c.path, c.path.Key(m.id)
+	problems := c.problems
+	if len(problems) == 0 {
+		problems = []string{"the answer does not fit what was asked for"}
+	}
+	c.sent.Repair = &run.Repair{Round: c.repair, Answer: c.answer, Problems: problems}
+	if !c.free {
+		c.sent.Fingerprint = m.fingerprint(c.node, c.sent)
+	}
+}
+
+func (m *Machine) callError(n *node, c *call, b *run.CallFailed) *run.Error {
+	code := "E_CALL"
+	switch b.Outcome {
+	case run.Timeout:
+		code = "E_TIMEOUT"
+	case run.Invalid:
+		code = "E_INVALID"
+	case run.Denied:
+		code = "E_DENIED"
+	case run.Interrupted:
+		code = "E_INTERRUPTED"
+	}
+	message := b.Message
+	for _, p := range b.Problems {
+		if message != "" {
+			message += "; "
+		}
+		message += p
+	}
+	err := m.fault(n, code, string(b.Outcome), message)
+	err.Path, err.Attempt = c.path, b.Attempt
+	return err
+}
+
+// render makes everything a call sends.
+func (m *Machine) render(n *node) (*run.CallWish, *run.Error) {
+	pn := m.plan(n)
+	pc := pn.Call
+	sig := &m.p.Callees[pc.Callee]
+	callee := &m.t.callees[pc.Callee]
+	path := m.path(n)
+	w := &run.CallWish{Path: path, Key: path.Key(m.id), Callee: sig, Agent: pc.Agent, As: pc.As, Timeout: pn.Timeout, Cache: pc.Cache}
+	w.Args = callee.defaults
+	if len(pc.Args) > 0 {
+		w.Args = make(map[string]any, len(pc.Args)+len(callee.defaults))
+		for k, v := range callee.defaults {
+			w.Args[k] = v
+		}
+	}
+	for i := range pc.Args {
+		a := &pc.Args[i]
+		v, err := m.eval(n.f, &a.Value, nil)
+		if err != nil {
+			return nil, err
+		}
+		if v == nil { // an optional one that is not there
+			delete(w.Args, a.Name)
+			continue
+		}
+		if t, ok := callee.params[a.Name]; ok {
+			if want := misfit(t, v); want != "" {
+				return nil, valueError(a.Value.At, "the argument "+a.Name+" must be "+want+", this is "+brief(v))
+			}
+		}
+		w.Args[a.Name] = v
+	}
+	var err *run.Error
+	switch {
+	case len(pc.Words) > 0:
+		w.Text, err = m.words(n.f, pc.Words)
+	case pc.Text == nil:
+	case sig.Text == types.URL:
+		w.Text, err = m.url(n.f, pc.Text)
+	default:
+		w.Text, err = m.text(n.f, pc.Text, nil)
+	}
+	if err != nil {
+		return nil, err
+	}
+	w.System = sig.System
+	for i := range pc.System {
+		s, err := m.message(n.f, &pc.System[i], nil)
+		if err != nil {
+			return nil, err
+		}
+		if w.System != "" {
+			w.System += "\n\n"
+		}
+		w.System += s
+	}
+	if !sig.Free && sig.Kind == types.Call {
+		w.Fingerprint = m.fingerprint(n, w)
+	}
+	return w, nil
+}
+
+// misfit names what a parameter wants when a value, of which the checker knew nothing, cannot stand there.
+func misfit(t types.Type, v any) string {
+	switch v.(type) {
+	case types.Secret, types.Parts:
+		return "" // where a secret may stand is proved before the run
+	}
+	ok := true
+	switch t.Kind {
+	case types.String:
+		_, ok = v.(string)
+	case types.Int:
+		_, ok = v.(int)
+	case types.Float:
+		_, ok = v.(float64)
+		if _, isInt := v.(int); isInt {
+			ok = true
+		}
+	case types.Bool:
+		_, ok = v.(bool)
+	case types.File:
+		_, ok = v.(types.FileValue)
+	case types.List:
+		_, ok = v.([]any)
+	case types.Record:
+		_, ok = v.(map[string]any)
+	case types.Enum:
+		s, isText := v.(string)
+		ok = isText && slices.Contains(t.Values, s)
+	}
+	if ok {
+		return ""
+	}
+	return t.String()
+}
+
+// fingerprint is the hash of all that is sent: a fold renders it again and compares.
+func (m *Machine) fingerprint(n *node, w *run.CallWish) string {
+	b := append(m.buf[:0], m.table(n).prefix...)
+	var err error
+	add := func(v any) {
+		b = append(b, 0)
+		if err == nil {
+			b, err = run.AppendValue(b, v)
+		}
+	}
+	add(w.System)
+	switch text := w.Text.(type) {
+	case []string:
+		for _, s := range text {
+			add(s)
+		}
+		b = append(b, 1)
+	default:
+		add(text)
+	}
+	if len(w.Args) > 0 {
+		add(w.Args)
+	}
+	if w.Repair != nil {
+		add(w.Repair.Round)
+		add(w.Repair.Answer)
+		for _, p := range w.Repair.Problems {
+			add(p)
+		}
+	}
+	m.buf = b
+	if err != nil { // a value that has no encoding, such as one nested too deep, would not survive its fact either
+		return ""
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}

@@ -1,0 +1,494 @@
+package machine
+
+import (
+	"github.com/slopstudios/slop/lang/plan"
+	"github.com/slopstudios/slop/runtime/run"
+)
+
+// frame is an opened block.
+type frame struct {
+	id    uint64
+	block int
+	owner *node // nil: the file
+	kid   int   // its place among the owner's frames
+	depth int
+	// part tells the frames of one owner apart and orders them: branch, item, round, level<<32+group; a fallback's has fallbackPart added.
+	part  int64
+	path  run.Path
+	nodes []node
+	binds []any
+	scope *scope // the innermost budget around; nil: none
+
+	state   frameState
+	err     *run.Error // why it is failing
+	left    int        // nodes that have not ended
+	holding int        // nodes that wait for a `do`, once the frame is failing or stopping
+
+	limit   int // of parallel; 0: none
+	running int
+	queue   []*node // ready, beyond the limit
+
+	won, lost int // of a race
+}
+
+const fallbackPart = 1 << 60
+
+func (f *frame) fallback() bool { return f.part >= fallbackPart }
+
+type frameState uint8
+
+const (
+	frameOpen     frameState = iota
+	frameFailing             // by itself: its owner hears of it when the last `do` has ended
+	frameStopping            // from outside
+	frameClosed
+)
+
+// node is one line of an opened block.
+type node struct {
+	f       *frame
+	slot    int32
+	missing int32 // needs that are not done
+	state   nodeState
+	intent  intent // what comes after ending
+	queued  bool
+	tried   int32      // fallbacks
+	held    int32      // frames of its own that wait for a `do`
+	err     *run.Error // of its last failure
+	value   any        // when done; what it will be, while ending with intentDone
+	waiters []*node    // of inner blocks
+	kids    []*frame
+	call    *call
+	many    *many
+	timer   *timer
+	scope   *scope // its own budget
+}
+
+type nodeState uint8
+
+const (
+	nodeWaiting nodeState = iota
+	nodeRunning
+	nodeEnding
+	nodeFalling
+	nodeDone
+	nodeFailed
+	nodeStopped
+)
+
+type intent uint8
+
+const (
+	intentStop intent = iota
+	intentFail
+	intentDone
+)
+
+func (m *Machine) plan(n *node) *plan.Node  { return &m.p.Blocks[n.f.block].Nodes[n.slot] }
+func (m *Machine) table(n *node) *nodeTable { return &m.t.blocks[n.f.block].nodes[n.slot] }
+func (f *frame) up(depth int) *frame        { return upward(f, depth) }
+func (m *Machine) budgetOf(n *node) *scope {
+	if n.scope != nil {
+		return n.scope
+	}
+	return n.f.scope
+}
+
+func upward(f *frame, depth int) *frame {
+	for ; depth > 0 && f.owner != nil; depth-- {
+		f = f.owner.f
+	}
+	return f
+}
+
+// path of a node: its name behind its block's path. What is nameless has its block's, and in the file it is `output`.
+func (m *Machine) path(n *node) run.Path {
+	name := m.plan(n).Name
+	if name != "" {
+		return n.f.path.Join(name)
+	}
+	if n.f.path == "" {
+		return "output"
+	}
+	return n.f.path
+}
+
+// frameSpec says which block to open, and how.
+type frameSpec struct {
+	block int
+	path  run.Path
+	part  int64
+	binds []any
+	scope *scope
+	limit int
+	judge bool // the last round of a loop whose value is not needed
+}
+
+// openFrame opens a block in owner and queues what can start in it.
+func (m *Machine) openFrame(owner *node, s frameSpec) *frame {
+	m.frames++
+	bt := &m.t.blocks[s.block]
+	f := &frame{id: m.frames, block: s.block, owner: owner, part: s.part, path: s.path, binds: s.binds, scope: s.scope, limit: s.limit, nodes: make([]node, len(bt.nodes))}
+	if owner != nil {
+		f.depth = owner.f.depth + 1
+		f.kid = len(owner.kids)
+		owner.kids = append(owner.kids, f)
+	}
+	for i := range f.nodes {
+		n := &f.nodes[i]
+		n.f, n.slot = f, int32(i)
+		if s.judge && bt.skipLast != nil && bt.skipLast[i] {
+			n.state = nodeStopped
+			continue
+		}
+		f.left++
+		m.await(n)
+	}
+	for i := range f.nodes {
+		if n := &f.nodes[i]; n.missing == 0 && n.state == nodeWaiting {
+			m.enqueue(n)
+		}
+	}
+	if f.left == 0 {
+		m.closeFrame(f)
+	}
+	return f
+}
+
+// await counts what a node still needs, and signs it up with nodes of blocks around it.
+func (m *Machine) await(n *node) {
+	nt := m.table(n)
+	n.missing = nt.missing
+	for _, e := range nt.outer {
+		g := n.f.up(e.Depth)
+		if e.Slot >= len(g.nodes) {
+			continue // a bind
+		}
+		if t := &g.nodes[e.Slot]; t.state != nodeDone {
+			t.waiters = append(t.waiters, n)
+			n.missing++
+		}
+	}
+}
+
+// advance serves a node from the queue.
+func (m *Machine) advance(n *node) {
+	if n.f.state != frameOpen {
+		return
+	}
+	switch n.state {
+	case nodeWaiting:
+		if n.f.limit > 0 && m.table(n).step {
+			if n.f.running >= n.f.limit {
+				n.f.queue = append(n.f.queue, n)
+				return
+			}
+			n.f.running++
+		}
+		n.state = nodeRunning
+		m.start(n)
+	case nodeRunning:
+		m.goOn(n)
+	case nodeFalling:
+		m.fallBack(n)
+	}
+}
+
+// done ends a node with its value and sets free who waits for it.
+func (m *Machine) done(n *node, v any) {
+	m.keepMissed(n)
+	m.leave(n)
+	n.state, n.value = nodeDone, v
+	f := n.f
+	f.left--
+	nt := m.table(n)
+	for _, s := range nt.feeds {
+		m.fed(&f.nodes[s])
+	}
+	for _, w := range n.waiters {
+		m.fed(w)
+	}
+	n.waiters = nil
+	if f.state != frameOpen {
+		return
+	}
+	if nt.step {
+		m.freed(f)
+		if f.owner != nil && m.raceWon(f) {
+			return
+		}
+	}
+	if f.left == 0 {
+		m.closeFrame(f)
+	}
+}
+
+func (m *Machine) fed(n *node) {
+	n.missing--
+	if n.missing == 0 && n.state == nodeWaiting && n.f.state == frameOpen {
+		m.enqueue(n)
+	}
+}
+
+// freed gives the place of a step that ended to the next one under the limit of a parallel.
+func (m *Machine) freed(f *frame) {
+	if f.limit == 0 {
+		return
+	}
+	f.running--
+	if len(f.queue) > 0 && f.running < f.limit {
+		n := f.queue[0]
+		f.queue = f.queue[1:]
+		m.enqueue(n)
+	}
+}
+
+// leave drops what only a running node has.
+func (m *Machine) leave(n *node) {
+	m.dropTimer(n.timer)
+	n.timer, n.call, n.many, n.kids, n.scope = nil, nil, nil, nil, nil
+}
+
+// closeFrame hands the value of a block to its owner.
+func (m *Machine) closeFrame(f *frame) {
+	if f.state != frameOpen {
+		return
+	}
+	f.state = frameClosed
+	b := &m.p.Blocks[f.block]
+	var v any
+	if b.Value >= 0 && b.Value < len(f.nodes) {
+		v = f.nodes[b.Value].value
+	} else {
+		fields := make(map[string]any)
+		for i := range b.Nodes {
+			if b.Nodes[i].Name != "" && m.t.blocks[f.block].nodes[i].step {
+				fields[b.Nodes[i].Name] = f.nodes[i].value
+			}
+		}
+		v = fields
+	}
+	if f.owner == nil {
+		m.dropTimer(m.timers[runDeadline])
+		m.final = &run.Finished{Status: run.Succeeded, Value: v}
+		return
+	}
+	m.dropKid(f)
+	m.childDone(f, v)
+}
+
+func (m *Machine) dropKid(f *frame) {
+	kids := f.owner.kids
+	last := kids[len(kids)-1]
+	kids[f.kid], last.kid = last, f.kid
+	kids[len(kids)-1] = nil
+	f.owner.kids = kids[:len(kids)-1]
+}
+
+// fail ends what a running node does, because of err; then its fallbacks are tried. told: its `do` calls are told to end, else only awaited.
+func (m *Machine) fail(n *node, err *run.Error, told bool) {
+	if n.state != nodeRunning {
+		return
+	}
+	n.err = err
+	m.end(n, intentFail, told)
+}
+
+// end stops everything in a running node and goes on with its intent when that has ended.
+func (m *Machine) end(n *node, to intent, told bool) {
+	n.state, n.intent = nodeEnding, to
+	m.dropTimer(n.timer)
+	n.timer = nil
+	m.stopKids(n, told)
+	if n.held == 0 {
+		m.settled(n)
+	}
+}
+
+func (m *Machine) settled(n *node) {
+	n.scope = nil // what follows is charged to the blocks around
+	switch n.intent {
+	case intentDone:
+		m.done(n, n.value)
+	case intentStop:
+		m.leave(n)
+		n.state = nodeStopped
+		m.release(n.f)
+	case intentFail:
+		if int(n.tried) < len(m.plan(n).Else) {
+			n.state = nodeFalling
+			m.enqueue(n)
+			return
+		}
+		m.failed(n)
+	}
+}
+
+// failed ends a node whose fallbacks are used up: its block fails, unless it is a member of a race that others can still win.
+func (m *Machine) failed(n *node) {
+	m.leave(n)
+	n.state = nodeFailed
+	f := n.f
+	if f.state != frameOpen {
+		return
+	}
+	if m.raceLost(n) {
+		return
+	}
+	m.failFrame(f, n.err, false)
+}
+
+// failFrame ends a block: nothing more starts in it, its thinking and reading calls are cancelled, its `do` calls are awaited.
+func (m *Machine) failFrame(f *frame, err *run.Error, told bool) {
+	switch {
+	case f.state == frameOpen:
+		f.state, f.err = frameFailing, err
+	case f.state == frameFailing && told: // the first failure stays the reason
+	default:
+		return
+	}
+	m.stopNodes(f, told)
+	if f.holding == 0 {
+		m.frameEnded(f)
+	}
+}
+
+// stopFrame ends a block from outside. It reports whether `do` calls in it are still awaited.
+func (m *Machine) stopFrame(f *frame, told bool) bool {
+	if f.state == frameClosed {
+		return false
+	}
+	f.state = frameStopping
+	m.stopNodes(f, told)
+	if f.holding == 0 {
+		f.state = frameClosed
+	}
+	return f.holding > 0
+}
+
+func (m *Machine) stopNodes(f *frame, told bool) {
+	f.holding, f.queue = 0, nil
+	for i := range f.nodes {
+		if m.stopNode(&f.nodes[i], told) {
+			f.holding++
+		}
+	}
+}
+
+func (m *Machine) stopNode(n *node, told bool) bool {
+	switch n.state {
+	case nodeDone, nodeFailed, nodeStopped:
+		return false
+	case nodeWaiting, nodeFalling:
+		m.leave(n)
+		n.state = nodeStopped
+		return false
+	}
+	m.dropTimer(n.timer)
+	n.timer = nil
+	n.state, n.intent = nodeEnding, intentStop
+	if n.call != nil {
+		if m.stopCall(n.call, told) {
+			return true
+		}
+		n.call = nil
+	}
+	m.stopKids(n, told)
+	if n.held > 0 {
+		return true
+	}
+	m.leave(n)
+	n.state = nodeStopped
+	return false
+}
+
+func (m *Machine) stopKids(n *node, told bool) {
+	kept := n.kids[:0]
+	for _, f := range n.kids {
+		if m.stopFrame(f, told) {
+			f.kid = len(kept)
+			kept = append(kept, f)
+		}
+	}
+	clear(n.kids[len(kept):])
+	n.kids = kept
+	n.held = int32(len(kept))
+}
+
+// release tells a frame that one of the nodes it held for has ended.
+func (m *Machine) release(f *frame) {
+	f.holding--
+	if f.holding == 0 {
+		m.frameEnded(f)
+	}
+}
+
+// frameEnded goes on after the last `do` of a failing or stopping frame.
+func (m *Machine) frameEnded(f *frame) {
+	failing := f.state == frameFailing
+	f.state = frameClosed
+	if f.owner == nil {
+		m.rootEnded(f)
+		return
+	}
+	m.dropKid(f)
+	if failing {
+		m.childFailed(f, f.err)
+		return
+	}
+	f.owner.held--
+	if f.owner.held == 0 {
+		m.settled(f.owner)
+	}
+}
+
+// fallBack tries the next else of a node that failed.
+func (m *Machine) fallBack(n *node) {
+	pn := m.plan(n)
+	i := int(n.tried)
+	fb := &pn.Else[i]
+	n.tried++
+	n.state = nodeRunning
+	failure := errorValue(n.err)
+	binds := []any{failure}
+	if pn.Kind == plan.LoopNode {
+		binds = append(binds, n.loopValue())
+	}
+	switch fb.Kind {
+	case plan.Skip:
+		m.done(n, nil)
+	case plan.Keep:
+		m.done(n, n.loopValue())
+	case plan.Fail:
+		env := map[string]any{"error": failure}
+		if pn.Kind == plan.LoopNode {
+			if names := m.p.Blocks[pn.Loop.Block].Binds; len(names) > 0 {
+				env[names[0]] = n.loopValue()
+			}
+		}
+		text, err := m.message(n.f, fb.Message, env)
+		if err != nil {
+			m.fail(n, err, false)
+			return
+		}
+		n.err = m.fault(n, "E_FAIL", "fail", text)
+		m.end(n, intentFail, false)
+	default:
+		m.openFrame(n, frameSpec{block: fb.Block, path: m.path(n).Else(m.table(n).elses + i + 1), part: fallbackPart + int64(i), binds: binds, scope: n.f.scope})
+	}
+}
+
+// errorValue is what `error` is in a fallback.
+func errorValue(e *run.Error) map[string]any {
+	return map[string]any{"step": string(e.Path), "kind": e.Kind, "message": e.Message}
+}
+
+// fault is a failure of a node at its place in the source.
+func (m *Machine) fault(n *node, code, kind, message string) *run.Error {
+	at := m.plan(n).At
+	e := &run.Error{Code: code, Kind: kind, Message: message, Path: m.path(n), File: at.File, Line: at.Line, Column: at.Column}
+	if c := m.plan(n).Call; c != nil {
+		e.Agent = c.Agent
+	}
+	return e
+}
