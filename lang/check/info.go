@@ -29,6 +29,13 @@ type Info struct {
 	Calls  map[*syntax.Call]*Call
 	Exprs  map[*syntax.Expr]*Expr // every expression of the file, those inside texts included
 	Steps  map[syntax.Step]types.Type
+
+	// Named holds every type as written (after `as`, of inputs and fields) with what it means.
+	Named map[*syntax.Type]types.Type
+	// Effect is Do when a call of the flow is, else Think.
+	Effect types.Effect
+
+	size int // steps after unfolding the flows it uses
 }
 
 // Block is a block of the file with its nodes in slots. The fallback of a step has a Block of its own even when it is a call or a text:
@@ -40,6 +47,14 @@ type Block struct {
 	Binds  []*Decl // slots len(Nodes) and up
 	Value  int     // slot of the value line; -1: a record of the named steps
 	Type   types.Type
+
+	kind  blockKind
+	owner *Node            // the container it belongs to; nil for the file
+	names map[string]*Decl // its nodes and binds
+	edges [][]edge         // by slot: what must be done before the node starts, for the search for cycles
+	at    source.Span
+	bad   bool // its value rests on something that was reported already
+	taint eval.Taint
 }
 
 // Node is a step, let, gate or value line.
@@ -61,6 +76,13 @@ type Node struct {
 	Bodies []*Block
 	// Fallbacks[i] belongs to the i-th else clause; nil for skip, keep and fail.
 	Fallbacks []*Block
+
+	block    *Block
+	slot     int
+	at       source.Span
+	question bool // its value is the answer of a question
+	bad      bool
+	taint    eval.Taint
 }
 
 // Decl is a value name.
@@ -73,13 +95,22 @@ type Decl struct {
 	Type   types.Type
 	Input  *syntax.Input // when it is one
 	Secret bool          // `secret name`: no slot, lives in Info.Secrets
+
+	taint eval.Taint
+	bad   bool // its type rests on something that was reported already
+	reads int  // mentions; `after` is not one
+	after int
 }
 
 // Call is a resolved callee. Exactly one of Signature and Flow is set; with Persona, Signature is that of its root.
+// A call whose callee is unknown is not in Info.Calls.
 type Call struct {
 	Signature *types.Signature
 	Persona   *Persona
 	Flow      *Info
+	As        *types.Type  // the nearest `as`: of the call, else of its persona and its bases
+	Text      *syntax.Text // the text after the callee, or the one a fallback inherits from the call it stands in for
+	TextInput int          // of a flow: the input that Text fills; -1: none
 }
 
 // Persona is an `agent name = …` of the file.
@@ -88,9 +119,14 @@ type Persona struct {
 	Base      *Persona // when it is made from another
 	Signature *types.Signature
 	Flow      *Info
+
+	bad      bool
+	mentions []*Decl // what its text and arguments mention, bases included
+	secrets  []*Decl
 }
 
-// Expr is a typed expression.
+// Expr is a typed expression. One that stands in a persona or in a test counts its depths from the file's block; one in a `must` mentions fields
+// (or the input itself), which have no slot.
 type Expr struct {
 	Tree *eval.Tree // nil when the expression is only a Path
 	Type types.Type

@@ -61,6 +61,17 @@ func (l List) HasErrors() bool {
 	return false
 }
 
+// Errors returns a list of those that stop the script.
+func (l List) Errors() List {
+	var errors List
+	for _, d := range l {
+		if d.Severity == Error {
+			errors.Add(d)
+		}
+	}
+	return errors
+}
+
 // Sort puts the list in order of file and position; equal places keep the order in which they were found.
 func (l List) Sort() {
 	sort.SliceStable(l, func(i, j int) bool {

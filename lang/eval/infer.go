@@ -146,14 +146,11 @@ func (t *typer) of(n ast.Node) Operand {
 		return t.unary(n)
 	case *ast.BinaryNode:
 		return t.binary(n)
-	case *ast.ChainNode:
-		o, gone := t.chain(n.Node)
+	case *ast.ChainNode, *ast.MemberNode:
+		o, gone := t.chain(n)
 		if gone {
 			o.Type = types.Maybe(o.Type)
 		}
-		return t.certain(n, o)
-	case *ast.MemberNode:
-		o, _ := t.chain(n)
 		return t.certain(n, o)
 	case *ast.SliceNode:
 		return t.slice(n)
@@ -179,6 +176,9 @@ func (t *typer) name(n *ast.IdentifierNode) Operand {
 	if o.precise != nil {
 		o.Type = *o.precise // what the caller knows of the name is what it is bound to
 		o.precise = nil
+	}
+	if s, ok := o.Literal.(string); ok && o.Type.Kind == types.String { // a text of the script, which stands in the code as a name
+		o.Type = literalText(s)
 	}
 	return t.certain(n, o)
 }
@@ -386,6 +386,9 @@ func (t *typer) record(n *ast.MapNode) Operand {
 
 // chain types a.b?.c; gone tells that a `?.` in it may find nothing.
 func (t *typer) chain(n ast.Node) (o Operand, gone bool) {
+	if c, ok := n.(*ast.ChainNode); ok {
+		return t.chain(c.Node)
+	}
 	m, ok := n.(*ast.MemberNode)
 	if !ok {
 		return t.of(n), false

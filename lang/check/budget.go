@@ -1,0 +1,155 @@
+package check
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/slopstudios/slop/lang/diag"
+	"github.com/slopstudios/slop/lang/plan"
+	"github.com/slopstudios/slop/lang/source"
+	"github.com/slopstudios/slop/lang/syntax"
+	"github.com/slopstudios/slop/lang/types"
+)
+
+// checkBudgets checks that what is spent under a budget in money has a price, and that one attempt fits the budget of its own step.
+func (c *checker) checkBudgets() {
+	for _, item := range c.file.Items {
+		if b, ok := item.(*syntax.Budget); ok && b.Amount.Money > 0 {
+			c.priced(b.At, func(callSite) bool { return true })
+		}
+	}
+	for _, site := range c.calls {
+		for _, clause := range site.call.Clauses {
+			if clause.Kind == syntax.BudgetClause {
+				c.checkCallBudget(clause, site)
+			}
+		}
+	}
+	for _, b := range c.order {
+		for _, n := range b.Nodes {
+			if n.Step == nil || callOf(n) != nil {
+				continue
+			}
+			for _, clause := range Clauses(n.Step) {
+				if clause.Kind == syntax.BudgetClause && clause.Amount.Money > 0 {
+					c.priced(firstLine(c.src, clause.At), func(s callSite) bool { return inBodies(s.block, n) })
+				}
+			}
+		}
+	}
+}
+
+// inBodies reports whether a block stands inside the bodies of a node.
+func inBodies(b *Block, n *Node) bool {
+	for ; b != nil; b = b.Parent {
+		if b.owner == n && b.kind != elseBlock {
+			return true
+		}
+	}
+	return false
+}
+
+// priced reports models without a price under a budget in money.
+func (c *checker) priced(at source.Span, under func(callSite) bool) {
+	var names []string
+	var related []diag.Related
+	for _, site := range c.calls {
+		t := c.info.Calls[site.call]
+		if !under(site) || t == nil || t.Signature == nil || !unpriced(t.Signature) || slices.Contains(names, t.Signature.Name) {
+			continue
+		}
+		names = append(names, t.Signature.Name)
+		if len(related) < 3 {
+			related = append(related, diag.Related{File: c.src, Span: site.call.Callee.At, Message: "called here"})
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	c.add(diag.Diagnostic{
+		Code: "E0127", Span: at, Message: fmt.Sprintf("this budget is in dollars, and %s has no price", quoted(names)), Label: "nobody could say when it is spent",
+		Help:    []string{fmt.Sprintf("give a price in slop.toml: `[agents.%s]` with `price = {input = 3, output = 15}`, dollars for a million tokens", names[0]), "or count: `budget 50000 tokens`, `budget 20 calls`"},
+		Related: related,
+	})
+}
+
+// unpriced reports whether a call costs money nobody knows. Only models are paid by the call.
+func unpriced(s *types.Signature) bool {
+	return effectOf(s) == types.Think && !s.Free && s.Price == nil
+}
+
+func (c *checker) checkCallBudget(clause syntax.Clause, site callSite) {
+	t := c.info.Calls[site.call]
+	if t == nil || t.Signature == nil || clause.Amount.Money == 0 {
+		return
+	}
+	sig := t.Signature
+	if unpriced(sig) {
+		c.priced(firstLine(c.src, clause.At), func(s callSite) bool { return s.call == site.call })
+		return
+	}
+	if sig.Price == nil || sig.MaxOutput == 0 {
+		return
+	}
+	worst := int64(float64(sig.MaxOutput) * sig.Price.Output)
+	if worst > clause.Amount.Money {
+		c.add(diag.Diagnostic{
+			Code: "E0127", Severity: diag.Warning, Span: firstLine(c.src, clause.At),
+			Message: fmt.Sprintf("one call of `%s` may cost up to %s; the budget is %s", site.call.Callee, dollars(worst), dollars(clause.Amount.Money)),
+			Label:   "a call that may not fit is not made", Help: []string{"raise the budget, or ask for shorter answers with `max_tokens`"},
+		})
+	}
+}
+
+// dollars writes millionths of a dollar with as many digits as matter.
+func dollars(micros int64) string {
+	s := fmt.Sprintf("$%.6f", float64(micros)/1e6)
+	s = strings.TrimRight(s, "0")
+	for len(s)-strings.IndexByte(s, '.') < 3 {
+		s += "0"
+	}
+	if i := strings.IndexByte(s, '.'); micros >= 1_000_000 && len(s) > i+3 {
+		s = s[:i+3]
+	}
+	return s
+}
+
+// Afford compares the worst case of a plan with the budget of its file (check 27). It is asked when the plan exists: counting calls is the plan's.
+func Afford(info *Info, worst plan.WorstCase) diag.List {
+	var list diag.List
+	for _, item := range info.File.Items {
+		b, ok := item.(*syntax.Budget)
+		if !ok {
+			continue
+		}
+		upTo := "up to"
+		if !worst.CallsKnown {
+			upTo = "with one item in each list of unknown length already up to"
+		}
+		said := fmt.Sprintf("%s %s", upTo, calls(worst.Calls))
+		budget := ""
+		switch {
+		case b.Amount.Money > 0 && int64(worst.Money) > b.Amount.Money:
+			said += fmt.Sprintf(", about %s", dollars(int64(worst.Money)))
+			budget = dollars(b.Amount.Money)
+		case b.Amount.Calls > 0 && worst.Calls > int64(b.Amount.Calls):
+			budget = calls(int64(b.Amount.Calls))
+		default:
+			continue
+		}
+		list.Add(diag.Diagnostic{
+			Code: "E0127", Severity: diag.Warning, File: info.File.Source, Span: b.At,
+			Message: fmt.Sprintf("%s; the budget is %s", said, budget), Label: "if everything is retried, repaired and goes all its rounds",
+			Help: []string{"raise the budget, or lower `retry`, `repair`, `max` or the number of items"},
+		})
+	}
+	return list
+}
+
+func calls(n int64) string {
+	if n == 1 {
+		return "1 call"
+	}
+	return fmt.Sprintf("%d calls", n)
+}

@@ -1,0 +1,54 @@
+package check
+
+import (
+	"encoding/json"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/slopstudios/slop/lang/syntax"
+)
+
+// codeOf is an expression as lang/eval compiles it: the texts in it are strings of expr-lang, those with values calls of text(…).
+func (c *checker) codeOf(e *syntax.Expr) string {
+	var b strings.Builder
+	skip := 0
+	for _, r := range e.Code {
+		if skip > 0 { // the blanks that keep a placeholder as long as its text
+			skip--
+			continue
+		}
+		if i, ok := syntax.PlaceholderIndex(string(r)); ok && i < len(e.Texts) {
+			b.WriteString(c.codeOfText(e.Texts[i]))
+			skip = utf8.RuneCountInString(c.src.Slice(e.Texts[i].At)) - 1
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return strings.TrimSpace(b.String())
+}
+
+func (c *checker) codeOfText(t *syntax.Text) string {
+	if plain, ok := t.Plain(); ok {
+		return quote(plain)
+	}
+	parts := make([]string, 0, len(t.Parts))
+	for i := range t.Parts {
+		if e := t.Parts[i].Expr; e != nil {
+			parts = append(parts, c.codeOf(e))
+		} else {
+			parts = append(parts, quote(t.Parts[i].Literal))
+		}
+	}
+	return "text(" + strings.Join(parts, ", ") + ")"
+}
+
+// quote writes a string of expr-lang, which reads what JSON writes.
+func quote(s string) string {
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(s); err != nil {
+		panic("check: a string that JSON cannot write: " + err.Error())
+	}
+	return strings.TrimSpace(b.String())
+}

@@ -1,0 +1,264 @@
+package check
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/slopstudios/slop/lang/diag"
+	"github.com/slopstudios/slop/lang/syntax"
+	"github.com/slopstudios/slop/lang/types"
+)
+
+// checkTests checks the `test` blocks against the flow they try.
+func (c *checker) checkTests() {
+	if len(c.info.Tests) == 0 {
+		return
+	}
+	called := c.reach(nil)
+	names := map[string]bool{}
+	for _, t := range c.info.Tests {
+		if t.Name != nil {
+			name, plain := t.Name.Plain()
+			if !plain {
+				c.plainText(t.Name, "the name of a test")
+			}
+			if names[name] {
+				c.add(diag.Diagnostic{Code: "E0104", Span: t.Name.At, Message: fmt.Sprintf("there are two tests named %q", name), Label: "the second one: give it a name of its own"})
+			}
+			names[name] = true
+		}
+		c.checkTest(t, called)
+	}
+}
+
+func (c *checker) checkTest(t *syntax.Test, called map[string]*Call) {
+	mocked, given := map[string]bool{}, map[string]bool{}
+	none := &Block{Value: -1, names: map[string]*Decl{}}
+	for _, line := range t.Lines {
+		switch line := line.(type) {
+		case *syntax.Given:
+			c.checkGiven(line, none, given)
+		case *syntax.Mock:
+			c.mocks(line.Callee, called)
+			mocked[line.Callee.String()] = true
+			for _, e := range line.Answers {
+				c.checkAnswer(e, line.Callee, called, none)
+			}
+		case *syntax.FailMock:
+			c.mocks(line.Callee, called)
+			mocked[line.Callee.String()] = true
+			if line.Message != nil {
+				c.plainText(line.Message, "the message of a failure")
+			}
+		case *syntax.Expect:
+			if line.Fail != nil {
+				c.plainText(line.Fail, "what a failure is expected to say")
+			} else {
+				c.checkExpect(line.Cond)
+			}
+		}
+	}
+	c.missingGivens(t, given)
+	c.unmocked(t, mocked)
+}
+
+// reach gathers whom a test can come to call, in this file and in the flows it uses, without entering the mocked ones.
+func (c *checker) reach(mocked map[string]bool) map[string]*Call {
+	called := map[string]*Call{}
+	seen := map[*Info]bool{}
+	var visit func(info *Info)
+	visit = func(info *Info) {
+		if seen[info] {
+			return
+		}
+		seen[info] = true
+		for call, t := range info.Calls {
+			name := call.Callee.String()
+			called[name] = t
+			if t.Flow != nil && !mocked[name] {
+				visit(t.Flow)
+			}
+		}
+	}
+	visit(c.info)
+	return called
+}
+
+func (c *checker) mocks(callee syntax.Callee, called map[string]*Call) {
+	name := callee.String()
+	if called[name] != nil || c.broken[callee.Agent.Text] || len(c.broken) > 0 {
+		return
+	}
+	for _, site := range c.unresolved() {
+		if site == name {
+			return // the call was reported
+		}
+	}
+	all := slices.Sorted(maps.Keys(called))
+	d := diag.Diagnostic{Code: "E0129", Span: callee.At, Message: fmt.Sprintf("the flow never calls `%s`", name), Label: "this line would have no effect"}
+	if near, ok := diag.Nearest(name, all); ok {
+		d.Label = fmt.Sprintf("did you mean `%s`?", near)
+		d.Fix = &diag.Fix{Span: callee.At, Text: near}
+	}
+	if len(all) > 0 {
+		d.Help = []string{"it calls: " + strings.Join(diag.NearestN(name, all, 8), ", ")}
+	}
+	c.add(d)
+}
+
+// unresolved are the callees that the flow calls and nobody knows.
+func (c *checker) unresolved() []string {
+	var names []string
+	for _, b := range c.order {
+		for _, n := range b.Nodes {
+			if call := callOf(n); call != nil && c.info.Calls[call] == nil {
+				names = append(names, call.Callee.String())
+			}
+		}
+	}
+	return names
+}
+
+func (c *checker) checkGiven(line *syntax.Given, none *Block, given map[string]bool) {
+	c.resolveExpr(line.Value, place{block: none})
+	k := c.typeExpr(line.Value)
+	var names []string
+	for _, in := range c.info.Inputs {
+		names = append(names, in.Name)
+		if in.Name != line.Name.Text {
+			continue
+		}
+		if given[in.Name] {
+			c.add(diag.Diagnostic{Code: "E0129", Span: line.Name.At, Message: fmt.Sprintf("`%s` is given twice in this test", in.Name), Label: "once is enough"})
+		}
+		given[in.Name] = true
+		if !k.bad && !in.bad && in.Type.Kind != types.File && !containsFile(in.Type) && !k.Fits(in.Type) {
+			c.add(diag.Diagnostic{
+				Code: "E0129", Span: line.Value.At, Message: fmt.Sprintf("the input `%s` must be %s", in.Name, article(in.Type)), Label: fmt.Sprintf("this is %s", article(k.Type)),
+				Related: c.related(in.At, "the input is here"),
+			})
+		}
+		return
+	}
+	if c.broken[line.Name.Text] {
+		return
+	}
+	d := diag.Diagnostic{Code: "E0129", Span: line.Name.At, Message: fmt.Sprintf("the flow has no input `%s`", line.Name.Text), Label: "this line would have no effect"}
+	if near, ok := diag.Nearest(line.Name.Text, names); ok {
+		d.Label = fmt.Sprintf("did you mean `%s`?", near)
+		d.Fix = &diag.Fix{Span: line.Name.At, Text: near}
+	}
+	if len(names) > 0 {
+		d.Help = []string{"its inputs: " + strings.Join(diag.NearestN(line.Name.Text, names, 8), ", ")}
+	} else {
+		d.Help = []string{"it has no inputs"}
+	}
+	c.add(d)
+}
+
+func containsFile(t types.Type) bool {
+	switch t.Kind {
+	case types.File:
+		return true
+	case types.List:
+		return containsFile(t.Item())
+	case types.Record:
+		for _, f := range t.Fields {
+			if containsFile(f.Type) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// checkAnswer checks what a mock answers against what the agent gives wherever it is called.
+func (c *checker) checkAnswer(e *syntax.Expr, callee syntax.Callee, called map[string]*Call, none *Block) {
+	c.resolveExpr(e, place{block: none})
+	k := c.typeExpr(e)
+	t := called[callee.String()]
+	if k.bad || t == nil {
+		return
+	}
+	var want []types.Type
+	for call, t := range c.info.Calls {
+		if call.Callee.String() != callee.String() {
+			continue
+		}
+		switch {
+		case t.Flow != nil:
+			want = append(want, t.Flow.Output)
+		case t.As != nil:
+			want = append(want, *t.As)
+		default:
+			want = append(want, t.Signature.Result)
+		}
+	}
+	for _, w := range want {
+		if k.Fits(w) || containsFile(w) {
+			return
+		}
+	}
+	if len(want) == 0 {
+		return
+	}
+	c.add(diag.Diagnostic{
+		Code: "E0129", Span: e.At, Message: fmt.Sprintf("`%s` never answers like this", callee), Label: fmt.Sprintf("this is %s; it gives %s", article(k.Type), article(want[0])),
+	})
+}
+
+// checkExpect checks the condition of an `expect`: over the output and the inputs.
+func (c *checker) checkExpect(e *syntax.Expr) {
+	scope := &Block{Value: -1, names: map[string]*Decl{}}
+	for _, in := range c.info.Inputs {
+		scope.names[in.Name] = in
+	}
+	out := &Decl{Name: "output", File: c.file, Block: scope, Slot: -1, Type: c.info.Output, bad: c.info.Root.bad}
+	scope.names["output"] = out
+	before := len(*c.diags)
+	c.resolveExpr(e, place{block: scope, quiet: true})
+	c.condition(e, "expect")
+	// A field that the output lacks is a mistake of the test.
+	for i := before; i < len(*c.diags); i++ {
+		if d := &(*c.diags)[i]; d.Code == "E0109" {
+			d.Code = "E0129"
+		}
+	}
+}
+
+func (c *checker) missingGivens(t *syntax.Test, given map[string]bool) {
+	var names []string
+	for _, in := range c.info.Inputs {
+		if in.Input.Default == nil && !in.Type.Optional && !given[in.Name] {
+			names = append(names, in.Name)
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	c.add(diag.Diagnostic{
+		Code: "E0129", Span: firstLine(c.src, t.At), Message: fmt.Sprintf("this test does not say what %s is", quoted(names)), Label: "an input without a default",
+		Help: []string{fmt.Sprintf("add `given %s = …`", names[0])},
+	})
+}
+
+// unmocked reports agents that would change the world during a test.
+func (c *checker) unmocked(t *syntax.Test, mocked map[string]bool) {
+	reach := c.reach(mocked)
+	var open []string
+	for _, name := range slices.Sorted(maps.Keys(reach)) {
+		sig := reach[name].Signature
+		if sig != nil && !mocked[name] && effectOf(sig) == types.Do && !sig.Free && sig.Kind != types.Sleep {
+			open = append(open, name)
+		}
+	}
+	if len(open) == 0 {
+		return
+	}
+	c.add(diag.Diagnostic{
+		Code: "E0129", Span: firstLine(c.src, t.At), Message: fmt.Sprintf("in this test %s would really be called", quoted(open)), Label: "a test changes nothing in the world",
+		Help: []string{fmt.Sprintf("add `mock %s -> …`", open[0])},
+	})
+}
