@@ -62,15 +62,17 @@ func (a *ascii) block(nodes []*Node, indent string) {
 	}
 }
 
-// heading is the first word of a node's line.
+// heading is the first word of a node's line. The value of an inner block is what leaves it.
 func heading(n *Node) string {
-	switch n.Kind {
-	case string(plan.RequireNode):
+	switch {
+	case n.Kind == string(plan.RequireNode):
 		return "require"
-	case string(plan.StopNode):
+	case n.Kind == string(plan.StopNode):
 		return "stop if"
-	case string(plan.LetNode):
+	case n.Kind == string(plan.LetNode):
 		return "let " + n.Name
+	case n.Name == "" && n.ID != "output":
+		return "→"
 	}
 	return title(n)
 }
@@ -113,6 +115,9 @@ func (a *ascii) line(prefix, head string, n *Node, width int) {
 		what = strings.TrimPrefix(what, "require ")
 	case string(plan.StopNode):
 		what = strings.TrimPrefix(what, "stop if ")
+	}
+	if head == "→" {
+		what = strings.TrimPrefix(what, "= ")
 	}
 	if n.Agent != "" && n.Effect != "" {
 		what += "  " + n.Effect

@@ -220,8 +220,60 @@ func (b *builder) label(n *plan.Node) string {
 const shortest = 44 // runes of an expression in a drawing
 
 func short(code string) string {
+	code = strings.Join(strings.Fields(asText(code)), " ")
 	if r := []rune(code); len(r) > shortest {
 		return string(r[:shortest-1]) + "…"
+	}
+	return code
+}
+
+// asText writes text("a ", x) as a script does, "a <<x>>". Any other expression stays as it is.
+func asText(code string) string {
+	inner, ok := strings.CutPrefix(code, "text(")
+	if !ok {
+		return code
+	}
+	var b strings.Builder
+	depth, start := 1, 0
+	for i := 0; i < len(inner); i++ {
+		switch inner[i] {
+		case '"', '\'':
+			for q := inner[i]; i+1 < len(inner); {
+				if i++; inner[i] == '\\' {
+					i++
+				} else if inner[i] == q {
+					break
+				}
+			}
+			continue
+		case '(', '[', '{':
+			depth++
+			continue
+		case ')', ']', '}':
+			depth--
+		case ',':
+			if depth > 1 {
+				continue
+			}
+		default:
+			continue
+		}
+		if depth > 1 {
+			continue
+		}
+		part := strings.TrimSpace(inner[start:i])
+		if s, err := strconv.Unquote(part); err == nil {
+			b.WriteString(s)
+		} else if part != "" {
+			b.WriteString("<<" + part + ">>")
+		}
+		start = i + 1
+		if depth == 0 {
+			if start < len(inner) {
+				return code // the text is only the beginning of the expression
+			}
+			return `"` + b.String() + `"`
+		}
 	}
 	return code
 }

@@ -156,7 +156,7 @@ func split(blocks []Block) (bodies, falls []Block) {
 
 // quoted writes a label of Mermaid, in which quotes and angle brackets are entities.
 func quoted(lines []string) string {
-	r := strings.NewReplacer("#", "#35;", `"`, "#quot;", "<", "#lt;", ">", "#gt;", "&", "#amp;", "`", "#96;")
+	r := strings.NewReplacer("#", "#35;", `"`, "#quot;", "<", "#lt;", ">", "#gt;", "&", "#amp;", "`", "#96;", `\`, "#92;")
 	out := make([]string, len(lines))
 	for i, l := range lines {
 		out[i] = r.Replace(l)
