@@ -46,17 +46,17 @@ func (f *Folder) Add(fact run.Fact) {
 		s.Attempts = max(s.Attempts, b.Attempt)
 	case *run.CallDone:
 		s := f.end(b.Path, b.Attempt, Done, fact)
-		s.Usage, v.Usage = Sum(s.Usage, b.Usage), Sum(v.Usage, b.Usage)
+		s.Usage, v.Usage = s.Usage.Add(b.Usage), v.Usage.Add(b.Usage)
 	case *run.CallFailed:
 		s := f.end(b.Path, b.Attempt, Failed, fact)
 		s.Error = b.Message
-		s.Usage, v.Usage = Sum(s.Usage, b.Usage), Sum(v.Usage, b.Usage)
+		s.Usage, v.Usage = s.Usage.Add(b.Usage), v.Usage.Add(b.Usage)
 	case *run.CallEnded:
 		s := f.step(b.Path)
 		if s.Status == Running || s.Status == "" {
 			s = f.end(b.Path, b.Attempt, Cancelled, fact)
 		}
-		s.Usage, v.Usage = Sum(s.Usage, b.Usage), Sum(v.Usage, b.Usage)
+		s.Usage, v.Usage = s.Usage.Add(b.Usage), v.Usage.Add(b.Usage)
 	case *run.Asked:
 		s := f.step(b.Path)
 		if s.Status != Asking {
@@ -149,29 +149,4 @@ func (f *Folder) Step(path run.Path) (Step, bool) {
 		return Step{}, false
 	}
 	return f.view.Steps[i], true
-}
-
-// Sum adds two usages. Where the sources differ the less certain one counts for the sum: reported and estimated give estimated, with an unknown it is a
-// lower bound and says unknown.
-func Sum(a, b run.Usage) run.Usage {
-	sum := run.Usage{
-		Calls: a.Calls + b.Calls, Input: a.Input + b.Input, Output: a.Output + b.Output,
-		CacheRead: a.CacheRead + b.CacheRead, CacheWrite: a.CacheWrite + b.CacheWrite, Cost: a.Cost + b.Cost,
-		Tokens: weaker(a.Tokens, b.Tokens), CostSource: weaker(a.CostSource, b.CostSource),
-	}
-	if a.Model == b.Model || b.Model == "" {
-		sum.Model = a.Model
-	} else if a.Model == "" && a.Calls == 0 {
-		sum.Model = b.Model
-	}
-	return sum
-}
-
-func weaker(a, b run.Source) run.Source {
-	for _, s := range []run.Source{run.Unknown, run.Estimated, run.Reported} {
-		if a == s || b == s {
-			return s
-		}
-	}
-	return ""
 }

@@ -96,13 +96,3 @@ func TestFold(t *testing.T) {
 		t.Error(diff)
 	}
 }
-
-func TestSumNeverHidesAnUnknown(t *testing.T) {
-	sum := runs.Sum(run.Usage{Cost: 5, CostSource: run.Reported}, run.Usage{CostSource: run.Unknown})
-	if sum.CostSource != run.Unknown || sum.Cost != 5 {
-		t.Errorf("%+v", sum)
-	}
-	if sum := runs.Sum(run.Usage{}, run.Usage{Calls: 1}); sum.CostSource != "" {
-		t.Errorf("calls that cost nothing became %+v", sum)
-	}
-}

@@ -1,0 +1,475 @@
+// Package engine carries runs out: it owns every goroutine, clock and slot that the machine does without.
+//
+// Each run has a session: one goroutine around one machine. Calls are made by a pool of workers. Nothing is granted, and nobody is told, before the facts
+// that led to it are stored; so a crash at any point loses only work that nobody has heard of.
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/slopstudios/slop/lang/plan"
+	"github.com/slopstudios/slop/lang/types"
+	"github.com/slopstudios/slop/runtime/agent"
+	"github.com/slopstudios/slop/runtime/machine"
+	"github.com/slopstudios/slop/runtime/run"
+	"github.com/slopstudios/slop/runtime/runs"
+	"github.com/slopstudios/slop/runtime/store"
+	"github.com/slopstudios/slop/runtime/store/memory"
+)
+
+// What Config leaves open.
+const (
+	DefaultParallel = 1000             // calls at a time in a process
+	DefaultGrace    = 10 * time.Second // for a `do` that was told to end
+	patience        = time.Second      // for a `think` or `read` to say what it used; it should have ended already
+	releaseTimeout  = 2 * time.Second
+	maxPlans        = 256 // hashes kept of plans that were started
+)
+
+// Config says what an engine works with. The zero value works: it keeps runs in memory and knows no agents.
+type Config struct {
+	Store       store.Store
+	Registry    *agent.Registry
+	Secrets     func(name string) (string, error) // nil: there are none
+	MaxParallel int                               // calls at a time, over all runs; 0: DefaultParallel
+	Grace       time.Duration                     // how long the end of a cancelled `do` is awaited; 0: DefaultGrace
+	Lease       time.Duration                     // 0: leases do not lapse by time
+	Owner       string                            // names this process in leases; "": a random name
+	Folder      string                            // of the flows: agents see it as theirs
+	Entropy     io.Reader                         // for ids and seeds; nil: crypto/rand
+}
+
+// Engine implements runs.Runs.
+type Engine struct {
+	store    store.Store
+	registry *agent.Registry
+	secrets  func(string) (string, error)
+	grace    time.Duration
+	patience time.Duration
+	ttl      time.Duration
+	owner    string
+	folder   string
+	entropy  io.Reader
+	limits   *limits
+	pool     pool
+	ctx      context.Context
+	stop     context.CancelCauseFunc
+	group    sync.WaitGroup // sessions and the listener
+
+	mu        sync.Mutex
+	sessions  map[run.ID]*session
+	plans     map[*plan.Plan]string // hashes of those that are stored
+	listening bool
+	closed    bool
+}
+
+var _ runs.Runs = (*Engine)(nil)
+
+// New returns an engine. It starts no goroutine before its first run.
+func New(c Config) *Engine {
+	e := &Engine{
+		store: c.Store, registry: c.Registry, secrets: c.Secrets, grace: c.Grace, patience: patience, ttl: c.Lease, owner: c.Owner, folder: c.Folder,
+		entropy: c.Entropy, sessions: map[run.ID]*session{}, plans: map[*plan.Plan]string{},
+	}
+	if e.store == nil {
+		e.store = memory.New()
+	}
+	if e.registry == nil {
+		e.registry = agent.NewRegistry()
+	}
+	if e.grace <= 0 {
+		e.grace = DefaultGrace
+	}
+	e.patience = min(e.patience, e.grace)
+	if e.entropy == nil {
+		e.entropy = rand.Reader
+	}
+	if e.owner == "" {
+		var name [8]byte
+		_, _ = io.ReadFull(rand.Reader, name[:]) // never fails: crypto/rand ends the process instead
+		e.owner = hex.EncodeToString(name[:])
+	}
+	room := c.MaxParallel
+	if room <= 0 {
+		room = DefaultParallel
+	}
+	e.limits = newLimits(room)
+	e.ctx, e.stop = context.WithCancelCause(context.Background())
+	return e
+}
+
+// Start implements runs.Runs: the plan is stored under its hash and Started is fact 1 before the caller hears of the run.
+func (e *Engine) Start(ctx context.Context, p *plan.Plan, inputs map[string]any, o run.Options) (run.ID, error) {
+	given, err := readInputs(p, inputs)
+	if err != nil {
+		return "", err
+	}
+	hash, err := e.keep(ctx, p)
+	if err != nil {
+		return "", fmt.Errorf("store the plan of %s: %w", p.Name, err)
+	}
+	now := time.Now().UTC().Round(0)
+	id, seed, err := e.name(now)
+	if err != nil {
+		return "", err
+	}
+	first := run.Fact{Seq: 1, At: now, Body: &run.Started{Plan: hash, Inputs: given, Options: o, Seed: seed, Machine: machine.Version}}
+	s := e.newSession(id, p, o)
+	s.now = now
+	if s.lease, err = e.store.Create(ctx, id, e.owner, e.ttl, first); err != nil {
+		if s.lease, err = e.reclaim(ctx, id, err); err != nil {
+			return "", fmt.Errorf("start a run of %s: %w", p.Name, err)
+		}
+	}
+	s.advance(first)
+	return id, e.animate(s)
+}
+
+// reclaim looks whether a run was created after all, when the store could not say.
+func (e *Engine) reclaim(ctx context.Context, id run.ID, cause error) (run.Lease, error) {
+	if facts, err := e.store.Load(ctx, id, 0); err != nil || len(facts) != 1 {
+		return run.Lease{}, cause
+	}
+	return e.store.Claim(ctx, id, e.owner, e.ttl)
+}
+
+// name makes the id and the seed of a new run.
+func (e *Engine) name(at time.Time) (run.ID, uint64, error) {
+	var dice [18]byte
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, err := io.ReadFull(e.entropy, dice[:]); err != nil {
+		return "", 0, fmt.Errorf("roll the dice for a new run: %w", err)
+	}
+	return run.NewID(at, [10]byte(dice[:10])), binary.LittleEndian.Uint64(dice[10:]), nil
+}
+
+// keep stores a plan under its hash. A plan that was started before costs a look-up.
+func (e *Engine) keep(ctx context.Context, p *plan.Plan) (string, error) {
+	e.mu.Lock()
+	hash, kept := e.plans[p]
+	closed := e.closed
+	e.mu.Unlock()
+	if closed {
+		return "", runs.ErrClosed
+	}
+	if kept {
+		return hash, nil
+	}
+	hash, err := e.store.PutBlob(ctx, plan.Encode(p)) // its hash is plan.Hash
+	if err != nil {
+		return "", err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.plans) >= maxPlans {
+		clear(e.plans)
+	}
+	e.plans[p] = hash
+	return hash, nil
+}
+
+// Adopt takes up a run that no process is at work on: after a crash, or on another machine. It folds the log and goes on where the run was.
+// store.ErrHeld when another holds it, runs.ErrFinished, runs.ErrNotFound.
+func (e *Engine) Adopt(ctx context.Context, id run.ID) error {
+	if e.session(id) != nil {
+		return nil
+	}
+	facts, err := e.store.Load(ctx, id, 0)
+	if err != nil {
+		return fmt.Errorf("take up run %s: %w", id, outward(err))
+	}
+	started, ok := facts[0].Body.(*run.Started)
+	if !ok {
+		return fmt.Errorf("take up run %s: its history does not begin with started", id)
+	}
+	data, err := e.store.GetBlob(ctx, started.Plan)
+	if err != nil {
+		return fmt.Errorf("take up run %s: its plan: %w", id, err)
+	}
+	p, err := plan.Decode(data)
+	if err != nil {
+		return fmt.Errorf("take up run %s: its plan: %w", id, err)
+	}
+	s := e.newSession(id, p, started.Options)
+	if s.lease, err = e.store.Claim(ctx, id, e.owner, e.ttl); err != nil {
+		return fmt.Errorf("take up run %s: %w", id, outward(err))
+	}
+	s.fold()
+	return e.animate(s)
+}
+
+// Recover takes up every unfinished run that nobody holds, and returns how many.
+func (e *Engine) Recover(ctx context.Context) (int, error) {
+	count := 0
+	for id, err := range e.store.Unfinished(ctx) {
+		if err != nil {
+			return count, err
+		}
+		switch err := e.Adopt(ctx, id); {
+		case err == nil:
+			count++
+		case errors.Is(err, store.ErrHeld), errors.Is(err, runs.ErrFinished):
+		default:
+			return count, err
+		}
+	}
+	return count, nil
+}
+
+func (e *Engine) newSession(id run.ID, p *plan.Plan, o run.Options) *session {
+	s := &session{
+		engine: e, id: id, plan: p, priority: o.Priority, parallel: o.MaxParallel, machine: machine.New(id, p),
+		callees: map[*types.Signature]*callee{}, flights: map[attempt]*flight{}, parked: map[run.WishID]*parked{},
+		wake: make(chan struct{}, 1), done: make(chan struct{}),
+	}
+	s.ctx, s.stop = context.WithCancelCause(e.ctx)
+	s.secretFunc = s.secret
+	return s
+}
+
+// animate gives a session its goroutine.
+func (e *Engine) animate(s *session) error {
+	if !s.lease.Until.IsZero() {
+		s.alarms.set(&alarm{at: time.Now().Add(e.ttl / 3), lease: true})
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		s.stop(errClosing)
+		return runs.ErrClosed
+	}
+	e.sessions[s.id] = s
+	if !e.listening {
+		e.listening = true
+		e.group.Add(1)
+		go e.listener()
+	}
+	e.group.Add(1)
+	go s.live()
+	return nil
+}
+
+// listener wakes the sessions of runs that are told something through the store.
+func (e *Engine) listener() {
+	defer e.group.Done()
+	rest := firstRest
+	for e.ctx.Err() == nil {
+		for id, err := range e.store.Told(e.ctx) {
+			if err != nil {
+				break
+			}
+			rest = firstRest
+			if s := e.session(id); s != nil {
+				s.post(letter{kind: toldLetter})
+			}
+		}
+		timer := time.NewTimer(rest)
+		select {
+		case <-timer.C:
+		case <-e.ctx.Done():
+			timer.Stop()
+		}
+		rest = min(2*rest, longRest)
+	}
+}
+
+func (e *Engine) session(id run.ID) *session {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.sessions[id]
+}
+
+func (e *Engine) forget(s *session) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.sessions[s.id] == s {
+		delete(e.sessions, s.id)
+	}
+}
+
+// callee finds who serves a capability of a plan.
+func (e *Engine) callee(sig *types.Signature) *callee {
+	c := &callee{pinned: sig, do: sig.Effect != types.Think && sig.Effect != types.Read}
+	if len(sig.Defaults) > 0 {
+		if v, err := decode(string(sig.Defaults)); err == nil {
+			c.defaults, _ = v.(map[string]any)
+		}
+	}
+	name, bounds := sig.Name, agent.Limits{}
+	if a, _, ok := e.registry.Lookup(sig.Name); ok {
+		c.agent = a
+		name, bounds, _ = e.registry.Owner(sig.Name)
+	}
+	c.line = e.limits.line(name, bounds)
+	c.inline = sig.Free && !c.line.bounded()
+	return c
+}
+
+// Wait implements runs.Runs.
+func (e *Engine) Wait(ctx context.Context, id run.ID) (run.Finished, error) {
+	if s := e.session(id); s != nil {
+		select {
+		case <-s.done:
+		case <-ctx.Done():
+			return run.Finished{}, ctx.Err()
+		}
+		switch {
+		case s.finished != nil:
+			return *s.finished, nil
+		case errors.Is(s.err, errClosing):
+			return run.Finished{}, runs.ErrClosed
+		case !errors.Is(s.err, store.ErrFenced):
+			return run.Finished{}, s.err
+		}
+	}
+	var after run.Seq
+	if facts, err := e.store.Load(ctx, id, 0); err != nil {
+		return run.Finished{}, outward(err)
+	} else if n := len(facts); n > 0 {
+		after = facts[n-1].Seq - 1
+	}
+	for f, err := range e.store.Tail(ctx, id, after) {
+		if err != nil {
+			return run.Finished{}, outward(err)
+		}
+		if b, ok := f.Body.(*run.Finished); ok {
+			return *b, nil
+		}
+	}
+	return run.Finished{}, fmt.Errorf("the history of run %s ends without an end", id)
+}
+
+// Cancel implements runs.Runs.
+func (e *Engine) Cancel(ctx context.Context, id run.ID, by, reason string) error {
+	return e.request(ctx, id, &run.CancelAsked{By: by, Reason: reason})
+}
+
+// Pause implements runs.Runs.
+func (e *Engine) Pause(ctx context.Context, id run.ID, by, reason string) error {
+	return e.request(ctx, id, &run.PauseAsked{By: by, Reason: reason})
+}
+
+// Resume implements runs.Runs.
+func (e *Engine) Resume(ctx context.Context, id run.ID, by, reason string) error {
+	return e.request(ctx, id, &run.ResumeAsked{By: by, Reason: reason})
+}
+
+// request goes to the session, or, when the run is at work elsewhere or nowhere, into its log.
+func (e *Engine) request(ctx context.Context, id run.ID, body run.Body) error {
+	if err, ok := e.mail(ctx, id, letter{kind: requestLetter, body: body}); ok {
+		return err
+	}
+	_, err := e.store.Tell(ctx, id, run.Fact{At: time.Now().UTC().Round(0), Body: body}, "")
+	return outward(err)
+}
+
+// mail hands a letter to the session of a run and waits for the reply; ok is false when there is none here.
+func (e *Engine) mail(ctx context.Context, id run.ID, l letter) (err error, ok bool) {
+	s := e.session(id)
+	if s == nil {
+		return nil, false
+	}
+	l.reply = make(chan error, 1)
+	if !s.post(l) {
+		return nil, false
+	}
+	select {
+	case err := <-l.reply:
+		return err, true
+	case <-ctx.Done():
+		return ctx.Err(), true
+	}
+}
+
+// Answer implements runs.Runs.
+func (e *Engine) Answer(ctx context.Context, id run.ID, path run.Path, value any, by string) error {
+	if err, ok := e.mail(ctx, id, letter{kind: answerLetter, path: path, value: value, by: by}); ok {
+		return err
+	}
+	facts, err := e.store.Load(ctx, id, 0)
+	if err != nil {
+		return outward(err)
+	}
+	form, err := question(facts, path)
+	if err != nil {
+		return err
+	}
+	value, err = fitting(form, value)
+	if err != nil {
+		return err
+	}
+	seq, err := e.store.Tell(ctx, id, run.Fact{At: time.Now().UTC().Round(0), Body: &run.Answered{Path: path, Value: value, By: by}}, "")
+	if err != nil {
+		return outward(err)
+	}
+	// Of answers told at the same time the first in the log counts.
+	facts, err = e.store.Load(ctx, id, 0)
+	if err != nil {
+		return outward(err)
+	}
+	_, err = question(facts[:seq-1], path)
+	return err
+}
+
+// question finds the form of an open question in a history.
+func question(facts []run.Fact, path run.Path) (*run.Form, error) {
+	var form *run.Form
+	answered := false
+	for _, f := range facts {
+		switch b := f.Body.(type) {
+		case *run.Asked:
+			if b.Path == path {
+				form, answered = &b.Form, false
+			}
+		case *run.Answered:
+			answered = answered || b.Path == path
+		case *run.Finished:
+			return nil, runs.ErrFinished
+		}
+	}
+	switch {
+	case form == nil:
+		return nil, runs.ErrNotAsked
+	case answered:
+		return nil, runs.ErrAnswered
+	}
+	return form, nil
+}
+
+// Close ends the engine: calls in flight are cancelled, leases go back, and every goroutine ends. Runs that are not finished stay so in their store, for
+// Adopt. It returns ctx.Err() when an agent does not end in time; its goroutine is then lost with it.
+func (e *Engine) Close(ctx context.Context) error {
+	e.mu.Lock()
+	e.closed = true
+	sessions := slices.Collect(maps.Values(e.sessions))
+	e.mu.Unlock()
+	e.stop(errClosing)
+	for _, s := range sessions {
+		s.post(letter{kind: nudgeLetter})
+	}
+	e.limits.close()
+	e.pool.close()
+	over := make(chan struct{})
+	go func() {
+		e.group.Wait()
+		e.pool.group.Wait()
+		close(over)
+	}()
+	select {
+	case <-over:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("close the engine: an agent does not end: %w", ctx.Err())
+	}
+}

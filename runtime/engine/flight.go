@@ -1,0 +1,359 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/slopstudios/slop/lang/eval"
+	"github.com/slopstudios/slop/lang/plan"
+	"github.com/slopstudios/slop/lang/types"
+	"github.com/slopstudios/slop/runtime/agent"
+	"github.com/slopstudios/slop/runtime/run"
+	"github.com/slopstudios/slop/runtime/runs"
+)
+
+// maxMessage is how much of an agent's message a fact keeps.
+const maxMessage = 4 << 10
+
+// The causes with which the context of a call ends.
+var (
+	errTimeout   = errors.New("the call's time is over")
+	errCancelled = errors.New("the call is not needed any more")
+	errClosing   = errors.New("the engine closes")
+)
+
+// callee is what a session needs to know to call one capability.
+type callee struct {
+	agent    agent.Agent
+	pinned   *types.Signature // as the plan has it
+	defaults map[string]any
+	line     *line
+	inline   bool // free and without limits: many are called by one worker, one after another
+	do       bool
+}
+
+// flight is one attempt of a call, from the moment it may begin until its end is recorded. The session owns it, except for what its worker writes before
+// it posts the result.
+type flight struct {
+	session *session
+	wish    *run.CallWish
+	callee  *callee
+	ctx     context.Context
+	cancel  context.CancelCauseFunc // nil: free calls end by themselves
+
+	slot     bool // it holds slots of its agent and of the process
+	launched bool
+	told     bool // it was asked to end, because nobody needs it any more
+	grace    bool // its end is worth waiting for: it changes the world
+	late     bool // its time is over
+	closed   bool // its end is recorded: what still comes settles the budget
+	alarm    *alarm
+
+	body  run.Body  // CallDone or CallFailed: set by the worker
+	usage run.Usage // what the call used: set by the worker
+
+	muted  atomic.Bool
+	stream sync.Mutex // guards offset and held: an agent may emit from several goroutines
+	offset int
+	held   string
+}
+
+// fly makes the call on a worker and posts what came of it.
+func (f *flight) fly() {
+	landed := false
+	defer func() {
+		if !landed {
+			f.crash(recover())
+		}
+	}()
+	f.answer()
+	landed = true
+	f.land()
+	f.session.post(letter{kind: resultLetter, flight: f})
+}
+
+// crash posts the end of an attempt that neither returned nor can: the agent ended its goroutine, or our own reading of its reply broke. Nothing else is
+// harmed by it.
+func (f *flight) crash(reason any) {
+	f.crashed(reason)
+	f.land()
+	f.session.post(letter{kind: resultLetter, flight: f})
+}
+
+func (f *flight) crashed(reason any) {
+	if reason == nil {
+		reason = "it ended its goroutine"
+	}
+	f.body = f.failed(agent.Fail(run.Unavailable, fmt.Sprintf("agent %s crashed: %v", f.wish.Agent, reason)))
+}
+
+// flyAll makes free calls one after another and posts their results at once.
+func flyAll(s *session, flights []*flight) {
+	done := 0
+	defer func() {
+		if done == len(flights) {
+			return
+		}
+		flights[done].crashed(recover())
+		if rest := flights[done+1:]; len(rest) > 0 {
+			s.engine.pool.do(func() { flyAll(s, rest) })
+		}
+		s.post(letter{kind: resultsLetter, flights: flights[:done+1]})
+	}()
+	for ; done < len(flights); done++ {
+		flights[done].answer()
+	}
+	s.post(letter{kind: resultsLetter, flights: flights})
+}
+
+// answer calls the agent and turns its reply into the fact that ends the attempt.
+func (f *flight) answer() {
+	if f.callee.agent == nil {
+		f.body = f.failed(agent.Fail(run.Denied, fmt.Sprintf("no agent named `%s` is registered here", f.callee.pinned.Name)))
+		return
+	}
+	f.body = f.conclude(f.callee.agent.Call(f.ctx, f.call()))
+}
+
+// land gives back what the call held.
+func (f *flight) land() {
+	f.muted.Store(true)
+	if f.slot {
+		f.callee.line.give()
+	}
+	if f.cancel != nil {
+		f.cancel(nil)
+	}
+}
+
+func (f *flight) call() *agent.Call {
+	w, c := f.wish, f.callee
+	args := w.Args
+	if len(c.defaults) > 0 {
+		args = maps.Clone(c.defaults)
+		maps.Copy(args, w.Args)
+	}
+	text := w.Text
+	if text == nil && c.pinned.Primary != "" {
+		text = args[c.pinned.Primary] // `strudel.validate(code: x)` is `strudel.validate "<<x>>"`
+	}
+	return &agent.Call{
+		Run: f.session.id, Path: w.Path, Attempt: w.Attempt, Key: w.Key, Callee: c.pinned, Args: args, Text: text, System: w.System,
+		As: w.As, Schema: f.session.schema(w.As), Repair: w.Repair, Folder: f.session.engine.folder,
+		Secret: f.session.secretFunc, Emit: f.emit, Memory: &f.session.memory,
+	}
+}
+
+// emit shows progress to whoever watches. It never blocks.
+func (f *flight) emit(p agent.Progress) {
+	s := f.session
+	if f.muted.Load() {
+		return
+	}
+	f.stream.Lock()
+	defer f.stream.Unlock()
+	if s.gallery.count.Load() == 0 {
+		f.offset += len(p.Delta)
+		return
+	}
+	delta := p.Delta
+	if delta != "" {
+		delta, f.held = s.redactor.stream(f.held, delta)
+	}
+	note := clip(s.redactor.text(p.Note), maxMessage)
+	if delta == "" && note == "" {
+		return
+	}
+	s.gallery.progress(runs.Progress{Path: f.wish.Path, Attempt: f.wish.Attempt, Offset: f.offset, Delta: delta, Note: note})
+	f.offset += len(delta)
+}
+
+// conclude reads a reply: the fact it becomes says nothing that the store may not keep.
+func (f *flight) conclude(r agent.Reply) run.Body {
+	if r.Outcome != "" {
+		return f.failed(r)
+	}
+	w, s := f.wish, f.session
+	if weight(r.Value, maxAnswer) > maxAnswer {
+		return f.failed(replace(r, run.Failure, fmt.Sprintf("the answer of %s is larger than %d MiB", w.Agent, maxAnswer>>20)))
+	}
+	value, err := normal(r.Value)
+	if err != nil {
+		return f.failed(replace(r, run.Failure, fmt.Sprintf("the answer of %s cannot be used: %v", w.Agent, err)))
+	}
+	value = s.redactor.value(value)
+	if w.As != nil {
+		read, problems := read(*w.As, value)
+		if len(problems) > 0 {
+			return f.invalid(r, value, problems)
+		}
+		value = read
+	} else if value, err = declared(f.callee.pinned, value); err != nil {
+		return f.failed(replace(r, run.Failure, err.Error()))
+	}
+	f.usage = used(r.Usage, f.callee.pinned, "")
+	return &run.CallDone{Path: w.Path, Attempt: w.Attempt, Value: value, Usage: f.usage, AgentID: s.redactor.text(r.AgentID)}
+}
+
+func replace(r agent.Reply, outcome run.Outcome, message string) agent.Reply {
+	r.Outcome, r.Message = outcome, message
+	return r
+}
+
+// declared holds a capability to the type it promises.
+func declared(s *types.Signature, v any) (any, error) {
+	switch s.Result.Kind {
+	case types.Any:
+		return v, nil
+	case types.Nothing:
+		return nil, nil
+	case types.String:
+		if _, ok := v.(string); ok {
+			return v, nil
+		}
+	}
+	value, problems := eval.Read(s.Result, v)
+	if len(problems) > 0 {
+		return nil, fmt.Errorf("%s did not answer with %s, as it is declared: %s", s.Name, s.Result, problems[0])
+	}
+	return value, nil
+}
+
+func (f *flight) invalid(r agent.Reply, answer any, problems []string) run.Body {
+	f.usage = used(r.Usage, f.callee.pinned, "")
+	for i, p := range problems {
+		problems[i] = clip(p, maxMessage)
+	}
+	if text, ok := answer.(string); ok {
+		answer = clip(text, maxDelta)
+	}
+	return &run.CallFailed{
+		Path: f.wish.Path, Attempt: f.wish.Attempt, Outcome: run.Invalid, Message: "the answer is not " + f.wish.As.String(),
+		Problems: problems, Answer: answer, Usage: f.usage,
+	}
+}
+
+// failed makes the fact of a failed attempt. Outcomes that are not a call's own count as plain failures.
+func (f *flight) failed(r agent.Reply) run.Body {
+	s := f.session
+	switch r.Outcome {
+	case run.Timeout, run.Unavailable, run.RateLimited, run.Refused, run.Denied, run.Failure, run.Interrupted:
+	case run.Invalid:
+		if f.wish.As != nil {
+			value, err := normal(r.Value)
+			if err != nil {
+				value = nil
+			}
+			return f.invalid(r, s.redactor.value(value), []string{s.redactor.text(r.Message)})
+		}
+		r.Outcome = run.Failure
+	default:
+		r.Outcome = run.Failure
+	}
+	f.usage = used(r.Usage, f.callee.pinned, r.Outcome)
+	message := r.Message
+	if message == "" {
+		message = "it failed and did not say why"
+	}
+	return &run.CallFailed{
+		Path: f.wish.Path, Attempt: f.wish.Attempt, Outcome: r.Outcome, Message: clip(s.redactor.text(message), maxMessage),
+		RetryAfter: max(0, r.RetryAfter), Usage: f.usage,
+	}
+}
+
+// used completes what an agent reported: what nobody reported is unknown, never 0. A model that refused a call before it began used nothing.
+func used(u run.Usage, s *types.Signature, outcome run.Outcome) run.Usage {
+	if u.Calls == 0 {
+		u.Calls = 1
+	}
+	if s.Free {
+		return u
+	}
+	model := s.Effect == types.Think && outcome != run.RateLimited && outcome != run.Denied
+	if u.Tokens == "" {
+		if u.Input+u.Output+u.CacheRead+u.CacheWrite > 0 {
+			u.Tokens = run.Reported
+		} else if model {
+			u.Tokens = run.Unknown
+		}
+	}
+	if u.CostSource != "" {
+		return u
+	}
+	switch {
+	case u.Cost > 0:
+		u.CostSource = run.Reported
+	case s.Price != nil && (u.Tokens == run.Reported || u.Tokens == run.Estimated):
+		u.Cost, u.CostSource = cost(u, *s.Price), run.Estimated
+	case model:
+		u.CostSource = run.Unknown
+	}
+	return u
+}
+
+// cost is in millionths of a dollar, so dollars per million tokens need no factor.
+func cost(u run.Usage, p types.Price) plan.Money {
+	return plan.Money(float64(u.Input)*p.Input + float64(u.Output)*p.Output + float64(u.CacheRead)*p.CacheRead + float64(u.CacheWrite)*p.CacheWrite + 0.5)
+}
+
+// schema gives the JSON Schema of a type, made once a run.
+func (s *session) schema(t *types.Type) json.RawMessage {
+	if t == nil {
+		return nil
+	}
+	s.shared.Lock()
+	defer s.shared.Unlock()
+	if have, ok := s.schemas[t]; ok {
+		return have
+	}
+	made := types.Schema(*t)
+	if s.schemas == nil {
+		s.schemas = map[*types.Type]json.RawMessage{}
+	}
+	s.schemas[t] = made
+	return made
+}
+
+// secret reveals a secret to a call of this run, and remembers to black it out wherever it would be kept or shown.
+func (s *session) secret(name string) (string, error) {
+	if s.engine.secrets == nil {
+		return "", fmt.Errorf("there is no source of secrets here")
+	}
+	value, err := s.engine.secrets(name)
+	if err != nil {
+		return "", err
+	}
+	s.redactor.learn(name, value)
+	return value, nil
+}
+
+// overdue is the fact of an attempt whose time was over.
+func (f *flight) overdue() *run.CallFailed {
+	u := used(run.Usage{}, f.callee.pinned, run.Timeout)
+	if f.body != nil {
+		u = f.usage
+	}
+	return &run.CallFailed{
+		Path: f.wish.Path, Attempt: f.wish.Attempt, Outcome: run.Timeout,
+		Message: fmt.Sprintf("no answer within %s", shortly(f.wish.Timeout)), Usage: u,
+	}
+}
+
+// shortly writes a duration as scripts do: 30s, 5m, 2h, 7d.
+func shortly(d time.Duration) string {
+	for _, unit := range []struct {
+		of   time.Duration
+		name string
+	}{{24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "m"}, {time.Second, "s"}, {time.Millisecond, "ms"}} {
+		if d >= unit.of && d%unit.of == 0 {
+			return fmt.Sprintf("%d%s", d/unit.of, unit.name)
+		}
+	}
+	return d.String()
+}

@@ -1,0 +1,288 @@
+package engine
+
+import (
+	"container/heap"
+	"sync"
+	"time"
+
+	"github.com/slopstudios/slop/runtime/agent"
+)
+
+// limits hands out the slots of a process: so many calls at a time in all, so many of each agent, so many of each begun in a second or minute.
+//
+// Waiting for a slot is no fact. Who waits is served by priority, then run by run in turn, so that a run with 10,000 items does not keep another waiting.
+type limits struct {
+	mu      sync.Mutex
+	room    int              // slots of the process that are free
+	lines   map[string]*line // by agent
+	waiting int
+	turn    uint64 // rises with each waiter served: who was served longest ago is next
+	closed  bool
+}
+
+// line is the queue before one agent.
+type line struct {
+	limits *limits
+	limit  int // 0: none
+	used   int
+	rates  []*rate
+	queues queues // the runs that wait, next first
+	byRun  map[*session]*queue
+	timer  *time.Timer // ends the wait for a rate
+}
+
+// queue is what one run waits for at one agent, in order.
+type queue struct {
+	session *session
+	turn    uint64
+	tickets []*ticket
+	index   int // in its heap
+}
+
+// ticket is one call that waits for a slot. Its session is told by a letter when it has one.
+type ticket struct {
+	line *line
+	call *flight
+	gone bool // nobody wants it any more
+}
+
+func newLimits(room int) *limits { return &limits{room: room, lines: map[string]*line{}} }
+
+// line gives the queue of an agent. Its limits are read once, when its first call comes.
+func (l *limits) line(name string, bounds agent.Limits) *line {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ln := l.lines[name]
+	if ln == nil {
+		ln = &line{limits: l, limit: bounds.Limit, byRun: map[*session]*queue{}}
+		if bounds.PerSecond > 0 {
+			ln.rates = append(ln.rates, newRate(bounds.PerSecond, time.Second))
+		}
+		if bounds.PerMinute > 0 {
+			ln.rates = append(ln.rates, newRate(bounds.PerMinute, time.Minute))
+		}
+		l.lines[name] = ln
+	}
+	return ln
+}
+
+// bounded reports whether an agent has limits of its own.
+func (ln *line) bounded() bool { return ln.limit > 0 || len(ln.rates) > 0 }
+
+// take gives a slot at once, or a ticket: then the session of the call gets a letter when its turn has come.
+func (ln *line) take(f *flight) (*ticket, bool) {
+	l := ln.limits
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(ln.queues) == 0 && ln.open() {
+		ln.occupy()
+		return nil, true
+	}
+	t := &ticket{line: ln, call: f}
+	q := ln.byRun[f.session]
+	if q == nil {
+		l.turn++
+		q = &queue{session: f.session, turn: l.turn}
+		ln.byRun[f.session] = q
+		heap.Push(&ln.queues, q)
+	}
+	q.tickets = append(q.tickets, t)
+	l.waiting++
+	ln.watchClock()
+	return t, false
+}
+
+// open reports whether a call could begin now.
+func (ln *line) open() bool {
+	if ln.limits.room <= 0 || ln.limit > 0 && ln.used >= ln.limit {
+		return false
+	}
+	if len(ln.rates) == 0 {
+		return true
+	}
+	return ln.restUntil().IsZero()
+}
+
+// restUntil is when the rates allow the next call; zero when they do now.
+func (ln *line) restUntil() time.Time {
+	var latest time.Time
+	now := time.Now()
+	for _, r := range ln.rates {
+		if at := r.next(); at.After(now) && at.After(latest) {
+			latest = at
+		}
+	}
+	return latest
+}
+
+func (ln *line) occupy() {
+	ln.limits.room--
+	ln.used++
+	for _, r := range ln.rates {
+		r.begin(time.Now())
+	}
+}
+
+// give returns a slot and serves whoever is next.
+func (ln *line) give() {
+	l := ln.limits
+	l.mu.Lock()
+	ln.used--
+	l.room++
+	if l.waiting == 0 {
+		l.mu.Unlock()
+		return
+	}
+	served := l.serve()
+	l.mu.Unlock()
+	call(served)
+}
+
+// drop takes a ticket back. It reports whether the ticket still waited: if not, its slot is on the way and is to be given back when it comes.
+func (t *ticket) drop() bool {
+	l := t.line.limits
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t.gone {
+		return false
+	}
+	t.gone = true
+	l.waiting--
+	return true
+}
+
+// serve picks all that can begin now. Tickets that were dropped fall out here.
+func (l *limits) serve() []*flight {
+	var served []*flight
+	for l.room > 0 && !l.closed {
+		var best *line
+		for _, ln := range l.lines {
+			ln.tidy()
+			if len(ln.queues) > 0 && ln.open() && (best == nil || ln.queues[0].before(best.queues[0])) {
+				best = ln
+			}
+		}
+		if best == nil {
+			break
+		}
+		q := best.queues[0]
+		t := q.tickets[0]
+		q.tickets = q.tickets[1:]
+		t.gone = true
+		l.waiting--
+		l.turn++
+		q.turn = l.turn
+		best.occupy()
+		heap.Fix(&best.queues, 0)
+		served = append(served, t.call)
+	}
+	for _, ln := range l.lines {
+		ln.watchClock()
+	}
+	return served
+}
+
+// tidy removes dropped tickets from the front and runs that wait for nothing.
+func (ln *line) tidy() {
+	for len(ln.queues) > 0 {
+		q := ln.queues[0]
+		for len(q.tickets) > 0 && q.tickets[0].gone {
+			q.tickets = q.tickets[1:]
+		}
+		if len(q.tickets) > 0 {
+			return
+		}
+		heap.Pop(&ln.queues)
+		delete(ln.byRun, q.session)
+	}
+}
+
+// watchClock sets the timer of a line that waits for nothing but its rate.
+func (ln *line) watchClock() {
+	l := ln.limits
+	if len(ln.rates) == 0 || l.closed || ln.timer != nil {
+		return
+	}
+	ln.tidy()
+	at := ln.restUntil()
+	if len(ln.queues) == 0 || at.IsZero() {
+		return
+	}
+	ln.timer = time.AfterFunc(time.Until(at), func() {
+		l.mu.Lock()
+		ln.timer = nil
+		served := l.serve()
+		l.mu.Unlock()
+		call(served)
+	})
+}
+
+func call(served []*flight) {
+	for _, f := range served {
+		f.session.post(letter{kind: slotLetter, flight: f})
+	}
+}
+
+// close stops the clocks: nobody is served any more.
+func (l *limits) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	for _, ln := range l.lines {
+		if ln.timer != nil {
+			ln.timer.Stop()
+		}
+	}
+}
+
+// queues is a heap: the higher priority first, then who was served longest ago.
+type queues []*queue
+
+func (q *queue) before(other *queue) bool {
+	if a, b := q.session.priority, other.session.priority; a != b {
+		return a > b
+	}
+	return q.turn < other.turn
+}
+
+func (qs queues) Len() int           { return len(qs) }
+func (qs queues) Less(i, j int) bool { return qs[i].before(qs[j]) }
+func (qs queues) Swap(i, j int) {
+	qs[i], qs[j] = qs[j], qs[i]
+	qs[i].index, qs[j].index = i, j
+}
+func (qs *queues) Push(x any) {
+	q := x.(*queue)
+	q.index = len(*qs)
+	*qs = append(*qs, q)
+}
+func (qs *queues) Pop() any {
+	last := (*qs)[len(*qs)-1]
+	*qs = (*qs)[:len(*qs)-1]
+	return last
+}
+
+// rate allows at most len(starts) calls to begin in any window. It remembers when they did, so it is exact and has no burst at a window's edge.
+type rate struct {
+	window time.Duration
+	starts []time.Time // a ring, the oldest at at
+	at     int
+}
+
+func newRate(n int, window time.Duration) *rate {
+	return &rate{window: window, starts: make([]time.Time, n)}
+}
+
+// next is when a call may begin.
+func (r *rate) next() time.Time {
+	oldest := r.starts[r.at]
+	if oldest.IsZero() {
+		return oldest
+	}
+	return oldest.Add(r.window)
+}
+
+func (r *rate) begin(now time.Time) {
+	r.starts[r.at] = now
+	r.at = (r.at + 1) % len(r.starts)
+}

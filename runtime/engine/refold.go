@@ -1,0 +1,236 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/slopstudios/slop/runtime/machine"
+	"github.com/slopstudios/slop/runtime/run"
+	"github.com/slopstudios/slop/runtime/store"
+)
+
+// How long a session waits before it asks a store again that did not answer.
+const (
+	firstRest = 10 * time.Millisecond
+	longRest  = time.Second
+)
+
+// load reads the log of the run until the store answers or the session ends.
+func (s *session) load(after run.Seq) ([]run.Fact, error) {
+	rest := firstRest
+	for {
+		facts, err := s.engine.store.Load(s.ctx, s.id, after)
+		if err == nil || errors.Is(err, store.ErrNotFound) {
+			return facts, err
+		}
+		timer := time.NewTimer(rest)
+		select {
+		case <-timer.C:
+		case <-s.ctx.Done():
+			timer.Stop()
+			return nil, context.Cause(s.ctx)
+		}
+		rest = min(2*rest, longRest)
+	}
+}
+
+// hear reads what was told to the run from outside. While a batch is being made the append will find out by itself.
+func (s *session) hear() {
+	if len(s.batch) > 0 {
+		return
+	}
+	facts, err := s.load(s.head)
+	if err != nil {
+		s.err = err
+		return
+	}
+	for _, f := range facts {
+		s.advance(f)
+	}
+}
+
+// advance folds a fact that is stored already and that this session has not made.
+func (s *session) advance(f run.Fact) {
+	s.head = f.Seq
+	if f.At.After(s.now) {
+		s.now = f.At.UTC().Round(0)
+	}
+	delta, err := s.machine.Apply(f)
+	if err == nil {
+		s.remember(f.Body)
+		s.follow(f.Body, delta)
+	} else if !errors.Is(err, machine.ErrStale) {
+		s.err = fmt.Errorf("run %s cannot go on after fact %d: %w", s.id, f.Seq, err)
+	}
+	s.gallery.facts([]run.Fact{f})
+}
+
+// remember keeps of a fact what the session itself needs to know.
+func (s *session) remember(b run.Body) {
+	switch b := b.(type) {
+	case *run.Asked:
+		form := b.Form
+		if s.asks == nil {
+			s.asks = map[run.Path]*run.Form{}
+		}
+		s.asks[b.Path] = &form
+	case *run.Answered:
+		if s.asks[b.Path] != nil {
+			delete(s.asks, b.Path)
+			s.over(b.Path)
+		}
+	}
+}
+
+// refold throws the machine away and folds the log again: after an append whose fate is unknown, or one that came behind facts from outside. Calls in the
+// air stay there; what had come of calls, callers and clocks and was not stored is taken up again where it still fits.
+func (s *session) refold() {
+	sources, replies, seen := s.sources, s.replies, s.head
+	s.sources, s.replies, s.batch = nil, nil, nil
+	s.careful = true
+	planned, inline := s.planned, s.inline
+	s.planned, s.inline = nil, nil
+	s.grounded = map[attempt]bool{}
+	for _, f := range append(planned, inline...) {
+		key := attempt{f.wish.Path, f.wish.Attempt}
+		delete(s.flights, key)
+		s.grounded[key] = true
+	}
+	if !s.fold() {
+		s.replies = replies
+		return
+	}
+	for _, f := range planned {
+		f.slot = false
+		f.callee.line.give()
+		s.inAir--
+	}
+	facts, err := s.load(seen)
+	if err != nil {
+		s.err = err
+		s.replies = replies
+		return
+	}
+	s.tick()
+	s.gallery.facts(facts)
+	s.takeUp(sources, facts)
+}
+
+// takeUp lets what a batch came of take effect again, as far as it is not among the facts that are stored.
+func (s *session) takeUp(sources []letter, stored []run.Fact) {
+	ended := map[attempt]bool{}
+	answered := map[run.Path]*run.Answered{}
+	requested := map[string]bool{}
+	for _, f := range stored {
+		switch b := f.Body.(type) {
+		case *run.CallDone:
+			ended[attempt{b.Path, b.Attempt}] = true
+		case *run.CallFailed:
+			ended[attempt{b.Path, b.Attempt}] = true
+		case *run.CallEnded:
+			ended[attempt{b.Path, b.Attempt}] = true
+		case *run.Answered:
+			if answered[b.Path] == nil {
+				answered[b.Path] = b
+			}
+		case *run.PauseAsked, *run.ResumeAsked, *run.CancelAsked:
+			requested[f.String()] = true
+		}
+	}
+	s.sources = append(s.sources, sources...) // until they are stored
+	for _, l := range sources {
+		switch l.kind {
+		case resultLetter, resultsLetter:
+			flights := l.flights
+			if l.flight != nil {
+				flights = []*flight{l.flight}
+			}
+			for _, f := range flights {
+				if !ended[attempt{f.wish.Path, f.wish.Attempt}] {
+					f.closed = false
+					s.conclude(f)
+				}
+			}
+		case ringLetter:
+			if f := l.flight; f != nil && !ended[attempt{f.wish.Path, f.wish.Attempt}] {
+				s.abandon(f)
+			}
+		case bodyLetter:
+			s.record(l.body)
+		case requestLetter:
+			var err error
+			if !requested[(run.Fact{Body: l.body}).String()] {
+				err = s.request(l)
+			}
+			s.replies = append(s.replies, reply{l.reply, err})
+		case answerLetter:
+			b := answered[l.path]
+			if b != nil && b.By == l.by && equalAnswer(b.Value, l.value) {
+				s.replies = append(s.replies, reply{l.reply, nil}) // it was stored after all
+				continue
+			}
+			s.replies = append(s.replies, reply{l.reply, s.answer(l)})
+		}
+	}
+}
+
+func equalAnswer(a, b any) bool {
+	n, err := normal(b)
+	if err != nil {
+		return false
+	}
+	x, errX := run.EncodeValue(a)
+	y, errY := run.EncodeValue(n)
+	return errX == nil && errY == nil && string(x) == string(y)
+}
+
+// fold makes the machine anew from the log, and looks at all it wishes.
+func (s *session) fold() bool {
+	facts, err := s.load(0)
+	if err != nil {
+		s.err = err
+		return false
+	}
+	s.machine = machine.New(s.id, s.plan)
+	s.opened, s.inline, s.queue = nil, nil, nil
+	s.asks, s.answered = nil, nil
+	for id, p := range s.parked {
+		s.unpark(id, p)
+	}
+	for _, f := range facts {
+		s.head = f.Seq
+		if f.At.After(s.now) {
+			s.now = f.At.UTC().Round(0)
+		}
+		_, err := s.machine.Apply(f)
+		if err != nil && !errors.Is(err, machine.ErrStale) {
+			s.err = fmt.Errorf("run %s cannot go on after fact %d: %w", s.id, f.Seq, err)
+			return false
+		}
+		if err == nil {
+			s.remember(f.Body)
+		}
+	}
+	if s.finished = s.machine.Finished(); s.finished != nil {
+		return true
+	}
+	for w := range s.machine.Open() {
+		s.opened = append(s.opened, w)
+	}
+	return true
+}
+
+// extend makes the lease last.
+func (s *session) extend() {
+	lease, err := s.engine.store.Extend(s.ctx, s.lease, s.engine.ttl)
+	if errors.Is(err, store.ErrFenced) {
+		s.err = fmt.Errorf("run %s went to another worker: %w", s.id, err)
+		return
+	}
+	if err == nil {
+		s.lease = lease
+	}
+	s.alarms.set(&alarm{at: s.now.Add(s.engine.ttl / 3), lease: true})
+}

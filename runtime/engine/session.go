@@ -1,0 +1,898 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/slopstudios/slop/lang/eval"
+	"github.com/slopstudios/slop/lang/plan"
+	"github.com/slopstudios/slop/lang/types"
+	"github.com/slopstudios/slop/runtime/contexts"
+	"github.com/slopstudios/slop/runtime/machine"
+	"github.com/slopstudios/slop/runtime/run"
+	"github.com/slopstudios/slop/runtime/runs"
+	"github.com/slopstudios/slop/runtime/store"
+)
+
+// session is one run at work. Its goroutine owns the machine and everything below that is not marked as shared.
+//
+//	letters ──▶ mailbox ──▶ machine.Apply ──▶ batch ──▶ store.Append ──▶ grants ──▶ workers ──▶ letters
+//
+// While an append is under way letters collect in the mailbox; the next turn takes all of them, so a busy run appends rarely and much at a time. What the
+// machine wishes is granted only after the facts that led to the wish are stored.
+type session struct {
+	engine   *Engine
+	id       run.ID
+	plan     *plan.Plan
+	priority int
+	parallel int // calls of this run at a time; 0: no limit of its own
+	ctx      context.Context
+	stop     context.CancelCauseFunc
+
+	machine *machine.Machine
+	lease   run.Lease
+	head    run.Seq    // of the log, as far as it is stored
+	now     time.Time  // of this turn; never behind the last fact
+	batch   []run.Fact // applied, not yet stored
+	sources []letter   // what the batch came of: taken up again should it not have been stored
+	opened  []run.Wish // not yet looked at
+
+	callees  map[*types.Signature]*callee
+	flights  map[attempt]*flight // begun and not recorded as ended, and those whose late end is awaited
+	planned  []*flight           // to launch when the batch is stored
+	own      *flight             // launched, to be made by the session's own goroutine
+	inline   []*flight           // free calls to make when the batch is stored
+	parked   map[run.WishID]*parked
+	queue    []*parked // calls that wait for this run's own limit, in order
+	inAir    int       // calls that hold a slot
+	alarms   alarms
+	grounded map[attempt]bool       // calls whose CallStarted may be stored, and that this session knows it never made
+	careful  bool                   // the machine was folded again in this turn: wishes may be closed before they were looked at
+	asks     map[run.Path]*run.Form // questions that wait
+	answered map[run.Path]bool      // questions that are over
+	replies  []reply                // to callers, when the batch is stored
+	clock    *time.Timer
+
+	// Shared: used by calls and callers.
+	mu         sync.Mutex
+	mail       []letter
+	asleep     bool
+	away       bool // nobody owns the machine: the session's goroutine makes a call itself
+	buried     bool
+	wake       chan struct{}
+	shared     sync.Mutex
+	schemas    map[*types.Type]json.RawMessage
+	secretFunc func(string) (string, error)
+	redactor   redactor
+	gallery    gallery
+	memory     contexts.Space
+	done       chan struct{} // closed at the end, after the two below are set
+	finished   *run.Finished // nil when the session ended before the run
+	err        error         // why it did
+}
+
+// attempt names a call under way.
+type attempt struct {
+	path   run.Path
+	number int
+}
+
+// parked is a wish that waits for its time or its turn.
+type parked struct {
+	wish   run.Wish
+	flight *flight
+	ticket *ticket
+	alarm  *alarm
+	gone   bool
+}
+
+// letter is what others tell a session.
+type letter struct {
+	kind    letterKind
+	flight  *flight
+	flights []*flight
+	body    run.Body // of a request, and of a computation
+	path    run.Path // of an answer
+	value   any
+	by      string
+	reply   chan error
+}
+
+type letterKind uint8
+
+const (
+	resultLetter  letterKind = iota // a call has ended
+	resultsLetter                   // free calls have ended
+	slotLetter                      // a call that waited may begin
+	requestLetter                   // somebody wants the run cancelled, paused or resumed
+	answerLetter                    // somebody answers a question
+	bodyLetter                      // a fact made by a worker
+	toldLetter                      // the log has facts from outside
+	nudgeLetter                     // look up: the engine closes
+	ringLetter                      // an alarm rang: kept only to take it up again
+)
+
+type reply struct {
+	to  chan error
+	err error
+}
+
+// post puts a letter into the mailbox. A session that is over takes none; it reports whether it did.
+func (s *session) post(l letter) bool {
+	s.mu.Lock()
+	if s.buried {
+		s.mu.Unlock()
+		return false
+	}
+	s.mail = append(s.mail, l)
+	s.stir()
+	return true
+}
+
+// stir unlocks mu and sees to it that somebody reads the mail: the session's goroutine, or, if that one is away on a call, a new one.
+func (s *session) stir() {
+	wake, away := s.asleep, s.away
+	s.asleep, s.away = false, false
+	s.mu.Unlock()
+	switch {
+	case wake:
+		s.wake <- struct{}{}
+	case away:
+		s.engine.group.Add(1)
+		go s.live()
+	}
+}
+
+// ride makes the only call in the air on the session's own goroutine, so that in a chain of calls no other has to be woken twice a step. If a letter comes
+// meanwhile, a new goroutine takes the session over, and ride returns false: this one was a mere worker then.
+func (s *session) ride(f *flight) (mine bool) {
+	s.mu.Lock()
+	if len(s.mail) > 0 || s.ctx.Err() != nil {
+		s.mu.Unlock()
+		s.engine.pool.do(f.fly)
+		return true
+	}
+	s.away = true
+	s.mu.Unlock()
+	landed := false
+	defer func() {
+		if !landed {
+			f.crash(recover())
+		}
+	}()
+	f.answer()
+	landed = true
+	f.land()
+	s.mu.Lock()
+	s.mail = append(s.mail, letter{kind: resultLetter, flight: f})
+	if mine = s.away; mine {
+		s.away = false
+		s.mu.Unlock()
+		return true
+	}
+	s.stir()
+	return false
+}
+
+// collect waits for letters or the next alarm.
+func (s *session) collect(spare []letter) []letter {
+	for s.ctx.Err() == nil {
+		var ring <-chan time.Time
+		if at, ok := s.alarms.next(); ok {
+			rest := time.Until(at)
+			if rest <= 0 {
+				s.mu.Lock()
+				mail := s.mail
+				s.mail = spare[:0]
+				s.mu.Unlock()
+				return mail
+			}
+			if s.clock == nil {
+				s.clock = time.NewTimer(rest)
+			} else {
+				s.clock.Reset(rest)
+			}
+			ring = s.clock.C
+		}
+		s.mu.Lock()
+		if len(s.mail) > 0 {
+			mail := s.mail
+			s.mail = spare[:0]
+			s.mu.Unlock()
+			return mail
+		}
+		s.asleep = true
+		s.mu.Unlock()
+		select {
+		case <-s.wake:
+		case <-ring:
+			s.rouse()
+		case <-s.ctx.Done():
+			s.rouse()
+		}
+	}
+	return nil
+}
+
+// rouse takes back the word that the session sleeps. A poster who saw it asleep has a wake-up on the way, which is taken.
+func (s *session) rouse() {
+	s.mu.Lock()
+	asleep := s.asleep
+	s.asleep = false
+	s.mu.Unlock()
+	if !asleep {
+		<-s.wake
+	}
+}
+
+// live is the session's goroutine: it ends with the run, with the lease, or with the engine.
+func (s *session) live() {
+	mine := true
+	defer s.engine.group.Done()
+	defer func() {
+		if mine {
+			s.bury()
+		}
+	}()
+	defer func() {
+		if r := recover(); r != nil {
+			s.err = fmt.Errorf("run %s stopped: %v\n%s", s.id, r, debug.Stack())
+		}
+	}()
+	var mail []letter
+	for s.finished == nil && s.err == nil {
+		s.tick()
+		s.settle()
+		if s.finished != nil || s.err != nil {
+			return
+		}
+		if f := s.own; f != nil {
+			s.own = nil
+			mine = false
+			if mine = s.ride(f); !mine {
+				return
+			}
+		}
+		clear(mail)
+		mail = s.collect(mail)
+		if err := s.ctx.Err(); err != nil {
+			s.err = context.Cause(s.ctx)
+			return
+		}
+		s.tick()
+		for i := range mail {
+			s.receive(mail[i])
+		}
+		s.ring()
+	}
+}
+
+// tick reads the clock once a turn. Facts of a run never go back in time, whatever the clock does.
+func (s *session) tick() {
+	if now := time.Now().UTC().Round(0); now.After(s.now) {
+		s.now = now
+	}
+}
+
+// settle stores what the turn brought and grants what it opened, until nothing is left to do.
+func (s *session) settle() {
+	for s.err == nil {
+		s.admit()
+		if len(s.batch) > 0 {
+			s.commit()
+			continue
+		}
+		for _, r := range s.replies {
+			r.to <- r.err
+		}
+		s.replies = s.replies[:0]
+		s.sources = s.sources[:0]
+		s.careful = false
+		if s.finished != nil || !s.grant() {
+			return
+		}
+	}
+}
+
+// receive lets one letter take effect in the machine.
+func (s *session) receive(l letter) {
+	switch l.kind {
+	case resultLetter:
+		s.sources = append(s.sources, l)
+		s.landed(l.flight)
+	case resultsLetter:
+		s.sources = append(s.sources, l)
+		for _, f := range l.flights {
+			s.landed(f)
+		}
+	case slotLetter:
+		s.seated(l.flight)
+	case requestLetter:
+		s.sources = append(s.sources, l)
+		s.replies = append(s.replies, reply{l.reply, s.request(l)})
+	case answerLetter:
+		s.sources = append(s.sources, l)
+		s.replies = append(s.replies, reply{l.reply, s.answer(l)})
+	case bodyLetter:
+		s.sources = append(s.sources, l)
+		s.record(l.body)
+	case toldLetter:
+		s.hear()
+	}
+}
+
+// request records that somebody wants the run cancelled, paused or resumed. That it is so already is no error.
+func (s *session) request(l letter) error {
+	err := s.record(l.body)
+	if errors.Is(err, machine.ErrStale) {
+		err = nil
+		if s.machine.Finished() != nil {
+			err = runs.ErrFinished
+		}
+	}
+	return err
+}
+
+// record makes a fact and folds it. ErrStale leaves no fact behind.
+func (s *session) record(body run.Body) error {
+	f := run.Fact{Seq: s.head + run.Seq(len(s.batch)) + 1, At: s.now, Body: body}
+	delta, err := s.machine.Apply(f)
+	if err != nil {
+		if !errors.Is(err, machine.ErrStale) && s.err == nil {
+			s.err = fmt.Errorf("run %s cannot go on: %w", s.id, err)
+		}
+		return err
+	}
+	s.batch = append(s.batch, f)
+	s.follow(body, delta)
+	return nil
+}
+
+// follow takes note of what a fact opened and closed.
+func (s *session) follow(body run.Body, delta run.Delta) {
+	s.opened = append(s.opened, delta.Opened...)
+	if len(delta.Closed) == 0 {
+		return
+	}
+	for _, id := range delta.Closed {
+		if p := s.parked[id]; p != nil {
+			s.unpark(id, p)
+		}
+	}
+	if _, own := body.(*run.CallDone); own && len(delta.Closed) == 1 && !s.careful {
+		return // its own wish: nothing that waits was closed
+	}
+	if len(s.opened) > 0 {
+		s.opened = slices.DeleteFunc(s.opened, func(w run.Wish) bool {
+			return slices.Contains(delta.Closed, w.ID()) && !slices.ContainsFunc(delta.Opened, func(o run.Wish) bool { return o == w })
+		})
+	}
+	if len(s.inline) > 0 {
+		s.inline = slices.DeleteFunc(s.inline, func(f *flight) bool {
+			if !slices.Contains(delta.Closed, f.wish.ID()) {
+				return false
+			}
+			delete(s.flights, attempt{f.wish.Path, f.wish.Attempt})
+			return true
+		})
+	}
+	for path := range s.asks {
+		if slices.Contains(delta.Closed, (&run.AskWish{Path: path}).ID()) {
+			delete(s.asks, path)
+			s.over(path)
+		}
+	}
+}
+
+func (s *session) over(path run.Path) {
+	if s.answered == nil {
+		s.answered = map[run.Path]bool{}
+	}
+	s.answered[path] = true
+}
+
+// unpark forgets a wish that waited.
+func (s *session) unpark(id run.WishID, p *parked) {
+	delete(s.parked, id)
+	p.gone = true
+	if p.alarm != nil {
+		p.alarm.off = true
+	}
+	if p.ticket != nil && p.ticket.drop() {
+		s.freed() // else its slot is on the way, and seated gives it back
+	}
+}
+
+// admit looks at what the machine wishes now. Calls that may begin get their CallStarted into the batch that is being made.
+func (s *session) admit() {
+	for len(s.opened) > 0 && s.err == nil {
+		opened := s.opened
+		s.opened = nil
+		for i, w := range opened {
+			if s.err != nil {
+				return
+			}
+			s.wish(w)
+			if i == len(opened)-1 && s.opened == nil {
+				s.opened = opened[:0]
+			}
+		}
+	}
+}
+
+func (s *session) wish(w run.Wish) {
+	switch w := w.(type) {
+	case *run.CallWish:
+		if w.Due.After(s.now) {
+			s.park(w, w.Due)
+			return
+		}
+		s.begin(w)
+	case *run.AskWish:
+		s.ask(w)
+	case *run.SleepWish:
+		if !w.Until.After(s.now) {
+			s.sources = append(s.sources, letter{kind: ringLetter})
+			s.record(&run.TimerFired{Timer: w.Timer})
+			return
+		}
+		s.park(w, w.Until)
+	case *run.ComputeWish:
+		s.compute(w)
+	case *run.CancelWish:
+		s.tell(w)
+	case *run.FinishWish:
+		f := w.Finished
+		s.record(&f)
+	}
+}
+
+// park sets a wish aside until a time.
+func (s *session) park(w run.Wish, until time.Time) {
+	p := &parked{wish: w}
+	p.alarm = s.alarms.set(&alarm{at: until, parked: p})
+	s.parked[w.ID()] = p
+}
+
+// ring takes the alarms whose time has come.
+func (s *session) ring() {
+	for s.err == nil {
+		a := s.alarms.due(s.now)
+		if a == nil {
+			return
+		}
+		switch {
+		case a.off:
+		case a.parked != nil:
+			delete(s.parked, a.parked.wish.ID())
+			s.sources = append(s.sources, letter{kind: ringLetter})
+			switch w := a.parked.wish.(type) {
+			case *run.SleepWish:
+				s.record(&run.TimerFired{Timer: w.Timer})
+			case *run.CallWish:
+				s.begin(w)
+			}
+		case a.flight != nil:
+			s.timeUp(a.flight)
+		case a.lease:
+			s.extend()
+		}
+	}
+}
+
+// callee finds who serves a call. It is looked up once a run.
+func (s *session) callee(sig *types.Signature) *callee {
+	if c := s.callees[sig]; c != nil {
+		return c
+	}
+	c := s.engine.callee(sig)
+	s.callees[sig] = c
+	return c
+}
+
+// begin makes a call ready to launch, or has it wait for its turn.
+func (s *session) begin(w *run.CallWish) {
+	key := attempt{w.Path, w.Attempt}
+	if s.flights[key] != nil {
+		return // it is under way: the wish was seen before the machine was folded again
+	}
+	if w.Started && !s.grounded[key] {
+		// It was begun by a process that is gone. The machine decides what becomes of it.
+		s.record(&run.CallFailed{
+			Path: w.Path, Attempt: w.Attempt, Outcome: run.Interrupted, Message: "the process that made this call ended before its answer was recorded",
+		})
+		return
+	}
+	delete(s.grounded, key)
+	f := &flight{session: s, wish: w, callee: s.callee(w.Callee)}
+	if f.callee.inline && w.Timeout == 0 {
+		f.ctx = s.ctx
+		s.flights[key] = f
+		s.inline = append(s.inline, f)
+		return
+	}
+	if s.parallel > 0 && s.inAir >= s.parallel {
+		p := &parked{wish: w, flight: f}
+		s.parked[w.ID()] = p
+		s.queue = append(s.queue, p)
+		return
+	}
+	s.seat(f)
+}
+
+// seat asks for a slot of the agent and of the process.
+func (s *session) seat(f *flight) {
+	s.inAir++
+	t, ok := f.callee.line.take(f)
+	if !ok {
+		s.parked[f.wish.ID()] = &parked{wish: f.wish, flight: f, ticket: t}
+		return
+	}
+	f.slot = true
+	s.start(f)
+}
+
+// seated is the word that a call that waited has its slot.
+func (s *session) seated(f *flight) {
+	f.slot = true
+	id := f.wish.ID()
+	p := s.parked[id]
+	if p == nil || p.flight != f {
+		f.callee.line.give() // it is not wanted any more
+		s.freed()
+		return
+	}
+	delete(s.parked, id)
+	s.start(f)
+}
+
+// freed lets the next call of this run's own queue go on.
+func (s *session) freed() {
+	s.inAir--
+	for len(s.queue) > 0 && (s.parallel == 0 || s.inAir < s.parallel) {
+		p := s.queue[0]
+		s.queue = s.queue[1:]
+		if p.gone {
+			continue
+		}
+		delete(s.parked, p.wish.ID())
+		s.seat(p.flight)
+	}
+}
+
+// start records that a call begins. It is launched when that is stored.
+func (s *session) start(f *flight) {
+	w := f.wish
+	if !f.callee.pinned.Free && !w.Started {
+		err := s.record(&run.CallStarted{Path: w.Path, Attempt: w.Attempt, Key: w.Key, Fingerprint: w.Fingerprint, Reserved: w.Reserve})
+		if err != nil {
+			f.callee.line.give()
+			s.freed()
+			return
+		}
+	}
+	s.flights[attempt{w.Path, w.Attempt}] = f
+	s.planned = append(s.planned, f)
+}
+
+// grant launches what may begin now that the facts before it are stored. It reports whether that brought something new to store.
+func (s *session) grant() bool {
+	again := false
+	alone := len(s.planned)+len(s.inline) == 1 && len(s.flights) == 1 && s.quiet()
+	for _, f := range s.planned {
+		if f.told {
+			// Withdrawn between its CallStarted and its launch.
+			f.callee.line.give()
+			f.slot = false
+			s.freed()
+			f.usage = run.Usage{Tokens: run.Reported, CostSource: run.Reported} // nothing, and that is known
+			s.end(f)
+			again = true
+			continue
+		}
+		s.launch(f, alone)
+	}
+	clear(s.planned)
+	s.planned = s.planned[:0]
+	if len(s.inline) > 0 {
+		flights := slices.Clone(s.inline)
+		for _, f := range flights {
+			f.launched = true
+		}
+		clear(s.inline)
+		s.inline = s.inline[:0]
+		if alone {
+			s.own = flights[0]
+		} else {
+			s.fanOut(flights)
+		}
+	}
+	return again
+}
+
+// quiet reports whether no alarm will ring.
+func (s *session) quiet() bool {
+	_, ok := s.alarms.next()
+	return !ok
+}
+
+// fanOut gives free calls to a worker, or to two when there is enough to do for both.
+func (s *session) fanOut(flights []*flight) {
+	if n := len(flights); n >= 64 {
+		half := flights[n/2:]
+		flights = flights[: n/2 : n/2]
+		s.engine.pool.do(func() { flyAll(s, half) })
+	}
+	s.engine.pool.do(func() { flyAll(s, flights) })
+}
+
+func (s *session) launch(f *flight, alone bool) {
+	f.launched = true
+	f.ctx, f.cancel = context.WithCancelCause(s.ctx)
+	if t := f.wish.Timeout; t > 0 {
+		f.alarm = s.alarms.set(&alarm{at: time.Now().Add(t), flight: f})
+	}
+	if alone && f.alarm == nil {
+		s.own = f
+		return
+	}
+	s.engine.pool.do(f.fly)
+}
+
+// landed records the end of a call.
+func (s *session) landed(f *flight) {
+	if f.slot {
+		f.slot = false
+		s.freed()
+	}
+	if f.alarm != nil {
+		f.alarm.off = true
+	}
+	s.conclude(f)
+}
+
+func (s *session) conclude(f *flight) {
+	key := attempt{f.wish.Path, f.wish.Attempt}
+	if s.flights[key] == f {
+		delete(s.flights, key)
+	}
+	done, ok := f.body.(*run.CallDone)
+	switch {
+	case f.closed:
+		s.record(&run.CallEnded{Path: f.wish.Path, Attempt: f.wish.Attempt, Usage: f.usage})
+	case f.told && !(ok && f.grace):
+		s.end(f)
+	case f.late && !(ok && f.callee.do):
+		s.record(f.overdue())
+	case ok:
+		if s.record(done) != nil {
+			s.end(f) // nobody waits for it any more
+		}
+	default:
+		if s.record(f.body) != nil {
+			s.end(f)
+		}
+	}
+}
+
+// end records a call whose value nobody wants.
+func (s *session) end(f *flight) {
+	key := attempt{f.wish.Path, f.wish.Attempt}
+	if s.flights[key] == f {
+		delete(s.flights, key)
+	}
+	f.closed = true
+	f.muted.Store(true)
+	s.record(&run.CallEnded{Path: f.wish.Path, Attempt: f.wish.Attempt, Usage: f.usage})
+}
+
+// tell ends a call under way: `think` and `read` have a moment to say what they used, a `do` has the grace period.
+func (s *session) tell(w *run.CancelWish) {
+	f := s.flights[attempt{w.Path, w.Attempt}]
+	if f == nil {
+		// Nobody is at work on it: it was begun by a process that is gone.
+		s.record(&run.CallEnded{Path: w.Path, Attempt: w.Attempt, Usage: run.Usage{Calls: 1, Tokens: run.Unknown, CostSource: run.Unknown}})
+		return
+	}
+	if f.told {
+		return
+	}
+	f.told, f.grace = true, w.Grace
+	if !f.launched {
+		return // grant sees it
+	}
+	if f.cancel != nil {
+		f.cancel(errCancelled)
+	}
+	s.await(f)
+}
+
+// await sets the alarm for a call that was asked to end.
+func (s *session) await(f *flight) {
+	if f.alarm != nil {
+		f.alarm.off = true
+	}
+	rest := s.engine.patience
+	if f.callee.do {
+		rest = s.engine.grace
+	}
+	f.alarm = s.alarms.set(&alarm{at: s.now.Add(rest), flight: f})
+}
+
+// timeUp is the alarm of a call: its time is over, or it was asked to end and has not.
+func (s *session) timeUp(f *flight) {
+	switch {
+	case f.told, f.late:
+		s.sources = append(s.sources, letter{kind: ringLetter, flight: f})
+		s.abandon(f)
+	default:
+		f.late = true
+		if f.cancel != nil {
+			f.cancel(errTimeout)
+		}
+		s.await(f)
+	}
+}
+
+// abandon records the end of a call that does not end by itself. What still comes of it changes nothing.
+func (s *session) abandon(f *flight) {
+	if f.told {
+		f.usage = used(run.Usage{}, f.callee.pinned, run.Timeout)
+		s.end(f)
+		return
+	}
+	f.closed = true
+	f.muted.Store(true)
+	delete(s.flights, attempt{f.wish.Path, f.wish.Attempt})
+	s.record(f.overdue())
+}
+
+// ask puts a question to people: whoever watches sees it.
+func (s *session) ask(w *run.AskWish) {
+	if s.asks[w.Path] != nil {
+		return
+	}
+	form := w.Form
+	if s.asks == nil {
+		s.asks = map[run.Path]*run.Form{}
+	}
+	if s.record(&run.Asked{Path: w.Path, Form: form, Deadline: w.Deadline}) == nil {
+		s.asks[w.Path] = &form
+	}
+}
+
+func (s *session) answer(l letter) error {
+	form := s.asks[l.path]
+	if form == nil {
+		if s.answered[l.path] {
+			return runs.ErrAnswered
+		}
+		return runs.ErrNotAsked
+	}
+	value, err := fitting(form, l.value)
+	if err != nil {
+		return err
+	}
+	if s.record(&run.Answered{Path: l.path, Value: s.redactor.value(value), By: l.by}) != nil {
+		return runs.ErrAnswered
+	}
+	delete(s.asks, l.path)
+	s.over(l.path)
+	return nil
+}
+
+// fitting reads an answer as its question wants it.
+func fitting(form *run.Form, v any) (any, error) {
+	value, err := normal(v)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %v", runs.ErrAnswer, err)
+	}
+	if r, ok := value.(map[string]any); ok && form.Kind == "interrupted" && len(r) == 1 {
+		if _, done := r["done"]; done {
+			return value, nil
+		}
+	}
+	choices := form.Choices
+	if form.Kind == "approve" && len(choices) == 0 {
+		choices = []string{"yes", "no"}
+	}
+	if len(choices) > 0 {
+		text, ok := value.(string)
+		if !ok || !slices.Contains(choices, text) {
+			return nil, fmt.Errorf("%w: it is one of %q", runs.ErrAnswer, choices)
+		}
+		return text, nil
+	}
+	want := form.Type
+	if want.Kind == types.Any {
+		want = types.Type{Kind: types.String}
+	}
+	value, problems := read(want, value)
+	if len(problems) > 0 {
+		return nil, fmt.Errorf("%w: %s", runs.ErrAnswer, problems[0])
+	}
+	return value, nil
+}
+
+// compute evaluates an expression at the edge.
+func (s *session) compute(w *run.ComputeWish) {
+	s.engine.pool.do(func() {
+		fact := &run.Computed{Path: w.Path}
+		program, err := eval.Compile(w.Code)
+		if err == nil {
+			fact.Value, err = program.Eval(w.Env)
+		}
+		if err != nil {
+			fact.Error = clip(err.Error(), maxMessage)
+		}
+		s.post(letter{kind: bodyLetter, body: fact})
+	})
+}
+
+// commit stores the batch. Only then may anybody learn of it.
+func (s *session) commit() {
+	err := s.engine.store.Append(s.ctx, s.lease, s.head, s.batch...)
+	switch {
+	case err == nil:
+		s.head += run.Seq(len(s.batch))
+		s.gallery.facts(s.batch)
+		s.finished = s.machine.Finished()
+		clear(s.batch)
+		s.batch = s.batch[:0]
+	case errors.Is(err, store.ErrFenced), errors.Is(err, store.ErrFinished):
+		s.err = fmt.Errorf("run %s went to another worker: %w", s.id, err)
+	case s.ctx.Err() != nil:
+		s.err = context.Cause(s.ctx)
+	default:
+		s.refold()
+	}
+}
+
+// bury ends the session: calls are told, watchers and waiters hear, the lease goes back.
+func (s *session) bury() {
+	s.stop(errClosing)
+	if s.clock != nil {
+		s.clock.Stop()
+	}
+	s.mu.Lock()
+	s.buried = true
+	mail := s.mail
+	s.mail = nil
+	s.mu.Unlock()
+
+	err := s.err
+	if err == nil {
+		err = runs.ErrFinished
+	}
+	for _, r := range s.replies {
+		r.to <- err
+	}
+	for _, l := range mail {
+		switch {
+		case l.reply != nil:
+			l.reply <- err
+		case l.kind == slotLetter:
+			l.flight.callee.line.give()
+		}
+	}
+	for _, f := range s.planned {
+		f.callee.line.give()
+	}
+	for _, p := range s.parked {
+		if p.ticket != nil {
+			p.ticket.drop()
+		}
+	}
+	s.engine.forget(s)
+	s.gallery.close()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), releaseTimeout)
+	defer cancel()
+	_ = s.engine.store.Release(ctx, s.lease) // a lease that is not given back lapses
+	close(s.done)
+}
