@@ -34,7 +34,7 @@ func TestTypes(t *testing.T) {
 		{`kind in ["bug", "other"]`, "bool"}, {`n in 1..10`, "bool"}, {`f in 0.5..1.5`, "bool"}, {`"a" in review`, "bool"}, {`n in xs`, "bool"},
 		{`1..10`, "list of int"}, {`[1, 2]`, "list of int"}, {`[1, 2.5]`, "list of float"}, {`["a", "b"]`, "list of string"}, {`[]`, "empty list"}, {`[1, "a"]`, "list of any"},
 		{`{a: 1, b: "x"}`, "{a: int, b: string}"}, {`{(s): 1}`, "any"}, {`review.score`, "int"}, {`review["notes"]`, "string"}, {`review.tip`, "string or nothing"},
-		{`maybe?.score`, "int or nothing"}, {`maybe?.score ?? 0`, "int"}, {`maybe?.tip`, "string or nothing"}, {`data?.a?.b`, "any or nothing"}, {`data.a.b`, "any"}, {`data?.a.b`, "any or nothing"},
+		{`maybe?.score`, "int or nothing"}, {`maybe?.score ?? 0`, "int"}, {`maybe?.tip`, "string or nothing"}, {`data?.a?.b`, "any or nothing"}, {`data.a.b`, "any"}, {`data?.a.b`, "any or nothing"}, {`maybe?.notes[0]`, "string or nothing"}, {`(maybe?.notes[0]) ?? "x"`, "string"},
 		{`data[0]`, "any"}, {`xs[0]`, "int"}, {`xs[-1]`, "int"}, {`s[0]`, "string"}, {`xs[1:]`, "list of int"}, {`s[:3]`, "string"},
 		{`b ? 1 : 2.5`, "float"}, {`b ? "a" : "b"`, "string"}, {`b ? kind : "bug"`, `"bug", "billing" or "other"`}, {`b ? kind : "x"`, "string"}, {`b ? s : nil`, "string or nothing"},
 		{`reply ?? "none"`, "string"}, {`reply ?? nil`, "string or nothing"}, {`maybe != nil ? maybe.score : 0`, "int"}, {`maybe == nil ? 0 : maybe.score`, "int"},

@@ -194,7 +194,7 @@ func (m *meter) groupBy(args []any) any {
 		}
 		group, old := groups[name].([]any)
 		if !old {
-			m.alloc(fieldBytes + len(name))
+			m.alloc(4*fieldBytes + len(name))
 		}
 		m.alloc(2 * itemBytes)
 		groups[name] = append(group, pair[0])

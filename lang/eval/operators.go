@@ -509,12 +509,11 @@ func (m *meter) matches(a, b any) bool {
 	p, ready := b.(*pattern)
 	if !ready {
 		_, source := m.texts("matches", a, b)
-		m.step(200 + len(source)) // to read a pattern is work, too
 		read, failure := readPattern(source)
 		if failure != nil {
 			panic(failure)
 		}
-		m.step(read.cost)
+		m.step(200 + 50*read.cost) // to read a pattern is work, too
 		p = read
 	}
 	s, ok := a.(string)

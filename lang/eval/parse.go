@@ -164,50 +164,51 @@ func each(nodes []ast.Node, visit func(ast.Node)) {
 	}
 }
 
-// span is the place of a whole expression. expr keeps the place of one token for each node, so it is the span of all tokens below, and of the bracket
-// that closes what the last of them stands in.
+// span is the place of a whole expression. expr keeps the place of one token for each node, so it is the span of all tokens below, and of the partners
+// of the brackets among them.
 func (t *Tree) span(n ast.Node) (start, end int) {
+	pairs := bracketPairs(t.code)
 	start, end = n.Location().From, n.Location().To
-	brackets := 0
 	walk(n, func(m ast.Node) {
 		at := m.Location()
 		start, end = min(start, at.From), max(end, at.To)
-		if closes(m) {
-			brackets++
-		}
 		switch m.(type) {
 		case *ast.CallNode, *ast.BuiltinNode:
-			end = max(end, at.To+1) // its bracket, when there is no argument behind it
+			for _, p := range pairs { // its own, when there is no argument in it
+				if p.open >= at.To {
+					end = max(end, p.open+1)
+					break
+				}
+			}
 		}
 	})
-	if brackets > 0 {
-		end = t.closed(start, end)
+	for grown := true; grown; {
+		grown = false
+		for _, p := range pairs {
+			opens, closes := start <= p.open && p.open < end, start <= p.close && p.close < end
+			if opens != closes {
+				start, end = min(start, p.open), max(end, p.close+1)
+				grown = true
+			}
+		}
 	}
 	return start, end
 }
 
-func closes(n ast.Node) bool {
-	switch n := n.(type) {
-	case *ast.CallNode, *ast.BuiltinNode, *ast.ArrayNode, *ast.MapNode, *ast.SliceNode, *ast.PredicateNode:
-		return true
-	case *ast.MemberNode:
-		_, field := n.Property.(*ast.StringNode)
-		return !field
-	}
-	return false
+// pair is a bracket and the one that closes it, in runes.
+type pair struct {
+	open, close int
 }
 
-// closed moves end over the brackets that close what is open between start and end.
-func (t *Tree) closed(start, end int) int {
-	open := 0
-	runes := 0
+// bracketPairs lists the brackets of code in the order in which they open. The guard has seen to it that they match.
+func bracketPairs(code string) []pair {
+	var pairs []pair
+	var open []int
 	var quote rune
 	escaped := false
-	for _, r := range t.code {
-		runes++
-		if runes <= start {
-			continue
-		}
+	at := -1
+	for _, r := range code {
+		at++
 		switch {
 		case quote != 0:
 			if r == quote && !escaped {
@@ -217,15 +218,14 @@ func (t *Tree) closed(start, end int) int {
 		case r == '"' || r == '\'':
 			quote, escaped = r, false
 		case r == '(' || r == '[' || r == '{':
-			open++
-		case r == ')' || r == ']' || r == '}':
-			open--
-		}
-		if runes >= end && open <= 0 && quote == 0 {
-			return max(runes, end)
+			open = append(open, len(pairs))
+			pairs = append(pairs, pair{at, at})
+		case (r == ')' || r == ']' || r == '}') && len(open) > 0:
+			pairs[open[len(open)-1]].close = at
+			open = open[:len(open)-1]
 		}
 	}
-	return end
+	return pairs
 }
 
 // text is what the author wrote for n, shortened for a message.

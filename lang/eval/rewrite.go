@@ -180,13 +180,30 @@ func (r *rewriter) truth(n ast.Node) ast.Node {
 }
 
 func (r *rewriter) member(n *ast.MemberNode) ast.Node {
+	if chained(n.Node) {
+		return call1(n, chain, r.link(n))
+	}
 	return r.read(n, r.rewrite(n.Node), false)
+}
+
+// chained tells that n ends in a chain. expr ends a chain at a `[`; to an author a?.b[0] is one.
+func chained(n ast.Node) bool {
+	switch n := n.(type) {
+	case *ast.ChainNode:
+		return true
+	case *ast.MemberNode:
+		return chained(n.Node)
+	}
+	return false
 }
 
 // link rewrites what stands in a chain that has a `?.` in it.
 func (r *rewriter) link(n ast.Node) ast.Node {
-	if m, ok := n.(*ast.MemberNode); ok {
-		return r.read(m, r.link(m.Node), true)
+	switch n := n.(type) {
+	case *ast.ChainNode:
+		return r.link(n.Node)
+	case *ast.MemberNode:
+		return r.read(n, r.link(n.Node), true)
 	}
 	return r.rewrite(n)
 }

@@ -50,12 +50,15 @@ func (m *meter) string(args []any) any {
 	if s, ok := args[0].(string); ok {
 		return s
 	}
-	m.step(m.sizeBelow(args[0]))
+	switch args[0].(type) {
+	case []any, map[string]any:
+		m.step(m.sizeBelow(args[0]))
+	}
 	s, err := Render(args[0])
 	if err != nil {
 		failText(err)
 	}
-	m.alloc(len(s))
+	m.alloc(itemBytes + len(s))
 	return s
 }
 
