@@ -7,12 +7,12 @@ import (
 	"github.com/slopstudios/slop/lang/plan"
 )
 
-// DOT draws the plan for Graphviz. A container is a cluster with a box of its own in it, where its arrows end.
+// DOT draws the plan for Graphviz. A container is a cluster with a box of its own in it, which stands for the whole where arrows begin and end.
 func DOT(p *plan.Plan) string {
 	g := Of(p)
-	d := dot{}
+	d := dot{frames: map[string]string{}}
 	d.line(0, "digraph %s {", dotQuote(g.Name))
-	d.line(1, "rankdir=TB; node [shape=box, style=rounded, fontname=\"Helvetica\", fontsize=11]; edge [fontname=\"Helvetica\", fontsize=9];")
+	d.line(1, "compound=true; rankdir=TB; node [shape=box, style=rounded, fontname=\"Helvetica\", fontsize=11]; edge [fontname=\"Helvetica\", fontsize=9];")
 	for _, n := range g.Nodes {
 		d.node(n, 1)
 	}
@@ -20,11 +20,21 @@ func DOT(p *plan.Plan) string {
 		if e.Implied {
 			continue
 		}
-		style := ""
+		var style []string
 		if e.Why != plan.Reference {
-			style = fmt.Sprintf(" [style=dashed, label=%s]", dotQuote(string(e.Why)))
+			style = append(style, "style=dashed", "label="+dotQuote(string(e.Why)))
 		}
-		d.line(1, "%s -> %s%s;", dotQuote(e.From), dotQuote(e.To), style)
+		if frame := d.frames[e.From]; frame != "" {
+			style = append(style, "ltail="+frame)
+		}
+		if frame := d.frames[e.To]; frame != "" {
+			style = append(style, "lhead="+frame)
+		}
+		if len(style) > 0 {
+			d.line(1, "%s -> %s [%s];", dotQuote(e.From), dotQuote(e.To), strings.Join(style, ", "))
+		} else {
+			d.line(1, "%s -> %s;", dotQuote(e.From), dotQuote(e.To))
+		}
 	}
 	d.line(0, "}")
 	return d.b.String()
@@ -33,6 +43,7 @@ func DOT(p *plan.Plan) string {
 type dot struct {
 	b        strings.Builder
 	clusters int
+	frames   map[string]string // the clusters of containers, by ID
 }
 
 func (d *dot) line(depth int, format string, args ...any) {
@@ -47,6 +58,7 @@ func (d *dot) node(n *Node, depth int) {
 		return
 	}
 	d.open("", depth)
+	d.frames[n.ID] = fmt.Sprintf("cluster%d", d.clusters)
 	d.box(n, depth+1)
 	for _, b := range n.Blocks {
 		if b.Label == "" {

@@ -14,8 +14,8 @@ import (
 	"strings"
 )
 
-// MaxEncoded is the largest encoded plan Decode reads, in bytes. A plan holds its sources whole, and a source has a limit of its own well below this.
-const MaxEncoded = 64 << 20
+// MaxEncoded is the largest encoded plan Decode reads, in bytes. A plan takes about eight times the bytes of its script, which has a limit of its own.
+const MaxEncoded = 256 << 20
 
 // Encode writes p as canonical JSON: one line, fields in the order of the Go structs, nothing that depends on a map. The same plan gives the same bytes.
 func Encode(p *Plan) []byte {
