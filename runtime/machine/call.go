@@ -2,6 +2,7 @@ package machine
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"slices"
 	"time"
@@ -483,40 +484,48 @@ func misfit(t types.Type, v any) string {
 	return t.String()
 }
 
-// fingerprint is the hash of all that is sent: a fold renders it again and compares.
+// fingerprint is the hash of all that is sent: a fold renders it again and compares. Every text goes in behind its length, so that none can pass for two.
 func (m *Machine) fingerprint(n *node, w *run.CallWish) string {
-	b := append(m.buf[:0], m.table(n).prefix...)
+	b := m.buf[:0]
+	b = appendText(b, w.Callee.Use)
+	b = appendText(b, w.Callee.Version)
+	b = appendText(b, w.Agent)
+	b = appendText(b, w.System)
+	b = appendText(b, m.table(n).as)
 	var err error
-	add := func(v any) {
-		b = append(b, 0)
-		if err == nil {
-			b, err = run.AppendValue(b, v)
-		}
-	}
-	add(w.System)
 	switch text := w.Text.(type) {
+	case nil:
+		b = append(b, 0)
+	case string:
+		b = appendText(append(b, 1), text)
 	case []string:
+		b = binary.AppendUvarint(append(b, 2), uint64(len(text)))
 		for _, s := range text {
-			add(s)
+			b = appendText(b, s)
 		}
-		b = append(b, 1)
 	default:
-		add(text)
+		b, err = run.AppendValue(append(b, 3), text)
 	}
-	if len(w.Args) > 0 {
-		add(w.Args)
+	if len(w.Args) > 0 && err == nil {
+		b, err = run.AppendValue(append(b, 4), w.Args)
 	}
-	if w.Repair != nil {
-		add(w.Repair.Round)
-		add(w.Repair.Answer)
+	if w.Repair != nil && err == nil {
+		b = binary.AppendUvarint(append(b, 5), uint64(w.Repair.Round))
 		for _, p := range w.Repair.Problems {
-			add(p)
+			b = appendText(b, p)
 		}
+		b, err = run.AppendValue(b, w.Repair.Answer)
 	}
 	m.buf = b
 	if err != nil { // a value that has no encoding, such as one nested too deep, would not survive its fact either
 		return ""
 	}
 	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
+	var digits [2 * sha256.Size]byte
+	hex.Encode(digits[:], sum[:])
+	return string(digits[:])
+}
+
+func appendText(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }

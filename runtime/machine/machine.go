@@ -254,7 +254,7 @@ func (m *Machine) enqueue(n *node) {
 }
 
 func (m *Machine) pause() error {
-	if m.paused || m.final != nil {
+	if m.paused || m.cancelled || m.final != nil {
 		return ErrStale
 	}
 	m.paused, m.pausedAt = true, m.now

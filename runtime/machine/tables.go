@@ -35,8 +35,7 @@ type nodeTable struct {
 	// parallel, a flow) has its container's path: the container's fallbacks are numbered after those within.
 	elses int
 	timer string
-	// prefix is the part of a call's fingerprint that is the same for every run.
-	prefix string
+	as    string // the type a call asks for, as it goes into fingerprints
 }
 
 type calleeTable struct {
@@ -119,8 +118,10 @@ func (t *tables) block(p *plan.Plan, i int) {
 		if n.Kind == plan.IntoNode {
 			need(n.Of, j)
 		}
-		if n.Kind == plan.CallNode {
-			nt.prefix = fingerprintPrefix(p, n.Call)
+		if n.Kind == plan.CallNode && n.Call.As != nil {
+			if raw, err := json.Marshal(n.Call.As); err == nil {
+				nt.as = string(raw)
+			}
 		}
 	}
 }
@@ -260,17 +261,4 @@ func (t *tables) program(code string) (*eval.Program, error) {
 	}
 	t.programs[code] = p
 	return p, nil
-}
-
-// fingerprintPrefix is the part of what is sent that does not depend on values.
-func fingerprintPrefix(p *plan.Plan, c *plan.Call) string {
-	sig := &p.Callees[c.Callee]
-	head := []any{sig.Use, sig.Version, c.Agent, sig.System}
-	if c.As != nil {
-		if raw, err := json.Marshal(c.As); err == nil {
-			head = append(head, string(raw))
-		}
-	}
-	raw, _ := run.EncodeValue(head)
-	return string(raw)
 }

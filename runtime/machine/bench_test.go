@@ -1,0 +1,108 @@
+package machine_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/slopstudios/slop/lang/plan"
+	"github.com/slopstudios/slop/runtime/machine"
+	"github.com/slopstudios/slop/runtime/run"
+)
+
+// benchmark carries a run out as fast as the machine lets it: every call is started and answered at once. A step is a call.
+func benchmark(b *testing.B, p *plan.Plan, inputs map[string]any, steps int) {
+	b.ReportAllocs()
+	for b.Loop() {
+		if n := carryOut(b, p, inputs); n != steps {
+			b.Fatalf("%d steps instead of %d", n, steps)
+		}
+	}
+	perStep := float64(b.Elapsed().Nanoseconds()) / float64(b.N) / float64(steps)
+	b.ReportMetric(perStep, "ns/step")
+}
+
+func carryOut(t testing.TB, p *plan.Plan, inputs map[string]any) int {
+	m := machine.New("bench", p)
+	seq := run.Seq(0)
+	apply := func(body run.Body) run.Delta {
+		seq++
+		d, err := m.Apply(run.Fact{Seq: seq, At: start, Body: body})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	open := apply(&run.Started{Inputs: inputs}).Opened
+	steps := 0
+	for i := 0; i < len(open); i++ {
+		switch w := open[i].(type) {
+		case *run.CallWish:
+			steps++
+			if !w.Callee.Free {
+				apply(&run.CallStarted{Path: w.Path, Attempt: w.Attempt, Key: w.Key, Fingerprint: w.Fingerprint, Reserved: w.Reserve})
+			}
+			open = append(open, apply(&run.CallDone{Path: w.Path, Attempt: w.Attempt, Value: "v", Usage: run.Usage{Calls: 1}}).Opened...)
+		case *run.FinishWish:
+			f := w.Finished
+			apply(&f)
+			if f.Status != run.Succeeded {
+				t.Fatalf("%s: %s", f.Status, f.Error)
+			}
+		}
+		open[i] = nil
+	}
+	return steps
+}
+
+func chain(t testing.TB, n int) *plan.Plan {
+	var b strings.Builder
+	b.WriteString("s0 = writer \"begin\"\n")
+	for i := 1; i < n; i++ {
+		fmt.Fprintf(&b, "s%d = writer \"after <<s%d>>\"\n", i, i-1)
+	}
+	fmt.Fprintf(&b, "output s%d\n", n-1)
+	return compile(t, b.String(), nil)
+}
+
+func BenchmarkChain1000(b *testing.B) {
+	benchmark(b, chain(b, 1000), nil, 1000)
+}
+
+const mapping = `
+input xs: [int]
+ys = map x in xs limit 16 {
+  reader "item <<x>>"
+}
+output len(ys)
+`
+
+func BenchmarkMap10000(b *testing.B) {
+	benchmark(b, compile(b, mapping, nil), map[string]any{"xs": numbers(10000)}, 10000)
+}
+
+func BenchmarkMap100000(b *testing.B) {
+	benchmark(b, compile(b, mapping, nil), map[string]any{"xs": numbers(100000)}, 100000)
+}
+
+func BenchmarkMap10000Free(b *testing.B) {
+	benchmark(b, compile(b, strings.Replace(mapping, "reader", "echo", 1), nil), map[string]any{"xs": numbers(10000)}, 10000)
+}
+
+// BenchmarkMapUnlimited opens all items at once.
+func BenchmarkMapUnlimited(b *testing.B) {
+	benchmark(b, compile(b, strings.Replace(mapping, "limit 16", "limit 100000", 1), nil), map[string]any{"xs": numbers(100000)}, 100000)
+}
+
+func BenchmarkDiamond(b *testing.B) {
+	var s strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&s, "a%d = writer \"a\"\nb%d = writer \"b <<a%d>>\"\nc%d = writer \"c <<a%d>>\"\nd%d = writer \"d <<b%d>> <<c%d>>\"\n", i, i, i, i, i, i, i, i)
+	}
+	s.WriteString("output d0\n")
+	benchmark(b, compile(b, s.String(), nil), nil, 4000)
+}
+
+func BenchmarkExpressions(b *testing.B) {
+	benchmark(b, compile(b, strings.Replace(mapping, "item <<x>>", "item <<x + 1>>", 1), nil), map[string]any{"xs": numbers(10000)}, 10000)
+}
