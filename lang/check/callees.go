@@ -166,8 +166,8 @@ func (c *checker) findCallee(callee syntax.Callee, self string, explain func() b
 			return nil // the use was reported
 		}
 	}
-	if sig, ok := c.scope.Capabilities[name]; ok {
-		return &Call{Signature: &sig}
+	if sig := c.signature(name); sig != nil {
+		return &Call{Signature: sig}
 	}
 	if c.broken[callee.Agent.Text] && name != self {
 		return nil
@@ -177,6 +177,18 @@ func (c *checker) findCallee(callee syntax.Callee, self string, explain func() b
 	}
 	c.unknownCallee(callee)
 	return nil
+}
+
+// signature finds a capability of the scope.
+func (c *checker) signature(name string) *types.Signature {
+	sig, ok := c.signatures[name]
+	if !ok {
+		if found, known := c.scope.Capabilities[name]; known {
+			sig = &found
+		}
+		c.signatures[name] = sig
+	}
+	return sig
 }
 
 // callees are the names a script can call: its own and those of the scope.

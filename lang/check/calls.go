@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/slopstudios/slop/lang/diag"
@@ -30,21 +31,28 @@ func (c *checker) typeCall(call *syntax.Call, n *Node) known {
 		k.Type = *t.As
 	}
 	taint := eval.Taint(0)
-	given := map[string]bool{}
-	taint |= c.typeArgs(call.Args, sig, call, given)
-	for name := range arguments(call, t.Persona) {
-		given[name] = true
+	var given names
+	taint |= c.typeArgs(call.Args, sig, call, &given)
+	taint |= c.typePrimary(call, t, &given)
+	if t.Persona != nil {
+		for name := range arguments(call, t.Persona) {
+			given.add(name)
+		}
 	}
-	taint |= c.typePrimary(call, t, n, given)
-	for _, name := range defaults(sig) {
-		given[name] = true
-	}
-	c.missing(call, sig, given, n)
+	given = append(given, defaults(sig)...)
+	c.missing(call, sig, given)
 	if sig.World || taint&eval.World != 0 && textual(k.Type) {
 		k.Taint = eval.World
 	}
 	return k
 }
+
+// names is a small set.
+type names []string
+
+func (s names) has(name string) bool { return slices.Contains(s, name) }
+
+func (s *names) add(name string) { *s = append(*s, name) }
 
 // typeUnknownCall types what is written behind an unknown callee: mistakes in it are mistakes all the same.
 func (c *checker) typeUnknownCall(call *syntax.Call) {
@@ -64,16 +72,16 @@ func textual(t types.Type) bool {
 }
 
 // typeArgs checks arguments against the parameters and returns their taint.
-func (c *checker) typeArgs(args []syntax.Arg, sig *types.Signature, call *syntax.Call, given map[string]bool) eval.Taint {
+func (c *checker) typeArgs(args []syntax.Arg, sig *types.Signature, call *syntax.Call, given *names) eval.Taint {
 	var taint eval.Taint
 	for i := range args {
 		a := &args[i]
 		k := c.typeExpr(a.Value)
-		if given[a.Name.Text] {
+		if given.has(a.Name.Text) {
 			c.add(diag.Diagnostic{Code: "E0111", Span: a.Name.At, Message: fmt.Sprintf("`%s` is given twice", a.Name.Text), Label: "once is enough"})
 			continue
 		}
-		given[a.Name.Text] = true
+		given.add(a.Name.Text)
 		p := param(sig, a.Name.Text)
 		if p == nil {
 			c.unknownArg(a, sig, call)
@@ -167,7 +175,7 @@ func required(t types.Type) types.Type {
 }
 
 // typePrimary checks the text behind the callee and returns its taint.
-func (c *checker) typePrimary(call *syntax.Call, t *Call, n *Node, given map[string]bool) eval.Taint {
+func (c *checker) typePrimary(call *syntax.Call, t *Call, given *names) eval.Taint {
 	sig := t.Signature
 	if t.Text == nil {
 		return 0
@@ -185,17 +193,17 @@ func (c *checker) typePrimary(call *syntax.Call, t *Call, n *Node, given map[str
 		return 0
 	}
 	if call.Text == nil {
-		given[sig.Primary] = true
+		given.add(sig.Primary)
 		return 0 // typed where it is written
 	}
 	k := c.typeText(call.Text, "this "+textWord(sig.Text))
-	if given[sig.Primary] {
+	if given.has(sig.Primary) {
 		c.add(diag.Diagnostic{
 			Code: "E0111", Span: call.Text.At, Message: fmt.Sprintf("`%s` is given twice: the text is its `%s`", call.Callee, sig.Primary), Label: "the second time",
 		})
 		return k.Taint
 	}
-	given[sig.Primary] = true
+	given.add(sig.Primary)
 	switch sig.Text {
 	case types.Argv:
 		c.checkCommand(call.Text)
@@ -238,19 +246,19 @@ func example(callee string, sig *types.Signature) string {
 }
 
 // missing reports parameters that nothing fills.
-func (c *checker) missing(call *syntax.Call, sig *types.Signature, given map[string]bool, n *Node) {
-	var names []string
+func (c *checker) missing(call *syntax.Call, sig *types.Signature, given names) {
+	var absent []string
 	for _, p := range sig.Params {
 		command := sig.Text == types.Argv && p.Name == sig.Primary // a command, or else a script of a real shell
-		if command && !given[p.Name] && !given[shellParam] || p.Required && !command && !given[p.Name] {
-			names = append(names, p.Name)
+		if command && !given.has(p.Name) && !given.has(shellParam) || p.Required && !command && !given.has(p.Name) {
+			absent = append(absent, p.Name)
 		}
 	}
-	if len(names) == 0 {
+	if len(absent) == 0 {
 		return
 	}
-	d := diag.Diagnostic{Code: "E0111", Span: call.Callee.At, Message: fmt.Sprintf("`%s` needs %s", call.Callee, quoted(names))}
-	if len(names) == 1 && names[0] == sig.Primary {
+	d := diag.Diagnostic{Code: "E0111", Span: call.Callee.At, Message: fmt.Sprintf("`%s` needs %s", call.Callee, quoted(absent))}
+	if len(absent) == 1 && absent[0] == sig.Primary {
 		switch sig.Text {
 		case types.Prompt:
 			d.Message = fmt.Sprintf("`%s` needs a prompt", call.Callee)
@@ -505,7 +513,7 @@ func (c *checker) checkPersona(p *Persona) {
 			c.flowArg(a, k, p.Flow, p.Syntax.Base)
 		}
 	} else {
-		c.typeArgs(base.Args, p.Signature, base, map[string]bool{})
+		c.typeArgs(base.Args, p.Signature, base, &names{})
 		if base.Text != nil {
 			c.typeText(base.Text, "this system prompt")
 			if p.Signature.Text != types.Prompt {

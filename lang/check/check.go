@@ -50,20 +50,21 @@ type checker struct {
 	scope types.Scope
 	info  *Info
 
-	typeDefs map[string]*syntax.TypeDef
-	typeUses map[string]int
-	typing   map[string]bool // declared types under way, against types that contain themselves
-	badTypes map[string]bool
-	uses     map[string]*syntax.Use
-	useCount map[string]int
-	agents   map[string]*syntax.Agent
-	secrets  map[string]*Decl
-	broken   map[string]bool // names whose declaration did not parse
-	trees    map[string]*parsed
-	unknown  map[string]int // index in diags of the first report of an unknown name
-	order    []*Block       // every block with its nodes, outer ones first
-	calls    []callSite
-	retyped  int
+	typeDefs   map[string]*syntax.TypeDef
+	typeUses   map[string]int
+	typing     map[string]bool // declared types under way, against types that contain themselves
+	badTypes   map[string]bool
+	uses       map[string]*syntax.Use
+	useCount   map[string]int
+	agents     map[string]*syntax.Agent
+	secrets    map[string]*Decl
+	broken     map[string]bool // names whose declaration did not parse
+	signatures map[string]*types.Signature
+	trees      map[string]*parsed
+	unknown    map[string]int // index in diags of the first report of an unknown name
+	order      []*Block       // every block with its nodes, outer ones first
+	calls      []callSite
+	retyped    int
 }
 
 // callSite is a call where it stands.
@@ -86,12 +87,12 @@ func (s *session) file(f *syntax.File, scope types.Scope) *Info {
 		typeDefs: map[string]*syntax.TypeDef{}, typeUses: map[string]int{}, typing: map[string]bool{}, badTypes: map[string]bool{},
 		uses: map[string]*syntax.Use{}, useCount: map[string]int{},
 		agents: map[string]*syntax.Agent{}, secrets: map[string]*Decl{}, broken: map[string]bool{},
-		trees: map[string]*parsed{}, unknown: map[string]int{},
+		signatures: map[string]*types.Signature{}, trees: map[string]*parsed{}, unknown: map[string]int{},
 	}
 	c.info = &Info{
 		File: f, Name: flowName(f.Source.Name),
 		Types: map[string]types.Type{}, Personas: map[string]*Persona{}, Flows: map[string]*Info{},
-		Blocks: map[*syntax.Block]*Block{}, Calls: map[*syntax.Call]*Call{}, Exprs: map[*syntax.Expr]*Expr{},
+		Blocks: map[*syntax.Block]*Block{}, Calls: map[*syntax.Call]*Call{}, Exprs: make(map[*syntax.Expr]*Expr, len(f.Source.Text)/64),
 		Steps: map[syntax.Step]types.Type{}, Named: map[*syntax.Type]types.Type{},
 	}
 	for _, name := range f.Broken {

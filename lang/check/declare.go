@@ -119,7 +119,7 @@ func (c *checker) declareType(t *syntax.TypeDef) {
 func (c *checker) declare(b *Block, d *Decl) bool {
 	for outer := b; outer != nil; outer = outer.Parent {
 		first := outer.names[d.Name]
-		if first == nil || d.Name == "error" && d.At == (source.Span{}) {
+		if first == nil {
 			continue
 		}
 		message := fmt.Sprintf("the name `%s` is given twice", d.Name)
@@ -133,13 +133,20 @@ func (c *checker) declare(b *Block, d *Decl) bool {
 		c.add(diag.Diagnostic{Code: "E0104", Span: d.At, Message: message, Label: label, Related: c.related(first.At, where)})
 		// Its own block still finds the inner one: what the line below it means is clear enough.
 		if outer != b {
-			b.names[d.Name] = d
+			b.put(d)
 			d.bad = true
 		}
 		return false
 	}
-	b.names[d.Name] = d
+	b.put(d)
 	return true
+}
+
+func (b *Block) put(d *Decl) {
+	if b.names == nil {
+		b.names = make(map[string]*Decl, len(b.Binds)+1)
+	}
+	b.names[d.Name] = d
 }
 
 // bind gives the block its binds and their slots, once its nodes are known.
@@ -152,11 +159,14 @@ func (c *checker) bind(b *Block, binds []*Decl) {
 
 // inner makes the block of a container. Binds are declared before its lines, so that a line which repeats one is the second.
 func (c *checker) inner(owner *Node, syn *syntax.Block, kind blockKind, binds ...*Decl) *Block {
-	b := &Block{Syntax: syn, Parent: owner.block, Value: -1, kind: kind, owner: owner, names: map[string]*Decl{}, at: owner.at}
+	b := &Block{Syntax: syn, Parent: owner.block, Value: -1, kind: kind, owner: owner, at: owner.at}
 	for _, d := range binds {
 		d.Block = b
-		c.declare(b, d)
+		if d.At != (source.Span{}) { // `error` is found without being declared: an else inside an else has its own
+			c.declare(b, d)
+		}
 	}
+	b.Binds = binds
 	if syn != nil {
 		b.at = syn.At
 		c.info.Blocks[syn] = b

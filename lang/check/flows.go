@@ -116,32 +116,34 @@ func (c *checker) typeFlowCall(call *syntax.Call, t *Call, n *Node) known {
 		c.info.size = 0
 		k.bad = true
 	}
-	given := map[string]bool{}
+	var given names
 	for i := range call.Args {
 		a := &call.Args[i]
 		v := c.typeExpr(a.Value)
-		if given[a.Name.Text] {
+		if given.has(a.Name.Text) {
 			c.add(diag.Diagnostic{Code: "E0112", Span: a.Name.At, Message: fmt.Sprintf("`%s` is given twice", a.Name.Text), Label: "once is enough"})
 			continue
 		}
-		given[a.Name.Text] = true
+		given.add(a.Name.Text)
 		c.flowArg(a, v, t.Flow, call)
-	}
-	for name := range arguments(call, t.Persona) {
-		given[name] = true
 	}
 	if call.Text != nil {
 		v := c.typeText(call.Text, "this text")
-		c.flowText(call, t, v, given)
+		c.flowText(call, t, v, &given)
 	} else if t.TextInput >= 0 {
-		given[t.Flow.Inputs[t.TextInput].Name] = true
+		given.add(t.Flow.Inputs[t.TextInput].Name)
+	}
+	if t.Persona != nil {
+		for name := range arguments(call, t.Persona) {
+			given.add(name)
+		}
 	}
 	c.missingInputs(call, t, given)
 	return k
 }
 
 // flowText checks the text behind a flow: it is the flow's first input.
-func (c *checker) flowText(call *syntax.Call, t *Call, v known, given map[string]bool) {
+func (c *checker) flowText(call *syntax.Call, t *Call, v known, given *names) {
 	d := diag.Diagnostic{Code: "E0112", Span: call.Text.At}
 	if len(t.Flow.Inputs) == 0 {
 		d.Message, d.Label = fmt.Sprintf("`%s` has no inputs, so it takes no text", call.Callee), "it would be ignored"
@@ -150,12 +152,12 @@ func (c *checker) flowText(call *syntax.Call, t *Call, v known, given map[string
 	}
 	in := t.Flow.Inputs[0]
 	d.Related = []diag.Related{{File: in.File.Source, Span: in.At, Message: "the text would fill this, its first input"}}
-	if given[in.Name] {
+	if given.has(in.Name) {
 		d.Message, d.Label = fmt.Sprintf("`%s` is given twice: the text is the first input", in.Name), "the second time"
 		c.add(d)
 		return
 	}
-	given[in.Name] = true
+	given.add(in.Name)
 	if !v.bad && !v.Fits(in.Type) {
 		d.Message, d.Label = fmt.Sprintf("the first input of `%s` must be %s", call.Callee, article(in.Type)), "this is a text"
 		d.Help = []string{fmt.Sprintf("give it by name: `%s(%s: …)`", call.Callee, in.Name)}
@@ -203,24 +205,24 @@ func (c *checker) flowArg(a *syntax.Arg, v known, f *Info, call *syntax.Call) {
 	c.add(d)
 }
 
-func (c *checker) missingInputs(call *syntax.Call, t *Call, given map[string]bool) {
-	var names, sketch []string
+func (c *checker) missingInputs(call *syntax.Call, t *Call, given names) {
+	var absent, sketch []string
 	var related []diag.Related
 	for _, in := range t.Flow.Inputs {
-		if in.Input.Default != nil || in.Type.Optional || given[in.Name] {
+		if in.Input.Default != nil || in.Type.Optional || given.has(in.Name) {
 			continue
 		}
-		names = append(names, in.Name)
+		absent = append(absent, in.Name)
 		sketch = append(sketch, in.Name+": …")
 		if len(related) < 3 {
 			related = append(related, diag.Related{File: in.File.Source, Span: in.At, Message: fmt.Sprintf("`%s` is asked for here", in.Name)})
 		}
 	}
-	if len(names) == 0 {
+	if len(absent) == 0 {
 		return
 	}
 	c.add(diag.Diagnostic{
-		Code: "E0112", Span: call.Callee.At, Message: fmt.Sprintf("the flow `%s` needs %s", call.Callee, quoted(names)),
+		Code: "E0112", Span: call.Callee.At, Message: fmt.Sprintf("the flow `%s` needs %s", call.Callee, quoted(absent)),
 		Label: fmt.Sprintf("write `%s(%s)`", call.Callee, strings.Join(sketch, ", ")), Related: related,
 	})
 }

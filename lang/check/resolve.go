@@ -243,6 +243,9 @@ func lookup(b *Block, name string) (*Decl, int) {
 		if d := b.names[name]; d != nil {
 			return d, depth
 		}
+		if b.kind == elseBlock && name == "error" {
+			return b.Binds[0], depth
+		}
 	}
 	return nil, 0
 }

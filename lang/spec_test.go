@@ -1,0 +1,68 @@
+package lang_test
+
+import (
+	"bytes"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/slopstudios/slop/lang"
+	"github.com/slopstudios/slop/lang/diag"
+	"github.com/slopstudios/slop/lang/langtest"
+	"github.com/slopstudios/slop/lang/source"
+)
+
+const specFolder = "../testdata/spec"
+
+// diagnose compiles the script of an archive and draws what is said about it.
+func diagnose(a *langtest.Archive) (string, diag.List) {
+	_, list := lang.Compile(source.NewFile("main.slop", a.Main()), langtest.Files(langtest.Scope(), a.Files))
+	var b bytes.Buffer
+	diag.Print(&b, list, false)
+	return b.String(), list
+}
+
+// Every archive that says what is to be said about its script gets exactly that.
+func TestDiagnostics(t *testing.T) {
+	for _, a := range langtest.Read(t, specFolder) {
+		_, expected := a.Part("out/diag")
+		isDiag := strings.HasPrefix(a.Name(), "E")
+		if !expected && !(isDiag && langtest.Golden()) {
+			if isDiag {
+				t.Errorf("%s has no out/diag; make golden writes it", a.Path)
+			}
+			continue
+		}
+		t.Run(a.Name(), func(t *testing.T) {
+			got, list := diagnose(a)
+			if isDiag {
+				code, _, _ := strings.Cut(a.Name(), "-")
+				if !hasCode(list, diag.Code(code)) {
+					t.Errorf("%s does not provoke %s:\n%s", filepath.Base(a.Path), code, got)
+				}
+			}
+			a.Expect(t, "out/diag", got)
+		})
+	}
+}
+
+func hasCode(list diag.List, code diag.Code) bool {
+	for _, d := range list {
+		if d.Code == code {
+			return true
+		}
+	}
+	return false
+}
+
+// An archive whose comment begins with a code shows exactly one diagnostic of it and no other, unless its name says "and": one root cause, one message.
+func TestOneMistakeOneMessage(t *testing.T) {
+	for _, a := range langtest.Read(t, specFolder) {
+		if !strings.HasPrefix(a.Name(), "E01") || strings.Contains(a.Comment, "(several)") {
+			continue
+		}
+		if got, list := diagnose(a); len(list) != 1 {
+			t.Errorf("%s: %d messages for one mistake:\n%s", a.Name(), len(list), got)
+		}
+	}
+}
