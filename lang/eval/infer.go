@@ -42,6 +42,7 @@ type typer struct {
 	items    []Operand // what # is, innermost last
 	sure     []string  // source of what cannot be nothing here: x in x != nil ? … : …
 	problems []Problem
+	observe  func(types.Type) // sees the type of each part; tests only
 }
 
 const literalName = "\x00"
@@ -127,6 +128,14 @@ func a(t types.Type) string {
 }
 
 func (t *typer) of(n ast.Node) Operand {
+	o := t.part(n)
+	if t.observe != nil {
+		t.observe(o.Type)
+	}
+	return o
+}
+
+func (t *typer) part(n ast.Node) Operand {
 	switch n := n.(type) {
 	case *ast.NilNode:
 		return Operand{Type: types.Type{Kind: types.Nothing}}
@@ -485,7 +494,9 @@ func (t *typer) index(m *ast.MemberNode, from Operand) Operand {
 	o := Operand{Taint: from.Taint | at.Taint}
 	switch from.Type.Kind {
 	case types.List:
-		o.Type = from.Type.Item()
+		if o.Type = from.Type.Item(); o.Type.Kind == types.Nothing {
+			o.Type = types.Type{} // of an empty list; what it will hold is not known here
+		}
 		t.wantIndex(m.Property, at)
 	case types.String, types.Enum:
 		o.Type = stringType

@@ -75,17 +75,23 @@ func countNodes(n ast.Node, left *int) bool {
 	return ok
 }
 
-// refused finds what expr's parser accepts and we do not: a call of something that is not a name.
+// refused finds what expr's parser accepts and we do not: a call of something that is not a name, an item of another name than # and #index.
 func (t *Tree) refused() *Problem {
 	var found *Problem
 	walk(t.root, func(n ast.Node) {
-		call, ok := n.(*ast.CallNode)
-		if !ok || found != nil {
+		if found != nil {
 			return
 		}
-		if _, ok := call.Callee.(*ast.IdentifierNode); !ok {
-			start, end := t.span(call.Callee)
-			found = syntaxProblem(start, end, "only a function can be called in an expression", "an agent is called in a step of its own: `page = http.get \"…\"`")
+		switch n := n.(type) {
+		case *ast.CallNode:
+			if _, ok := n.Callee.(*ast.IdentifierNode); !ok {
+				start, end := t.span(n.Callee)
+				found = syntaxProblem(start, end, "only a function can be called in an expression", "an agent is called in a step of its own: `page = http.get \"…\"`")
+			}
+		case *ast.PointerNode:
+			if n.Name != "" && n.Name != "index" {
+				found = syntaxProblem(n.Location().From, n.Location().To, "I don't know `#"+n.Name+"`", "`#` is the current item, `#index` its number from 0")
+			}
 		}
 	})
 	return found
