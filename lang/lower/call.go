@@ -1,6 +1,8 @@
 package lower
 
 import (
+	"slices"
+
 	"github.com/slopstudios/slop/lang/check"
 	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/lang/syntax"
@@ -68,6 +70,10 @@ func textArg(sig *types.Signature, args []syntax.Arg) *syntax.Text {
 		}
 	}
 	return nil
+}
+
+func names(args []syntax.Arg, name string) bool {
+	return slices.ContainsFunc(args, func(a syntax.Arg) bool { return a.Name.Text == name })
 }
 
 func without(args []syntax.Arg, name string) []syntax.Arg {
@@ -155,8 +161,9 @@ func (l *lowering) used(s *syntax.Call, c *check.Call) *plan.Flow {
 			}
 		}
 	}
-	if c.Text != nil && c.TextInput >= 0 {
+	if c.Text != nil && c.TextInput >= 0 && !names(s.Args, out.Inputs[c.TextInput].Name) {
 		out.Text, out.TextInput = l.text(c.Text), c.TextInput
+		out.Args[c.TextInput] = nil // the text of the call is nearer than an argument of its persona
 	}
 	out.Block = f.block(c.Flow.Root, -1)
 	return out

@@ -104,3 +104,33 @@ func TestNamesOfTheScopeAreInputs(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// The worst case of a script is what --dry-run shows and E0127 compares with a budget.
+func TestWorstCaseOfScripts(t *testing.T) {
+	for _, c := range []struct {
+		script string
+		calls  int64
+		known  bool
+	}{
+		{`output writer "x" retry 2`, 3, true},
+		{`output writer "x" as {n: int}`, 2, true},
+		{`output writer "x" as {n: int} repair 0`, 1, true},
+		{`output writer "x" as {n: int} retry 2`, 6, true},
+		{`output writer "x" retry 1 else editor "y" else "z"`, 3, true},
+		{`output map n in [1, 2, 3] { writer "<<n>>" retry 1 }`, 6, true},
+		{"let xs = 1..5\nnotes = map n in xs { writer \"<<n>>\" }\noutput reduce p in notes by 2 { editor \"<<p>>\" }", 5 + 2 + 1 + 1, true},
+		{"input xs: [int]\noutput map n in xs { writer \"<<n>>\" retry 1 }", 2, false},
+		{"input xs: [int]\noutput map n in xs { output n + 1 }", 0, true},
+		{"output loop v from \"\" max 4 {\n  r = critic \"<<v>>\"\n  stop if r == \"ok\"\n  writer \"<<v>>\"\n} else fail \"no\"", 7, true},
+		{"output loop v from \"\" max 4 {\n  r = critic \"<<v>>\"\n  stop if r == \"ok\"\n  writer \"<<v>>\"\n} else keep", 8, true},
+		{"input n: int\noutput match n {\n  1 -> writer \"x\"\n  2 -> writer \"x\" retry 4\n  else -> \"z\"\n}", 5, true},
+		{"output race {\n  a = writer \"x\"\n  b = editor \"x\"\n}", 2, true},
+		{"a = echo \"free\"\nb = human.ask \"<<a>>?\"\nc = wait \"1s\"\noutput b", 0, true},
+		{"use \"./f.slop\" as f\na = f()\nb = f()\noutput [a, b]", 4, true},
+	} {
+		p, _ := compile(t, map[string]string{"main.slop": c.script + "\n", "f.slop": "output writer \"x\" retry 1\n"})
+		if w := plan.Worst(p); w.Calls != c.calls || w.CallsKnown != c.known {
+			t.Errorf("%s\n%d calls (known %v), want %d (known %v)", c.script, w.Calls, w.CallsKnown, c.calls, c.known)
+		}
+	}
+}
