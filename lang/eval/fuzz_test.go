@@ -53,7 +53,7 @@ func holds(t fataler, code string) {
 		}
 	}
 	sawAny := false
-	ty := typer{tree: tree, lookup: func(name string) (Operand, bool) {
+	ty := typer{tree: tree, ask: func(name string) (Operand, bool) {
 		o, ok := names[name]
 		sawAny = sawAny || !ok
 		return o, ok

@@ -277,6 +277,9 @@ func sayParseError(message string, start, end int) *Problem {
 			token = strings.Trim(what[open+1:len(what)-1], `"`)
 		}
 		p.Message = "I did not expect `" + token + "` here"
+		if isPlaceholder(token) {
+			p.Message = "I did not expect a text here"
+		}
 		if token == ":" {
 			p.Help = "a record for each item stands in two braces: `map(xs, {{name: .name}})`"
 		}

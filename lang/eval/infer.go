@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/expr-lang/expr/ast"
 
@@ -20,7 +21,7 @@ func (t *Tree) Type(lookup func(name string) (Operand, bool)) (Operand, []Proble
 	if t == nil {
 		return Operand{}, nil
 	}
-	ty := typer{tree: t, lookup: lookup}
+	ty := typer{tree: t, ask: lookup}
 	o := ty.of(t.root)
 	if full := o.Type; o.Literal == nil && !types.Same(full, widened(full)) {
 		o.precise = &full
@@ -38,11 +39,96 @@ func (t *Tree) Type(lookup func(name string) (Operand, bool)) (Operand, []Proble
 // {kind: "bug"} fit what they should; widened takes that back at the end.
 type typer struct {
 	tree     *Tree
-	lookup   func(string) (Operand, bool)
+	ask      func(string) (Operand, bool)
+	asked    []answer
 	items    []Operand // what # is, innermost last
 	sure     []string  // source of what cannot be nothing here: x in x != nil ? … : …
 	problems []Problem
 	observe  func(types.Type) // sees the type of each part; tests only
+}
+
+// answer is what the caller said of a name. It is asked once: to answer may be work, and words to the author.
+type answer struct {
+	name    string
+	operand Operand
+	found   bool
+}
+
+func (t *typer) lookup(name string) (Operand, bool) {
+	for _, a := range t.asked {
+		if a.name == name {
+			return a.operand, a.found
+		}
+	}
+	o, found := t.ask(name)
+	if o.precise != nil {
+		o.Type, o.precise = *o.precise, nil
+	}
+	if s, literal := o.Literal.(string); literal && o.Type.Kind == types.String && !o.Type.Optional {
+		o.Type = literalText(s)
+	}
+	t.asked = append(t.asked, answer{name, o, found})
+	return o, found
+}
+
+// isPlaceholder knows the names that stand for the texts of an expression: one letter of a script that lang/syntax keeps for them, then blanks.
+func isPlaceholder(name string) bool {
+	r, size := utf8.DecodeRuneInString(name)
+	return size == len(name) && 0x17000 <= r && r <= 0x187f7
+}
+
+// text is what the author wrote for n, texts and all, shortened for a message.
+func (t *typer) text(n ast.Node) string {
+	written := t.tree.text(n)
+	if !strings.ContainsFunc(written, func(r rune) bool { return isPlaceholder(string(r)) }) {
+		return written
+	}
+	var b strings.Builder
+	blank := false
+	for _, r := range written {
+		if isPlaceholder(string(r)) {
+			b.WriteString(t.written(string(r)))
+			blank = true // the rest of its room
+			continue
+		}
+		if r == ' ' && blank {
+			continue
+		}
+		if blank && (isLetter(byte(r)) || strings.ContainsRune("+-*/%=<>!&|?", r)) {
+			b.WriteByte(' ')
+		}
+		blank = false
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+func (t *typer) written(placeholder string) string {
+	const shown = 30
+	o, _ := t.lookup(placeholder)
+	s, plain := o.Literal.(string)
+	if !plain {
+		return `"…"`
+	}
+	if runes := []rune(s); len(runes) > shown {
+		s = string(runes[:shown]) + "…"
+	}
+	return strconv.Quote(s)
+}
+
+// literalOf is the constant text that n is.
+func (t *typer) literalOf(n ast.Node) (string, bool) {
+	switch n := n.(type) {
+	case *ast.StringNode:
+		return n.Value, true
+	case *ast.IdentifierNode:
+		if isPlaceholder(n.Value) {
+			o, _ := t.lookup(n.Value)
+			s, ok := o.Literal.(string)
+			return s, ok
+		}
+	}
+	return "", false
 }
 
 const literalName = "\x00"
@@ -110,7 +196,7 @@ func (t *typer) mismatch(n ast.Node, message, label, help string) {
 	t.report(n, "E0110", message, label, help)
 }
 
-func (t *typer) say(n ast.Node) string { return "`" + t.tree.text(n) + "`" }
+func (t *typer) say(n ast.Node) string { return "`" + t.text(n) + "`" }
 
 // a puts an article where a reader expects one: "a list of string", "an int"; a declared name and any stand alone.
 func a(t types.Type) string {
@@ -205,7 +291,7 @@ func (t *typer) pointer(n *ast.PointerNode) Operand {
 
 // certain takes the "or nothing" off what a condition around has ruled out.
 func (t *typer) certain(n ast.Node, o Operand) Operand {
-	if o.Type.Optional && len(t.sure) > 0 && slices.Contains(t.sure, t.tree.text(n)) {
+	if o.Type.Optional && len(t.sure) > 0 && slices.Contains(t.sure, t.text(n)) {
 		o.Type.Optional = false
 	}
 	return o
@@ -219,7 +305,7 @@ func (t *typer) value(n ast.Node, o Operand) Operand {
 		o.Type = types.Type{}
 	case o.Type.Optional:
 		t.report(n, "E0115", t.say(n)+" may be nothing, a value is needed here", "may be nothing",
-			"say what to use instead: `("+t.tree.text(n)+" ?? "+standIn(o.Type)+")`")
+			"say what to use instead: `("+t.text(n)+" ?? "+standIn(o.Type)+")`")
 		o.Type.Optional = false
 	}
 	return o
@@ -257,10 +343,10 @@ func (t *typer) condition(n ast.Node) Operand {
 	case o.Type.Kind == types.Bool:
 	case isAny(o.Type):
 		if t.known(n) && len(t.items) == 0 {
-			t.mismatch(n, t.say(n)+" may be anything, a condition must be a bool", "is any", "compare it: `"+t.tree.text(n)+" == true`")
+			t.mismatch(n, t.say(n)+" may be anything, a condition must be a bool", "is any", "compare it: `"+t.text(n)+" == true`")
 		}
 	default:
-		t.mismatch(n, "a condition must be a bool, "+t.say(n)+" is "+a(o.Type), "is "+widened(o.Type).String(), conditionCure(t.tree.text(n), o.Type))
+		t.mismatch(n, "a condition must be a bool, "+t.say(n)+" is "+a(o.Type), "is "+widened(o.Type).String(), conditionCure(t.text(n), o.Type))
 	}
 	return Operand{Type: boolType, Taint: o.Taint, Literal: o.Literal}
 }
@@ -270,7 +356,7 @@ func conditionCure(text string, t types.Type) string {
 	case types.String:
 		return "compare it: `" + text + ` == "yes"` + "`"
 	case types.Enum:
-		if len(t.Values) > 0 {
+		if len(t.Values) > 0 && !isLiteral(t) {
 			return "compare it: `" + text + " == " + strconv.Quote(t.Values[0]) + "`"
 		}
 	case types.Int, types.Float:
@@ -332,9 +418,9 @@ func (t *typer) ruledOut(n ast.Node) (yes, no []string) {
 				return nil, nil
 			}
 			if n.Operator == "!=" {
-				return []string{t.tree.text(other)}, nil
+				return []string{t.text(other)}, nil
 			}
-			return nil, []string{t.tree.text(other)}
+			return nil, []string{t.text(other)}
 		case "and", "&&":
 			left, _ := t.ruledOut(n.Left)
 			right, _ := t.ruledOut(n.Right)
@@ -381,11 +467,22 @@ func (t *typer) record(n *ast.MapNode) Operand {
 			open = true
 			continue
 		}
-		if _, twice := out.Field(name.Value); twice {
-			t.mismatch(name, "the field `"+name.Value+"` is given twice", "the second time", "")
+		field := name.Value
+		if isPlaceholder(field) {
+			o, _ := t.lookup(field)
+			s, constant := o.Literal.(string)
+			if !constant {
+				t.mismatch(name, "the name of a field cannot have values in it", "", "put it in brackets: `{(\"…\"): …}`")
+				open = true
+				continue
+			}
+			field = s
+		}
+		if _, twice := out.Field(field); twice {
+			t.mismatch(name, "the field `"+field+"` is given twice", "the second time", "")
 			continue
 		}
-		out.Fields = append(out.Fields, types.Field{Name: name.Value, Type: v.Type})
+		out.Fields = append(out.Fields, types.Field{Name: field, Type: v.Type})
 	}
 	if open {
 		out = types.Type{} // its names are known when it runs
@@ -419,7 +516,7 @@ func (t *typer) chain(n ast.Node) (o Operand, gone bool) {
 
 // quoted tells a["b"], which asks a record or by mistake a list, from a.b.
 func (t *typer) quoted(name *ast.StringNode) bool {
-	return strings.HasPrefix(t.tree.text(name), `"`) || strings.HasPrefix(t.tree.text(name), "'")
+	return strings.HasPrefix(t.text(name), `"`) || strings.HasPrefix(t.text(name), "'")
 }
 
 func (t *typer) field(m *ast.MemberNode, from Operand, name *ast.StringNode) (o Operand, missing bool) {
@@ -430,9 +527,9 @@ func (t *typer) field(m *ast.MemberNode, from Operand, name *ast.StringNode) (o 
 	case types.File:
 		of = fileRecord
 	case types.List:
-		help := "take one: `" + t.tree.text(m.Node) + "[0]." + name.Value + "`, or read all: `map(" + t.tree.text(m.Node) + ", ." + name.Value + ")`"
+		help := "take one: `" + t.text(m.Node) + "[0]." + name.Value + "`, or read all: `map(" + t.text(m.Node) + ", ." + name.Value + ")`"
 		if name.Value == "length" || name.Value == "size" || name.Value == "count" {
-			help = "write `len(" + t.tree.text(m.Node) + ")`"
+			help = "write `len(" + t.text(m.Node) + ")`"
 		}
 		t.report(name, "E0109", "a list has no field `"+name.Value+"`", "", help)
 		return Operand{Taint: from.Taint}, true
@@ -440,7 +537,7 @@ func (t *typer) field(m *ast.MemberNode, from Operand, name *ast.StringNode) (o 
 	default:
 		help := ""
 		if name.Value == "length" || name.Value == "size" {
-			help = "write `len(" + t.tree.text(m.Node) + ")`"
+			help = "write `len(" + t.text(m.Node) + ")`"
 		}
 		t.report(name, "E0109", t.say(m.Node)+" is "+a(of)+", it has no field `"+name.Value+"`", "", help)
 		return Operand{Taint: from.Taint}, true
@@ -528,7 +625,7 @@ func (t *typer) wantIndex(n ast.Node, at Operand) {
 	case at.Type.Kind == types.Int:
 	case isAny(at.Type):
 		if t.known(n) && len(t.items) == 0 {
-			t.mismatch(n, t.say(n)+" may be anything, the number of an item must be an int", "is any", "write `int("+t.tree.text(n)+")`")
+			t.mismatch(n, t.say(n)+" may be anything, the number of an item must be an int", "is any", "write `int("+t.text(n)+")`")
 		}
 	default:
 		t.mismatch(n, "the number of an item must be an int, "+t.say(n)+" is "+a(at.Type), "", "")

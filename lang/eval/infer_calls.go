@@ -78,6 +78,9 @@ func (t *typer) unknown(n ast.Node, name string, args []ast.Node) Operand {
 	p := Problem{Code: "E0101", Start: at.From, End: at.To, Message: "I don't know a function named `" + name + "`"}
 	near, found := diag.Nearest(name, visibleFunctions)
 	switch {
+	case isPlaceholder(name):
+		p.Message = "a text cannot be called"
+		p.Help = "an agent stands before its text, a function before its `(`"
 	case unsteady[name]:
 		p.Code = "E0124"
 		p.Message = "`" + name + "` gives another value each time, so a run could not be resumed"
@@ -111,13 +114,13 @@ func (t *typer) argument(f *Function, p FunctionParam, arg ast.Node) Operand {
 	help := ""
 	switch {
 	case p.Type.Kind == types.String && isNumber(o.Type):
-		help = "write `string(" + t.tree.text(arg) + ")`"
+		help = "write `string(" + t.text(arg) + ")`"
 	case p.Type.Kind == types.Int && o.Type.Kind == types.Float:
-		help = "write `int(" + t.tree.text(arg) + ")`"
+		help = "write `int(" + t.text(arg) + ")`"
 	case p.Type.Kind == types.List && o.Type.Kind == types.Record:
-		help = "its values are `values(" + t.tree.text(arg) + ")`"
+		help = "its values are `values(" + t.text(arg) + ")`"
 	case p.Type.Kind == types.List && isText(o.Type):
-		help = "its lines are `lines(" + t.tree.text(arg) + ")`"
+		help = "its lines are `lines(" + t.text(arg) + ")`"
 	}
 	t.mismatch(arg, fmt.Sprintf("`%s` takes %s, %s is %s", f.Name, wanted(p.Type), t.say(arg), a(o.Type)), "", help)
 	o.Type = p.Type
@@ -145,7 +148,7 @@ func (t *typer) predicate(body *ast.PredicateNode, p FunctionParam, list Operand
 	switch p.Type.Kind {
 	case types.Bool:
 		if o = t.value(body.Node, o); o.Type.Kind != types.Bool && !isAny(o.Type) {
-			t.mismatch(body.Node, "this must be true or false for each item, "+t.say(body.Node)+" is "+a(o.Type), "", conditionCure(t.tree.text(body.Node), o.Type))
+			t.mismatch(body.Node, "this must be true or false for each item, "+t.say(body.Node)+" is "+a(o.Type), "", conditionCure(t.text(body.Node), o.Type))
 		}
 	case types.Float:
 		if o = t.value(body.Node, o); !isNumber(o.Type) && !isAny(o.Type) {
@@ -189,11 +192,11 @@ func (t *typer) special(n ast.Node, f *Function, args []ast.Node, operands []Ope
 		}
 	case "count":
 		if of := operands[0].Type.Item(); len(operands) == 1 && of.Kind != types.Bool && !isAny(of) && of.Kind != types.Nothing {
-			t.mismatch(args[0], "`count` needs a condition to count by", "", "how many there are is `len("+t.tree.text(args[0])+")`")
+			t.mismatch(args[0], "`count` needs a condition to count by", "", "how many there are is `len("+t.text(args[0])+")`")
 		}
 	case "sort":
 		if of := operands[0].Type.Item(); !isNumber(of) && !isText(of) && !isAny(of) && of.Kind != types.Nothing {
-			t.mismatch(args[0], "`sort` takes numbers or texts, "+t.say(args[0])+" is "+a(operands[0].Type), "", "say by what: `sortBy("+t.tree.text(args[0])+", .name)`")
+			t.mismatch(args[0], "`sort` takes numbers or texts, "+t.say(args[0])+" is "+a(operands[0].Type), "", "say by what: `sortBy("+t.text(args[0])+", .name)`")
 		}
 		t.orderWord(args, operands, 1)
 	case "sortBy":
@@ -212,7 +215,7 @@ func (t *typer) special(n ast.Node, f *Function, args []ast.Node, operands []Ope
 		}
 	case "string", "json":
 		if operands[0].Type.Kind == types.File {
-			t.mismatch(args[0], "a file cannot stand in a text", "", "what is in it is `"+t.tree.text(args[0])+".text`")
+			t.mismatch(args[0], "a file cannot stand in a text", "", "what is in it is `"+t.text(args[0])+".text`")
 		}
 	}
 }

@@ -142,13 +142,13 @@ func (t *typer) wrongOperands(n *ast.BinaryNode, l, r types.Type) {
 	help := ""
 	switch {
 	case n.Operator == "+" && l.Kind == types.List && r.Kind == types.List:
-		help = "write `concat(" + t.tree.text(n.Left) + ", " + t.tree.text(n.Right) + ")`"
+		help = "write `concat(" + t.text(n.Left) + ", " + t.text(n.Right) + ")`"
 	case n.Operator == "+" && l.Kind == types.List:
-		help = "write `concat(" + t.tree.text(n.Left) + ", [" + t.tree.text(n.Right) + "])`"
+		help = "write `concat(" + t.text(n.Left) + ", [" + t.text(n.Right) + "])`"
 	case n.Operator == "+" && isText(l):
-		help = "put it into the text: `\"…<<" + t.tree.text(n.Right) + ">>\"`, or write `string(" + t.tree.text(n.Right) + ")`"
+		help = "put it into the text: `\"…<<" + t.text(n.Right) + ">>\"`, or write `string(" + t.text(n.Right) + ")`"
 	case n.Operator == "+" && isText(r):
-		help = "put it into the text: `\"<<" + t.tree.text(n.Left) + ">>…\"`, or write `string(" + t.tree.text(n.Left) + ")`"
+		help = "put it into the text: `\"<<" + t.text(n.Left) + ">>…\"`, or write `string(" + t.text(n.Left) + ")`"
 	}
 	t.mismatch(n, "`"+n.Operator+"` cannot take "+a(l)+" and "+a(r), "", help)
 }
@@ -163,9 +163,9 @@ func (t *typer) order(n *ast.BinaryNode) Operand {
 	default:
 		help := ""
 		if isNumber(l) && isText(r) && isLiteralNumber(right.Literal) {
-			help = "write the number without quotes: `" + t.tree.text(n.Left) + " " + n.Operator + " " + right.Literal.(string) + "`"
+			help = "write the number without quotes: `" + t.text(n.Left) + " " + n.Operator + " " + right.Literal.(string) + "`"
 		} else if l.Kind == types.List && isNumber(r) {
-			help = "write `len(" + t.tree.text(n.Left) + ") " + n.Operator + " " + t.tree.text(n.Right) + "`"
+			help = "write `len(" + t.text(n.Left) + ") " + n.Operator + " " + t.text(n.Right) + "`"
 		}
 		t.mismatch(n, "`"+n.Operator+"` cannot compare "+a(l)+" with "+a(r), "", help)
 	}
@@ -199,7 +199,7 @@ func (t *typer) span(n *ast.BinaryNode) Operand {
 func (t *typer) equality(n *ast.BinaryNode) Operand {
 	left, right := t.of(n.Left), t.of(n.Right)
 	o := Operand{Type: boolType, Taint: left.Taint | right.Taint}
-	if t.impossible(n, n.Left, left, n.Right, right) || t.impossible(n, n.Right, right, n.Left, left) {
+	if t.impossible(n.Left, left, n.Right, right) || t.impossible(n.Right, right, n.Left, left) {
 		return o
 	}
 	if !mayBeEqual(left.Type, right.Type) {
@@ -232,7 +232,7 @@ func mayBeEqual(l, r types.Type) bool {
 }
 
 // impossible finds a literal that an enum never is.
-func (t *typer) impossible(whole ast.Node, of ast.Node, enum Operand, at ast.Node, literal Operand) bool {
+func (t *typer) impossible(of ast.Node, enum Operand, at ast.Node, literal Operand) bool {
 	s, ok := literal.Literal.(string)
 	if !ok || enum.Type.Kind != types.Enum || isLiteral(enum.Type) {
 		return false
@@ -265,8 +265,8 @@ func (t *typer) in(n *ast.BinaryNode) Operand {
 		if xs, ok := n.Right.(*ast.ArrayNode); ok && left.Type.Kind == types.Enum && !isLiteral(left.Type) {
 			wrong := false
 			for _, x := range xs.Nodes {
-				s, literal := x.(*ast.StringNode)
-				wrong = literal && t.impossible(n, n.Left, left, x, Operand{Literal: s.Value}) || wrong
+				s, literal := t.literalOf(x)
+				wrong = literal && t.impossible(n.Left, left, x, Operand{Literal: s}) || wrong
 			}
 			if wrong {
 				return o
@@ -281,7 +281,7 @@ func (t *typer) in(n *ast.BinaryNode) Operand {
 		}
 	case types.String, types.Enum:
 		t.mismatch(n, "`in` looks into a list or a record, "+t.say(n.Right)+" is a string", "",
-			"write `"+t.tree.text(n.Right)+" contains "+t.tree.text(n.Left)+"`")
+			"write `"+t.text(n.Right)+" contains "+t.text(n.Left)+"`")
 	default:
 		t.mismatch(n.Right, "`in` looks into a list or a record, "+t.say(n.Right)+" is "+a(right.Type), "", "")
 	}
@@ -307,7 +307,7 @@ func (t *typer) search(n *ast.BinaryNode) Operand {
 	switch {
 	case n.Operator == "contains" && left.Type.Kind == types.List:
 		t.mismatch(n, "`contains` looks into a text, "+t.say(n.Left)+" is "+a(left.Type), "",
-			"write `"+t.tree.text(n.Right)+" in "+t.tree.text(n.Left)+"`")
+			"write `"+t.text(n.Right)+" in "+t.text(n.Left)+"`")
 	case !isText(left.Type) && !isAny(left.Type):
 		t.mismatch(n.Left, "`"+n.Operator+"` takes a string, "+t.say(n.Left)+" is "+a(left.Type), "", "")
 	case !isText(right.Type) && !isAny(right.Type):

@@ -208,3 +208,53 @@ func TestLiteralsFitWhatTheySay(t *testing.T) {
 		}
 	}
 }
+
+// As lang/syntax hands it over: each text is one letter and blanks.
+func TestPlaceholdersAreTexts(t *testing.T) {
+	const plain, valued = "\U00017000", "\U00017001"
+	asked := 0
+	texts := func(name string) (Operand, bool) {
+		switch name {
+		case plain:
+			asked++
+			return Operand{Type: stringType, Literal: "bugs"}, true
+		case valued:
+			return Operand{Type: stringType}, true
+		}
+		return lookup(name)
+	}
+	for _, c := range []struct{ code, want, message, help string }{
+		{"kind == " + plain + "     ", "bool", "`kind` is never \"bugs\"", `it is "bug", "billing" or "other"`},
+		{"kind in [" + plain + "     ]", "bool", "`kind` is never \"bugs\"", `it is "bug", "billing" or "other"`},
+		{"n + " + plain + "     ", "string", "`+` cannot take an int and a string", "put it into the text: `\"<<n>>…\"`, or write `string(n)`"},
+		{plain + "      and b", "bool", "a condition must be a bool, `\"bugs\"` is a string", ""},
+		{"(" + plain + "      + s) and b", "bool", "a condition must be a bool, `\"bugs\" + s` is a string", "compare it: `\"bugs\" + s == \"yes\"`"},
+		{"{" + plain + "     : 1}", "{bugs: int}", "", ""},
+		{"{" + valued + "     : 1}", "any", "the name of a field cannot have values in it", "put it in brackets: `{(\"…\"): …}`"},
+		{"{(" + valued + "     ): 1}", "any", "", ""},
+		{"review[" + plain + "     ]", "any", "`review` has no field `bugs`", "its fields: score, notes, kind, tip"},
+		{"[" + plain + "     , s]", "list of string", "", ""},
+		{plain + "     (s)", "any", "a text cannot be called", "an agent stands before its text, a function before its `(`"},
+	} {
+		tree, problems := Parse(c.code)
+		if tree == nil {
+			t.Errorf("%s: %v", c.code, problems)
+			continue
+		}
+		asked = 0
+		o, problems := tree.Type(texts)
+		if len(problems) == 0 {
+			problems = []Problem{{}}
+		}
+		if p := problems[0]; o.Type.String() != c.want || p.Message != c.message || p.Help != c.help || len(problems) > 1 || asked > 1 {
+			t.Errorf("%s: %s, %s, %s (%d problems, asked %d times)", c.code, o.Type, p.Message, p.Help, len(problems), asked)
+		}
+	}
+	if _, problems := Parse("n " + plain); len(problems) != 1 || problems[0].Message != "I did not expect a text here" {
+		t.Error(problems)
+	}
+	tree, _ := Parse(plain)
+	if o, _ := tree.Type(texts); !o.Fits(types.Type{Kind: types.Enum, Values: []string{"bugs"}}) || o.Type.Kind != types.String {
+		t.Errorf("%+v", o)
+	}
+}
