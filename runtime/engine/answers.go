@@ -55,9 +55,9 @@ func readText(t types.Type, text string) (any, []string) {
 		}
 	}
 	if problems == nil {
-		problems = []string{"the answer must be JSON: " + t.String()}
+		problems = []string{"expected " + t.String() + " as JSON, found a text without it"}
 		if t.Kind == types.Enum {
-			problems = []string{"the answer must be " + t.String()}
+			problems = []string{"expected one of " + t.String()}
 		}
 	}
 	return nil, problems

@@ -647,14 +647,14 @@ func (s *session) launch(f *flight, alone bool) {
 
 // landed records the end of a call.
 func (s *session) landed(f *flight) {
-	if f.slot {
-		f.slot = false
-		s.freed()
-	}
 	if f.alarm != nil {
 		f.alarm.off = true
 	}
 	s.conclude(f)
+	if f.slot {
+		f.slot = false
+		s.freed()
+	}
 }
 
 func (s *session) conclude(f *flight) {

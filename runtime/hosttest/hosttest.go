@@ -1,0 +1,421 @@
+// Package hosttest runs the archives of testdata/spec that say how their run goes. Every host of runs passes the same archives.
+//
+// An archive has main.slop and the parts agents (see script), inputs and secrets (JSON objects), options ({"timeout": "30s", "maxParallel": 2, "calls": 5,
+// "tokens": 100, "money": 0.5}), outside (`after 5s cancel "reason"`, `pause`, `resume`, `answer PATH VALUE`), and what is expected: out/history, a line a
+// fact with the time of the run where it moved, and out/result. A string that an input of type file is given names a part of the archive.
+//
+// The run lives in a bubble of testing/synctest, so hours cost nothing, and a conductor lets scripted agents answer in a fixed order.
+package hosttest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/slopstudios/slop/lang"
+	"github.com/slopstudios/slop/lang/langtest"
+	"github.com/slopstudios/slop/lang/plan"
+	"github.com/slopstudios/slop/lang/source"
+	"github.com/slopstudios/slop/lang/types"
+	"github.com/slopstudios/slop/runtime/agent"
+	"github.com/slopstudios/slop/runtime/engine"
+	"github.com/slopstudios/slop/runtime/machine"
+	"github.com/slopstudios/slop/runtime/run"
+	"github.com/slopstudios/slop/runtime/run/invariant"
+	"github.com/slopstudios/slop/runtime/runs"
+	"github.com/slopstudios/slop/runtime/store/memory"
+	"github.com/slopstudios/slop/stdlib/contexts"
+	"github.com/slopstudios/slop/stdlib/echo"
+)
+
+// Run holds the engine to the archives of a folder.
+func Run(t *testing.T, folder string) {
+	count := 0
+	for _, a := range langtest.Read(t, folder) {
+		_, history := a.Part("out/history")
+		_, result := a.Part("out/result")
+		_, agents := a.Part("agents")
+		if !history && !result && !(agents && langtest.Golden()) {
+			if agents {
+				t.Errorf("%s has agents and says nothing of a run; make golden writes out/history and out/result", a.Path)
+			}
+			continue
+		}
+		count++
+		t.Run(a.Name(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := stage{t: t, archive: a}
+				s.play()
+				if !t.Failed() || langtest.Golden() {
+					fresh := !history && !result
+					if history || fresh {
+						a.Expect(t, "out/history", s.history())
+					}
+					if result || fresh {
+						a.Expect(t, "out/result", s.result())
+					}
+				}
+			})
+		})
+	}
+	if count == 0 {
+		t.Errorf("no archive in %s says how its run goes", folder)
+	}
+}
+
+// stage is one archive being played.
+type stage struct {
+	t         *testing.T
+	archive   *langtest.Archive
+	plan      *plan.Plan
+	store     *memory.Store
+	engine    *engine.Engine
+	id        run.ID
+	conductor *conductor
+	finished  run.Finished
+}
+
+func (s *stage) play() {
+	t := s.t
+	p, diags := lang.Compile(source.NewFile("main.slop", s.archive.Main()), langtest.Files(langtest.Scope(), s.archive.Files))
+	if diags.HasErrors() {
+		t.Fatalf("%s does not compile: %v", s.archive.Path, diags)
+	}
+	s.plan = p
+	text, _ := s.archive.Part("agents")
+	script, err := parseScript(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.store = memory.New()
+	s.conductor = newConductor(script, s.seq)
+	s.engine = engine.New(engine.Config{Store: s.store, Registry: s.registry(), Secrets: s.secrets(), Entropy: &dice{}})
+	ctx := t.Context()
+	s.id, err = s.engine.Start(ctx, p, s.inputs(), s.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	people, cancel := context.WithCancel(ctx)
+	go s.people(people)
+	go s.outside(people)
+	go func() {
+		defer close(done)
+		s.finished, err = s.engine.Wait(ctx, s.id)
+		if err != nil {
+			t.Error(err)
+		}
+		cancel()
+		if err := s.engine.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	}()
+	s.conductor.conduct(done) // agents that are still at it play on while the engine closes
+	s.verify()
+}
+
+// registry has a player for every capability but those that need no world.
+func (s *stage) registry() *agent.Registry {
+	r := agent.NewRegistry()
+	add := func(name string, a agent.Agent) {
+		if err := r.Register(name, a, nil); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	add("echo", echo.New())
+	add("memory", contexts.New())
+	for name, sig := range langtest.Scope().Capabilities {
+		if name == "echo" || strings.HasPrefix(name, "memory.") || sig.Kind != types.Call {
+			continue
+		}
+		// Each of a family is an agent of its own here, under a name of its own.
+		if err := r.Register(name, player{sig, s.conductor}, func(s *types.Signature) { s.Name = name }); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	return r
+}
+
+func (s *stage) json(part string, into any) {
+	text, ok := s.archive.Part(part)
+	if !ok {
+		return
+	}
+	if err := json.Unmarshal([]byte(text), into); err != nil {
+		s.t.Fatalf("%s: %s: %v", s.archive.Path, part, err)
+	}
+}
+
+func (s *stage) secrets() func(string) (string, error) {
+	values := map[string]string{}
+	s.json("secrets", &values)
+	return func(name string) (string, error) {
+		if v, ok := values[name]; ok {
+			return v, nil
+		}
+		return "", fmt.Errorf("it is not set")
+	}
+}
+
+func (s *stage) inputs() map[string]any {
+	text, ok := s.archive.Part("inputs")
+	if !ok {
+		return nil
+	}
+	v, err := run.DecodeValue([]byte(text))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	inputs, _ := v.(map[string]any)
+	for _, in := range s.plan.Inputs {
+		switch {
+		case in.Type.Kind == types.File:
+			inputs[in.Name] = s.file(inputs[in.Name])
+		case in.Type.Kind == types.List && in.Type.Elem.Kind == types.File:
+			list, _ := inputs[in.Name].([]any)
+			for i := range list {
+				list[i] = s.file(list[i])
+			}
+		}
+	}
+	return inputs
+}
+
+func (s *stage) file(v any) any {
+	name, _ := v.(string)
+	text, ok := s.archive.Part(name)
+	if !ok {
+		s.t.Fatalf("%s has no part %q for its input", s.archive.Path, name)
+	}
+	return types.FileValue{Name: name, Size: int64(len(text)), Type: "text/plain", Data: []byte(text)}
+}
+
+func (s *stage) options() run.Options {
+	var text struct {
+		Timeout     string
+		MaxParallel int
+		Calls       int64
+		Tokens      int64
+		Money       float64
+	}
+	s.json("options", &text)
+	o := run.Options{MaxParallel: text.MaxParallel}
+	if text.Timeout != "" {
+		d, err := parseDuration(text.Timeout)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		o.Timeout = d
+	}
+	for _, a := range []plan.Amount{{Calls: text.Calls}, {Tokens: text.Tokens}, {Money: plan.Money(text.Money * 1e6)}} {
+		if a != (plan.Amount{}) {
+			o.Budget = append(o.Budget, a)
+		}
+	}
+	return o
+}
+
+// seq is when a call was started or a question asked, so that turns go in that order; calls that are free come first.
+func (s *stage) seq(path run.Path, attempt int) run.Seq {
+	facts, _ := s.store.Load(context.Background(), s.id, 0)
+	for _, f := range slices.Backward(facts) {
+		switch b := f.Body.(type) {
+		case *run.CallStarted:
+			if b.Path == path && b.Attempt == attempt {
+				return f.Seq
+			}
+		case *run.Asked:
+			if b.Path == path {
+				return f.Seq
+			}
+		}
+	}
+	return 0
+}
+
+// people answer what they are asked, as the script says. A question that nobody has an answer for cancels the run.
+func (s *stage) people(ctx context.Context) {
+	folder := runs.Fold(s.plan)
+	for ev, err := range s.engine.Watch(ctx, s.id, 0) {
+		if err != nil {
+			return
+		}
+		if ev.Fact == nil {
+			continue
+		}
+		folder.Add(*ev.Fact)
+		asked, ok := ev.Fact.Body.(*run.Asked)
+		if !ok {
+			continue
+		}
+		step, _ := folder.Step(asked.Path)
+		go func() {
+			a, ended := s.conductor.perform(ctx, step.Agent, asked.Path, 1)
+			if ended {
+				return
+			}
+			var err error
+			switch a.kind {
+			case "value":
+				err = s.engine.Answer(ctx, s.id, asked.Path, a.value, "")
+			default:
+				err = s.engine.Cancel(ctx, s.id, "", "nobody answers "+string(asked.Path))
+			}
+			if err != nil && ctx.Err() == nil {
+				s.t.Errorf("answer %s: %v", asked.Path, err)
+			}
+		}()
+	}
+}
+
+// outside does what the archive says happens from outside.
+func (s *stage) outside(ctx context.Context) {
+	text, _ := s.archive.Part("outside")
+	began := time.Now()
+	for _, row := range strings.Split(strings.TrimSpace(text), "\n") {
+		if row == "" {
+			continue
+		}
+		words := strings.SplitN(row, " ", 4)
+		if len(words) < 3 || words[0] != "after" {
+			s.t.Errorf("outside: what is `%s`?", row)
+			return
+		}
+		at, err := parseDuration(words[1])
+		if err != nil {
+			s.t.Error(err)
+			return
+		}
+		timer := time.NewTimer(time.Until(began.Add(at)))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+		rest := ""
+		if len(words) == 4 {
+			rest = words[3]
+		}
+		if err := s.do(ctx, words[2], rest); err != nil && ctx.Err() == nil {
+			s.t.Errorf("outside: %s: %v", row, err)
+		}
+	}
+}
+
+func (s *stage) do(ctx context.Context, verb, rest string) error {
+	reason := strings.Trim(rest, `"`)
+	switch verb {
+	case "cancel":
+		return s.engine.Cancel(ctx, s.id, "", reason)
+	case "pause":
+		return s.engine.Pause(ctx, s.id, "", reason)
+	case "resume":
+		return s.engine.Resume(ctx, s.id, "", reason)
+	case "answer":
+		path, value, _ := strings.Cut(rest, " ")
+		v, err := run.DecodeValue([]byte(value))
+		if err != nil {
+			return err
+		}
+		return s.engine.Answer(ctx, s.id, run.Path(path), v, "")
+	}
+	return fmt.Errorf("nobody can do that")
+}
+
+func (s *stage) facts() []run.Fact {
+	facts, err := s.store.Load(context.Background(), s.id, 0)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return facts
+}
+
+// verify holds the history to what every history keeps, and folds it once more.
+func (s *stage) verify() {
+	facts := s.facts()
+	for _, broken := range invariant.Check(s.plan, facts) {
+		s.t.Errorf("invariant: %s", broken)
+	}
+	m := machine.New(s.id, s.plan)
+	for _, f := range facts {
+		raw, err := run.EncodeFact(f)
+		if err != nil {
+			s.t.Fatalf("fact %d cannot be written: %v", f.Seq, err)
+		}
+		back, err := run.DecodeFact(raw)
+		if err != nil {
+			s.t.Fatalf("fact %d cannot be read back: %v", f.Seq, err)
+		}
+		if _, err := m.Apply(back); err != nil {
+			s.t.Errorf("fact %d, %s, does not fold again: %v", f.Seq, f, err)
+		}
+	}
+	if end := m.Finished(); end == nil || end.Status != s.finished.Status {
+		s.t.Errorf("the history ends with %+v, the run ended with %+v", end, s.finished)
+	}
+}
+
+// place is where an agent crashed: it changes with every edit.
+var place = regexp.MustCompile(`\([a-z_]+\.go:[0-9]+\)`)
+
+// history writes a line a fact. Where the time of the run has moved since the line before, it stands behind.
+func (s *stage) history() string {
+	var b strings.Builder
+	facts := s.facts()
+	last := facts[0].At
+	for _, f := range facts {
+		b.WriteString(place.ReplaceAllString(f.String(), "(file:line)"))
+		if !f.At.Equal(last) {
+			fmt.Fprintf(&b, "  @%s", f.At.Sub(facts[0].At).Round(time.Millisecond))
+			last = f.At
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// result writes how the run ended: the status, and the value or the error.
+func (s *stage) result() string {
+	f := s.finished
+	if f.Error != nil {
+		e := f.Error
+		text := fmt.Sprintf("%s\n%s", f.Status, e)
+		if e.File != "" {
+			text += fmt.Sprintf("\n%s:%d:%d", e.File, e.Line, e.Column)
+		}
+		if e.Attempt > 0 {
+			text += fmt.Sprintf(" %s, attempt %d", e.Agent, e.Attempt)
+		}
+		return text
+	}
+	raw, err := run.EncodeValue(f.Value)
+	if err != nil {
+		s.t.Error(err)
+	}
+	var pretty strings.Builder
+	encoder := json.NewEncoder(&pretty)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(json.RawMessage(raw)); err != nil {
+		s.t.Error(err)
+	}
+	return fmt.Sprintf("%s\n%s", f.Status, pretty.String())
+}
+
+// dice roll the same every time.
+type dice struct{ n byte }
+
+func (d *dice) Read(p []byte) (int, error) {
+	for i := range p {
+		d.n++
+		p[i] = d.n * 37
+	}
+	return len(p), nil
+}

@@ -1,0 +1,9 @@
+package hosttest_test
+
+import (
+	"testing"
+
+	"github.com/slopstudios/slop/runtime/hosttest"
+)
+
+func TestArchives(t *testing.T) { hosttest.Run(t, "../../testdata/spec") }
