@@ -301,6 +301,9 @@ func TestFunctionsAreDocumentedAndCallable(t *testing.T) {
 		if f.Doc == "" || len(f.Params) == 0 {
 			t.Errorf("%s has no words or no parameters", f.Name)
 		}
+		if f.hidden {
+			t.Errorf("%s is not for authors", f.Name)
+		}
 		predicate := len(f.Params) > 1 && f.Params[1].Predicate
 		if f.run == nil && !predicate {
 			t.Errorf("%s does nothing", f.Name)

@@ -10,8 +10,8 @@ type Function struct {
 	Doc    string // one line
 	Params []FunctionParam
 	Result types.Type // where it depends on the arguments: what is known in any case
-	Hidden bool       // made by the compiler, not written by authors
 
+	hidden bool                           // made by the compiler, not written by authors
 	run    func(m *meter, args []any) any // nil: a predicate function, rewrite.go knows it
 	result func(args []Operand) types.Type
 }
@@ -47,7 +47,9 @@ func (f Function) Signature() string {
 func Functions() []Function {
 	list := make([]Function, 0, len(functions))
 	for _, name := range functionNames {
-		list = append(list, *functions[name])
+		if f := functions[name]; !f.hidden {
+			list = append(list, *f)
+		}
 	}
 	return list
 }
@@ -122,7 +124,7 @@ var functions, functionNames = index(
 	Function{Name: "string", Doc: "the value as a text, as it would stand in one", Params: []FunctionParam{param("value", anyType)}, Result: stringType, run: (*meter).string},
 	Function{Name: "sum", Doc: "the numbers added up: sum(xs) or sum(xs, .price)", Params: []FunctionParam{param("list", listType), optional(predicate("value", numberType))}, Result: numberType, run: (*meter).sum, result: summed},
 	Function{Name: "take", Doc: "the first n items", Params: []FunctionParam{param("list", listType), param("n", intType)}, Result: listType, run: (*meter).take, result: firstArg},
-	Function{Name: "text", Doc: "the parts as one text", Params: []FunctionParam{many(param("part", anyType))}, Result: stringType, Hidden: true, run: (*meter).text},
+	Function{Name: "text", Doc: "the parts as one text", Params: []FunctionParam{many(param("part", anyType))}, Result: stringType, hidden: true, run: (*meter).text},
 	Function{Name: "toPairs", Doc: "a list of [name, value], sorted by name", Params: []FunctionParam{param("record", anyType)}, Result: types.ListOf(listType), run: (*meter).toPairs},
 	Function{Name: "trim", Doc: "the text without blanks, or the given characters, at its ends", Params: []FunctionParam{param("text", stringType), optional(param("characters", stringType))}, Result: stringType, run: (*meter).trim},
 	Function{Name: "trimPrefix", Doc: "the text without this beginning", Params: []FunctionParam{param("text", stringType), param("beginning", stringType)}, Result: stringType, run: (*meter).trimPrefix},

@@ -19,6 +19,7 @@ var foreign = map[string]string{
 	"append": "write `concat(xs, [x])`", "push": "write `concat(xs, [x])`", "head": "write `first(…)`", "tail": "write `xs[1:]`",
 	"range": "write `0..9`", "sorted": "write `sort(…)`", "avg": "write `mean(…)`", "average": "write `mean(…)`", "parseJSON": "write `fromJSON(…)`",
 	"uppercase": "write `upper(…)`", "lowercase": "write `lower(…)`", "strip": "write `trim(…)`", "substring": "write `text[0:3]`", "type": "declare the type: `as T`",
+	"text": "write `string(…)`, or put the value into a text: `\"<<…>>\"`", "format": "put the values into a text: `\"<<…>>\"`",
 }
 
 // unsteady names functions that give another value each time, so that a resumed run would not be the same run.
@@ -29,7 +30,7 @@ var unsteady = map[string]bool{
 
 func (t *typer) call(n ast.Node, name string, args []ast.Node) Operand {
 	f := functions[name]
-	if f == nil {
+	if f == nil || f.hidden {
 		return t.unknown(n, name, args)
 	}
 	if least, most := f.arity(); len(args) < least || len(args) > most {
@@ -101,9 +102,6 @@ func (t *typer) unknown(n ast.Node, name string, args []ast.Node) Operand {
 // argument wants what the parameter wants.
 func (t *typer) argument(f *Function, p FunctionParam, arg ast.Node) Operand {
 	o := t.of(arg)
-	if f.Hidden {
-		return o // made by the compiler, after the check
-	}
 	if f.Name == "json" {
 		return o // JSON can say nothing: null
 	}
@@ -246,7 +244,7 @@ func (f *Function) sayArity(n int) string {
 var visibleFunctions = func() []string {
 	var names []string
 	for _, name := range functionNames {
-		if !functions[name].Hidden {
+		if !functions[name].hidden {
 			names = append(names, name)
 		}
 	}

@@ -46,7 +46,7 @@ func TestTypes(t *testing.T) {
 		{`concat(xs, [1.5])`, "list of float"}, {`concat([], words)`, "list of string"}, {`flatten(nested)`, "list of int"}, {`join(words, ", ")`, "string"}, {`join(xs, ", ")`, "string"},
 		{`split(s, ",")`, "list of string"}, {`keys(review)`, "list of string"}, {`round(f)`, "int"}, {`abs(n)`, "int"}, {`abs(f)`, "float"}, {`fromJSON(s)`, "any"}, {`json(nil)`, "string"},
 		{`words | map(upper(#)) | join(", ")`, "string"}, {`map(nested, sum(#))`, "list of int"}, {`map(nested, filter(#, # > 1))`, "list of list of int"}, {`values({a: 1, b: 2.5})`, "list of float"},
-		{`1 < n < 5`, "bool"}, {`count(reviews, .score > 3)`, "int"}, {`s matches "^a"`, "bool"}, {`ghost.a + 1`, "any"}, {`any(data, .ok)`, "bool"}, {`text("a", review.tip)`, "string"},
+		{`1 < n < 5`, "bool"}, {`count(reviews, .score > 3)`, "int"}, {`s matches "^a"`, "bool"}, {`ghost.a + 1`, "any"}, {`any(data, .ok)`, "bool"},
 		{`all([], # > 1)`, "bool"}, {`s not in words`, "bool"}, {`not (s contains "x")`, "bool"},
 	} {
 		tree, problems := Parse(c.code)
@@ -86,6 +86,7 @@ func TestProblems(t *testing.T) {
 		{`upper(first(words))`, `first(words)`, "E0115", "`first(words)` may be nothing, a value is needed here", "say what to use instead: `(first(words) ?? \"none\")`"},
 		{`now()`, `now`, "E0124", "`now` gives another value each time, so a run could not be resumed", "`run.started` is when the run began"},
 		{`uper(s)`, `uper`, "E0101", "I don't know a function named `uper`", ""},
+		{`text(s)`, `text`, "E0101", "I don't know a function named `text`", "write `string(…)`, or put the value into a text: `\"<<…>>\"`"},
 		{`toJSON(s)`, `toJSON`, "E0101", "I don't know a function named `toJSON`", "write `json(…)`"},
 		{`"a" in s`, `"a" in s`, "E0110", "`in` looks into a list or a record, `s` is a string", "write `s contains \"a\"`"},
 		{`words contains "a"`, `words contains "a"`, "E0110", "`contains` looks into a text, `words` is a list of string", "write `\"a\" in words`"},
@@ -181,7 +182,7 @@ func TestOneUnknownNameIsOneMistake(t *testing.T) {
 func TestTaintIsTheUnion(t *testing.T) {
 	for code, want := range map[string]Taint{
 		`n`: 0, `data`: World, `data.x + 1`: World, `len(data)`: World, `token`: Secret, `{a: token, b: data}`: Secret | World,
-		`b ? data : 1`: World, `map(xs, # + data)`: World, `filter(data, .ok)`: World, `data ?? token`: Secret | World, `"a" + token`: Secret, `text("a", token)`: Secret,
+		`b ? data : 1`: World, `map(xs, # + data)`: World, `filter(data, .ok)`: World, `data ?? token`: Secret | World, `"a" + token`: Secret,
 	} {
 		tree, _ := Parse(code)
 		if o, _ := tree.Type(lookup); o.Taint != want {

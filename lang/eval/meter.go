@@ -78,8 +78,9 @@ func (m *meter) weigh(v any, left, depth int) int {
 			}
 		}
 	case map[string]any:
-		for key, item := range v { // a sum does not depend on the order
-			if left = m.weigh(item, left-itemBytes-len(key), depth+1); left < 0 {
+		m.step(2 * len(v))
+		for _, key := range sortedKeys(v) { // which limit is met first must not depend on Go's order of maps
+			if left = m.weigh(v[key], left-itemBytes-len(key), depth+1); left < 0 {
 				return left
 			}
 		}

@@ -7,7 +7,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/expr-lang/expr/ast"
-	"github.com/expr-lang/expr/conf"
 	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/parser"
 )
@@ -19,7 +18,7 @@ func Parse(code string) (*Tree, []Problem) {
 		return nil, []Problem{*p}
 	}
 	// The guard has bounded the tree already.
-	parsed, err := parser.ParseWithConfig(code, &conf.Config{})
+	parsed, err := parser.Parse(code)
 	if err != nil {
 		start, end, message := 0, 0, err.Error()
 		var at *file.Error

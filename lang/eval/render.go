@@ -292,7 +292,7 @@ func fromNumbers(v any, depth int) (any, error) {
 			}
 		}
 	case map[string]any:
-		for k := range v {
+		for _, k := range sortedKeys(v) { // of two mistakes the same is told each time
 			if v[k], err = fromNumbers(v[k], depth+1); err != nil {
 				return nil, err
 			}
