@@ -113,6 +113,9 @@ func FuzzCompile(f *testing.F) {
 	for _, src := range examples(f) {
 		f.Add(src.Text)
 	}
+	for _, a := range langtest.Read(f, "../testdata/spec") {
+		f.Add(a.Main())
+	}
 	scope := langtest.Scope()
 	f.Fuzz(func(t *testing.T, text string) {
 		p, _, diags := lang.CompileTests(source.NewFile("fuzz.slop", text), scope)
