@@ -119,7 +119,7 @@ func (a *ascii) line(prefix, head string, n *Node, width int) {
 	if head == "→" {
 		what = strings.TrimPrefix(what, "= ")
 	}
-	if n.Agent != "" && n.Effect != "" {
+	if n.Agent != "" && n.Effect != "" || n.Effect == "do" {
 		what += "  " + n.Effect
 	}
 	if n.Notes != "" {

@@ -48,7 +48,7 @@ func TestDrawings(t *testing.T) {
 		draw        func(*plan.Plan) string
 	}{
 		{"band", "mermaid", graph.Mermaid}, {"band", "dot", graph.DOT}, {"band", "txt", graph.ASCII}, {"band", "json", asJSON},
-		{"publish", "txt", graph.ASCII}, {"poem", "txt", graph.ASCII}, {"names", "txt", graph.ASCII}, {"digest", "txt", graph.ASCII}, {"triage", "txt", graph.ASCII},
+		{"publish", "txt", graph.ASCII}, {"poem", "txt", graph.ASCII}, {"names", "txt", graph.ASCII}, {"tour", "txt", graph.ASCII}, {"weather", "txt", graph.ASCII}, {"digest", "txt", graph.ASCII}, {"triage", "txt", graph.ASCII},
 		{"everything", "mermaid", graph.Mermaid}, {"everything", "dot", graph.DOT}, {"everything", "txt", graph.ASCII},
 	} {
 		name := filepath.Join("testdata", c.script+"."+c.ext)

@@ -129,7 +129,7 @@ func title(n *Node) string {
 // lines are the lines of a box: its name, what it does with its effect, its policies.
 func lines(n *Node) []string {
 	what := n.Label
-	if n.Effect != "" && n.Agent != "" {
+	if n.Agent != "" && n.Effect != "" || n.Effect == "do" {
 		what += " · " + n.Effect
 	}
 	out := []string{what}
