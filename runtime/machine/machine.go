@@ -132,12 +132,7 @@ func (m *Machine) Apply(f run.Fact) (run.Delta, error) {
 // Open yields every wish that is open now, in plan order. Hosts use it once, after a fold; granting a wish twice is harmless.
 func (m *Machine) Open() iter.Seq[run.Wish] {
 	return func(yield func(run.Wish) bool) {
-		var open []*holder
-		for h := m.first; h != nil; h = h.next {
-			open = append(open, h)
-		}
-		sortHolders(open)
-		for _, h := range open {
+		for _, h := range m.wishes() {
 			w := h.wish
 			if c, ok := w.(*run.CallWish); ok && m.calls[c.Path].state == callStarted {
 				began := *c
@@ -258,8 +253,7 @@ func (m *Machine) pause() error {
 		return ErrStale
 	}
 	m.paused, m.pausedAt = true, m.now
-	for h := m.first; h != nil; {
-		next := h.next
+	for _, h := range m.wishes() {
 		switch w := h.wish.(type) {
 		case *run.CallWish:
 			// A free call may be under way: nobody records its start. It is left to end, like all that has begun.
@@ -273,7 +267,6 @@ func (m *Machine) pause() error {
 				m.closeWish(h)
 			}
 		}
-		h = next
 	}
 	return nil
 }

@@ -452,7 +452,7 @@ output a
 func TestDrift(t *testing.T) {
 	h := begin(t, "a = shell \"x\"\nb = writer \"b\"\noutput [a, b]", nil)
 	h.begin("a")
-	h.must(&run.CallStarted{Path: "b", Attempt: 1, Fingerprint: "0000"})
+	h.must(&run.CallStarted{Path: "b", Attempt: 1, Key: "r1/b", Fingerprint: "0000", Reserved: run.Amount{Calls: 1}})
 	h.opens(`cancel a 1 with grace`, `cancel b 1`)
 	h.must(&run.CallEnded{Path: "b", Attempt: 1})
 	h.must(&run.CallEnded{Path: "a", Attempt: 1})

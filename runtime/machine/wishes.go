@@ -117,6 +117,16 @@ func (m *Machine) delta() run.Delta {
 	return d
 }
 
+// wishes lists what is open in plan order, which, unlike the order of opening, a restored machine has too.
+func (m *Machine) wishes() []*holder {
+	var open []*holder
+	for h := m.first; h != nil; h = h.next {
+		open = append(open, h)
+	}
+	sortHolders(open)
+	return open
+}
+
 func sortHolders(hs []*holder) {
 	slices.SortStableFunc(hs, func(a, b *holder) int { return inPlan(a.node, b.node, a.order, b.order) })
 }
