@@ -313,13 +313,13 @@ func TestAPITime(t *testing.T) {
 	r, _ = s.call(t.Context(), &agent.Call{})
 	want(t, r, run.Timeout, "said nothing")
 	s = serve(t, func(w http.ResponseWriter, r *http.Request) { // pings keep it going
-		for range 10 {
+		for range 40 {
 			sse(ping)(w, r)
 			time.Sleep(20 * time.Millisecond)
 		}
 		whole("a")(w, r)
 	})
-	s.config.Idle = 150 * time.Millisecond
+	s.config.Idle = 600 * time.Millisecond
 	r, _ = s.call(t.Context(), &agent.Call{})
 	want(t, r, "")
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -62,7 +63,7 @@ func (a *claude) program(ctx context.Context, c *agent.Call, req model.Request, 
 		argv = append(argv, flag+file)
 	}
 	limit := req.MaxTokens
-	if _, asked := c.Args["max_tokens"].(int); a.acts() && !a.limited && !asked {
+	if _, asked := model.Limit(c); a.acts() && !a.limited && !asked {
 		limit = 0 // it works in many turns; a limit nobody set would stop it half way
 	}
 	told := &teller{emit: emit, tools: a.acts()}
@@ -70,7 +71,7 @@ func (a *claude) program(ctx context.Context, c *agent.Call, req model.Request, 
 	defer stop(nil)
 	told.abort = func(why error) { stop(why) }
 	result, err := process.Run(stopped, process.Command{
-		Argv: argv, Dir: work, Env: a.environ(key, limit), Stdin: []byte(req.Flat()),
+		Argv: argv, Dir: work, Env: a.environ(key, limit), Stdin: []byte(prompt(req)),
 		Out: told.write, Idle: a.Idle, Grace: a.Grace, Sweep: true,
 	})
 	said := told.end()
@@ -103,6 +104,9 @@ func (a *claude) flags(req model.Request, bound bool) []string {
 		names[i], _, _ = strings.Cut(t, "(") // "Bash(git:*)" allows part of the tool Bash
 	}
 	argv = append(argv, "--tools="+strings.Join(names, ","))
+	if !a.acts() {
+		argv = append(argv, "--settings="+closed)
+	}
 	if len(a.Tools) > 0 {
 		argv = append(argv, "--allowedTools="+strings.Join(a.Tools, ","))
 	}
@@ -115,9 +119,24 @@ func (a *claude) flags(req model.Request, bound bool) []string {
 	return argv
 }
 
+// closed keeps the program from reading the files that a prompt mentions as @path, which it does by itself and not through a tool, and from running hooks.
+const closed = `{"disableAllHooks":true,"permissions":{"deny":["Read(//**)"]}}`
+
+// prompt is what goes in by stdin. A text that begins like a command of the program is put behind a line that does not.
+func prompt(req model.Request) string {
+	text := req.Flat()
+	if begin := strings.TrimSpace(text); begin != "" && strings.ContainsAny(begin[:1], "/!#") {
+		return "The request:\n" + text
+	}
+	return text
+}
+
 // environ is all that the program sees: what every command may, its own login, and what we mean to tell it. Nothing of the session we may run in ourselves.
 func (a *claude) environ(key string, maxTokens int) []string {
 	env := process.Environ(append([]string{"CLAUDE_CONFIG_DIR", "CLAUDE_CODE_OAUTH_TOKEN"}, a.Env...)...)
+	if !a.acts() {
+		env = slices.DeleteFunc(env, func(entry string) bool { return strings.HasPrefix(entry, "SSH_AUTH_SOCK=") }) // it would look for a git identity
+	}
 	env = append(env,
 		"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1", // no updates, no telemetry
 		"CLAUDE_CODE_MAX_RETRIES=0",                  // the run retries, so that attempts and budgets agree

@@ -140,7 +140,7 @@ func (c *client) send(ctx context.Context, method string, call *agent.Call, secr
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, c.MaxBody+1))
-	if reply, ended := outcome.Ended(ctx); ended {
+	if reply, ended := outcome.Ended(ctx); ended && err != nil {
 		return reply
 	}
 	if resp.StatusCode >= 400 {

@@ -53,7 +53,7 @@ func Read(c *agent.Call, name string, maxTokens int) (Request, error) {
 	if v, ok := c.Args["model"].(string); ok && v != "" {
 		r.Model = v
 	}
-	if v, ok := c.Args["max_tokens"].(int); ok {
+	if v, ok := Limit(c); ok {
 		if v < 1 {
 			return r, fmt.Errorf("max_tokens is %d; it must be 1 or more", v)
 		}
@@ -78,6 +78,17 @@ func Read(c *agent.Call, name string, maxTokens int) (Request, error) {
 		r.Turns = append(r.Turns, Turn{Assistant: true, Text: said(c.Repair.Answer)}, Turn{Text: objection(c.Repair.Problems)})
 	}
 	return r, nil
+}
+
+// Limit is the max_tokens of a call; false when it says nothing.
+func Limit(c *agent.Call) (int, bool) {
+	switch v := c.Args["max_tokens"].(type) {
+	case int:
+		return v, true
+	case float64: // configured, and read from JSON
+		return int(v), v == math.Trunc(v) && math.Abs(v) < 1e9
+	}
+	return 0, false
 }
 
 // said is an earlier answer as the model gave it.

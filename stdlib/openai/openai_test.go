@@ -275,13 +275,13 @@ func TestTime(t *testing.T) {
 	f.config.Idle = 50 * time.Millisecond
 	want(t, f.call(t.Context(), &agent.Call{Text: "Hi"}), run.Timeout, "said nothing")
 	f = serve(t, func(w http.ResponseWriter, r *http.Request) { // signs of life keep it going
-		for range 10 {
+		for range 40 {
 			stream(": loading\n\n")(w, r)
 			time.Sleep(20 * time.Millisecond)
 		}
 		stream(delta("a"), stop, done)(w, r)
 	})
-	f.config.Idle = 150 * time.Millisecond
+	f.config.Idle = 600 * time.Millisecond
 	want(t, f.call(t.Context(), &agent.Call{Text: "Hi"}), "")
 }
 

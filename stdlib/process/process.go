@@ -24,6 +24,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -96,6 +97,9 @@ func Run(ctx context.Context, c Command) (Result, error) {
 	token := newToken()
 	cmd := exec.Command(c.Argv[0], c.Argv[1:]...)
 	cmd.Dir, cmd.Env = c.Dir, append(slices.Clip(c.Env), mark+"="+token)
+	if dir, err := filepath.Abs(c.Dir); err == nil && c.Dir != "" {
+		cmd.Env = append(cmd.Env, "PWD="+dir)
+	}
 	cmd.Stdout, cmd.Stderr = out, errs
 	cmd.WaitDelay = drain
 	if c.Stdin != nil {
@@ -214,7 +218,7 @@ func Environ(names ...string) []string {
 }
 
 var allowed = []string{
-	"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TERM", "TMPDIR", "TEMP", "TMP", "PWD",
+	"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TERM", "TMPDIR", "TEMP", "TMP",
 	"SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSH_AUTH_SOCK",
 	"SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "APPDATA", "LOCALAPPDATA", "PROGRAMDATA", "PROGRAMFILES", "USERPROFILE",
 }
