@@ -182,7 +182,15 @@ func (s *scanner) symbol(c byte) *Problem {
 	start := s.runes
 	next := s.peek(1)
 	pair := string([]byte{c, next})
+	switch triple := pair + string(s.peek(2)); triple {
+	case "===", "!==":
+		p := syntaxProblem(start, start+3, "an expression has no `"+triple+"`", "write `"+pair+"`")
+		p.Fix = &pair
+		return p
+	}
 	switch pair {
+	case "=>":
+		return syntaxProblem(start, start+2, "an expression has no `=>`", "the current item is `#`: `filter(xs, # > 3)`, `map(xs, .name)`")
 	case "//", "/*":
 		return syntaxProblem(start, start+2, "a comment cannot stand inside an expression", "write it on a line of its own")
 	case "::":
@@ -280,7 +288,12 @@ func sayParseError(message string, start, end int) *Problem {
 		if isPlaceholder(token) {
 			p.Message = "I did not expect a text here"
 		}
-		if token == ":" {
+		switch token {
+		case "#", ".":
+			p.Help = "`#` and `.name` are the current item and its field, inside `filter(…)`, `map(…)` and their like"
+		case "is":
+			p.Help = "to compare write `==`"
+		case ":":
 			p.Help = "a record for each item stands in two braces: `map(xs, {{name: .name}})`"
 		}
 	case strings.HasPrefix(message, "expected name"):

@@ -159,6 +159,28 @@ func TestSyntaxProblems(t *testing.T) {
 	}
 }
 
+func TestOtherLanguagesAreHelped(t *testing.T) {
+	for code, help := range map[string]string{
+		`s.upper()`:                 "write `upper(s)`",
+		`words.join(", ")`:          "write `join(words, …)`",
+		`reviews[0].notes.strip()`:  "write `trim(…)`",
+		`http.get("x")`:             "an agent is called in a step of its own: `page = http.get \"…\"`",
+		`map(xs, x => x)`:           "the current item is `#`: `filter(xs, # > 3)`, `map(xs, .name)`",
+		`n === 3`:                   "write `==`",
+		`n !== 3`:                   "write `!=`",
+		`n = 3`:                     "to compare write `==`",
+		`n is 3`:                    "to compare write `==`",
+		`# > 3`:                     "`#` and `.name` are the current item and its field, inside `filter(…)`, `map(…)` and their like",
+		`map(reviews, {a: .notes})`: "a record for each item stands in two braces: `map(xs, {{name: .name}})`",
+		`b ? 1`:                     "",
+	} {
+		tree, problems := Parse(code)
+		if tree != nil || len(problems) != 1 || problems[0].Help != help {
+			t.Errorf("%s: %v", code, problems)
+		}
+	}
+}
+
 func TestNames(t *testing.T) {
 	tree, _ := Parse(`a.b + len(filter(cs, .d > é)) + {e: g}["h"] + a?.x`)
 	var got []string

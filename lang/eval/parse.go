@@ -85,7 +85,7 @@ func (t *Tree) refused() *Problem {
 		case *ast.CallNode:
 			if _, ok := n.Callee.(*ast.IdentifierNode); !ok {
 				start, end := t.span(n.Callee)
-				found = syntaxProblem(start, end, "only a function can be called in an expression", "an agent is called in a step of its own: `page = http.get \"…\"`")
+				found = syntaxProblem(start, end, "only a function can be called in an expression", t.callCure(n))
 			}
 		case *ast.PointerNode:
 			if n.Name != "" && n.Name != "index" {
@@ -94,6 +94,26 @@ func (t *Tree) refused() *Problem {
 		}
 	})
 	return found
+}
+
+// callCure knows the methods of other languages.
+func (t *Tree) callCure(n *ast.CallNode) string {
+	m, ok := n.Callee.(*ast.MemberNode)
+	if !ok {
+		return ""
+	}
+	name, _ := m.Property.(*ast.StringNode)
+	switch {
+	case name == nil:
+		return ""
+	case functions[name.Value] != nil && len(n.Arguments) == 0:
+		return "write `" + name.Value + "(" + t.text(m.Node) + ")`"
+	case functions[name.Value] != nil:
+		return "write `" + name.Value + "(" + t.text(m.Node) + ", …)`"
+	case foreign[name.Value] != "" && name.Value != "get": // http.get is an agent
+		return foreign[name.Value]
+	}
+	return "an agent is called in a step of its own: `page = http.get \"…\"`"
 }
 
 // Names lists every occurrence of a free name, in the order they are written: placeholders of texts and `run` too, but no functions.
