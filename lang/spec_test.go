@@ -66,3 +66,28 @@ func TestOneMistakeOneMessage(t *testing.T) {
 		}
 	}
 }
+
+// A fix that a machine may make leaves a script in which that mistake is gone.
+func TestFixesMend(t *testing.T) {
+	tried := 0
+	for _, a := range langtest.Read(t, specFolder) {
+		_, list := diagnose(a)
+		for _, d := range list {
+			if d.Fix == nil || d.File.Name != "main.slop" {
+				continue
+			}
+			tried++
+			text := a.Main()
+			mended := text[:d.Fix.Span.Start] + d.Fix.Text + text[d.Fix.Span.End:]
+			_, after := lang.Compile(source.NewFile("main.slop", mended), langtest.Files(langtest.Scope(), a.Files))
+			for _, left := range after {
+				if left.Code == d.Code && left.Message == d.Message && len(after) >= len(list) {
+					t.Errorf("%s: the fix of %q does not mend it:\n%s", a.Name(), d.Message, mended)
+				}
+			}
+		}
+	}
+	if tried < 10 {
+		t.Errorf("only %d fixes were tried", tried)
+	}
+}

@@ -16,7 +16,7 @@ import (
 func (c *checker) checkBudgets() {
 	for _, item := range c.file.Items {
 		if b, ok := item.(*syntax.Budget); ok && b.Amount.Money > 0 {
-			c.priced(b.At, func(callSite) bool { return true })
+			c.priced(b.At, c.unpriced())
 		}
 	}
 	for _, site := range c.calls {
@@ -26,37 +26,52 @@ func (c *checker) checkBudgets() {
 			}
 		}
 	}
+	under := map[*Node][]callSite{} // by the block with a budget in dollars around them
+	for _, site := range c.unpriced() {
+		for b := site.block; b.owner != nil; b = b.Parent {
+			if b.kind != elseBlock && dollarBudget(b.owner) != nil {
+				under[b.owner] = append(under[b.owner], site)
+			}
+		}
+	}
 	for _, b := range c.order {
 		for _, n := range b.Nodes {
-			if n.Step == nil || callOf(n) != nil {
-				continue
-			}
-			for _, clause := range Clauses(n.Step) {
-				if clause.Kind == syntax.BudgetClause && clause.Amount.Money > 0 {
-					c.priced(firstLine(c.src, clause.At), func(s callSite) bool { return inBodies(s.block, n) })
-				}
+			if sites := under[n]; len(sites) > 0 {
+				c.priced(firstLine(c.src, dollarBudget(n).At), sites)
 			}
 		}
 	}
 }
 
-// inBodies reports whether a block stands inside the bodies of a node.
-func inBodies(b *Block, n *Node) bool {
-	for ; b != nil; b = b.Parent {
-		if b.owner == n && b.kind != elseBlock {
-			return true
+// dollarBudget is the budget in dollars behind a step that has blocks, or nil.
+func dollarBudget(n *Node) *syntax.Clause {
+	clauses := Clauses(n.Step)
+	for i := range clauses {
+		if clauses[i].Kind == syntax.BudgetClause && clauses[i].Amount.Money > 0 {
+			return &clauses[i]
 		}
 	}
-	return false
+	return nil
+}
+
+// unpriced are the calls that cost money nobody knows. Only models are paid by the call.
+func (c *checker) unpriced() []callSite {
+	var sites []callSite
+	for _, site := range c.calls {
+		if t := c.info.Calls[site.call]; t.Signature != nil && unpriced(t.Signature) {
+			sites = append(sites, site)
+		}
+	}
+	return sites
 }
 
 // priced reports models without a price under a budget in money.
-func (c *checker) priced(at source.Span, under func(callSite) bool) {
+func (c *checker) priced(at source.Span, sites []callSite) {
 	var names []string
 	var related []diag.Related
-	for _, site := range c.calls {
+	for _, site := range sites {
 		t := c.info.Calls[site.call]
-		if !under(site) || t == nil || t.Signature == nil || !unpriced(t.Signature) || slices.Contains(names, t.Signature.Name) {
+		if slices.Contains(names, t.Signature.Name) {
 			continue
 		}
 		names = append(names, t.Signature.Name)
@@ -74,7 +89,6 @@ func (c *checker) priced(at source.Span, under func(callSite) bool) {
 	})
 }
 
-// unpriced reports whether a call costs money nobody knows. Only models are paid by the call.
 func unpriced(s *types.Signature) bool {
 	return effectOf(s) == types.Think && !s.Free && s.Price == nil
 }
@@ -86,7 +100,7 @@ func (c *checker) checkCallBudget(clause syntax.Clause, site callSite) {
 	}
 	sig := t.Signature
 	if unpriced(sig) {
-		c.priced(firstLine(c.src, clause.At), func(s callSite) bool { return s.call == site.call })
+		c.priced(firstLine(c.src, clause.At), []callSite{site})
 		return
 	}
 	if sig.Price == nil || sig.MaxOutput == 0 {
@@ -96,7 +110,7 @@ func (c *checker) checkCallBudget(clause syntax.Clause, site callSite) {
 	if worst > clause.Amount.Money {
 		c.add(diag.Diagnostic{
 			Code: "E0127", Severity: diag.Warning, Span: firstLine(c.src, clause.At),
-			Message: fmt.Sprintf("one call of `%s` may cost up to %s; the budget is %s", site.call.Callee, dollars(worst), dollars(clause.Amount.Money)),
+			Message: fmt.Sprintf("one call of `%s` may cost up to %s; the budget is %s", site.call.Callee, cents(worst), dollars(clause.Amount.Money)),
 			Label:   "a call that may not fit is not made", Help: []string{"raise the budget, or ask for shorter answers with `max_tokens`"},
 		})
 	}
@@ -109,10 +123,15 @@ func dollars(micros int64) string {
 	for len(s)-strings.IndexByte(s, '.') < 3 {
 		s += "0"
 	}
-	if i := strings.IndexByte(s, '.'); micros >= 1_000_000 && len(s) > i+3 {
-		s = s[:i+3]
-	}
 	return s
+}
+
+// cents writes an estimate in millionths of a dollar: rounded to cents, when it has any.
+func cents(micros int64) string {
+	if micros < 10_000 {
+		return dollars(micros)
+	}
+	return fmt.Sprintf("$%.2f", float64(micros)/1e6)
 }
 
 // Afford compares the worst case of a plan with the budget of its file (check 27). It is asked when the plan exists: counting calls is the plan's.
@@ -131,7 +150,7 @@ func Afford(info *Info, worst plan.WorstCase) diag.List {
 		budget := ""
 		switch {
 		case b.Amount.Money > 0 && int64(worst.Money) > b.Amount.Money:
-			said += fmt.Sprintf(", about %s", dollars(int64(worst.Money)))
+			said += fmt.Sprintf(", about %s", cents(int64(worst.Money)))
 			budget = dollars(b.Amount.Money)
 		case b.Amount.Calls > 0 && worst.Calls > int64(b.Amount.Calls):
 			budget = calls(int64(b.Amount.Calls))

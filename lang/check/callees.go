@@ -191,8 +191,8 @@ func (c *checker) signature(name string) *types.Signature {
 	return sig
 }
 
-// callees are the names a script can call: its own and those of the scope.
-func (c *checker) callees() []string {
+// callable are the names a script can call: its own and those of the scope.
+func (c *checker) callable() []string {
 	set := map[string]bool{}
 	for name := range c.scope.Capabilities {
 		set[name] = true
@@ -215,8 +215,13 @@ func (c *checker) unknownCallee(callee syntax.Callee) {
 		c.again(first, callee.At)
 		return
 	}
-	all := c.callees()
 	d := diag.Diagnostic{Code: "E0102", Span: callee.At, Message: fmt.Sprintf("I don't know an agent named `%s`", name)}
+	if len(c.unknown) > maxSuggested {
+		c.unknown[key] = len(*c.diags)
+		c.add(d)
+		return
+	}
+	all := c.callable()
 	var family []string
 	for _, known := range all {
 		if strings.HasPrefix(known, callee.Agent.Text+".") {

@@ -303,12 +303,7 @@ func defaults(sig *types.Signature) []string {
 func (c *checker) safe(a *syntax.Arg, k known, p *types.Param, sig *types.Signature) {
 	text := whole(a.Value)
 	if sig.Text == types.Argv && p.Name == shellParam {
-		if text != nil {
-			if _, plain := text.Plain(); plain {
-				return
-			}
-		}
-		if text == nil && k.Taint&eval.World == 0 {
+		if !c.built(a.Value) && k.Taint&eval.World == 0 {
 			return
 		}
 		d := diag.Diagnostic{
@@ -343,6 +338,22 @@ func (c *checker) safe(a *syntax.Arg, k known, p *types.Param, sig *types.Signat
 			Help: []string{"write the host out and put only the rest in: `\"https://example.com/<<path>>\"`"},
 		})
 	}
+}
+
+// built reports whether an expression, or the `let` it names, puts a value into a text. A script for a shell may be an input as a whole, but not be built from one.
+func (c *checker) built(e *syntax.Expr) bool {
+	if len(e.Path) == 0 {
+		_, named := c.firstName(e)
+		return named
+	}
+	if x := c.info.Exprs[e]; len(e.Path) == 1 && x != nil && len(x.Refs) == 1 {
+		if d := x.Refs[0].Decl; d.Block != nil && d.Slot >= 0 && d.Slot < len(d.Block.Nodes) {
+			if n := d.Block.Nodes[d.Slot]; n.Kind == plan.LetNode && n.Expr != e && d.Type.Kind == types.String && !n.bad {
+				return c.built(n.Expr)
+			}
+		}
+	}
+	return false
 }
 
 // whole is the text that an expression is, when it is nothing but a text.
@@ -465,7 +476,7 @@ func (c *checker) fixed(p *Persona) bool {
 	ok := true
 	check := func(e *syntax.Expr) {
 		c.eachRef(e, func(r Ref) {
-			if ok && !c.inputOnly(r.Decl, 0) {
+			if ok && !c.inputOnly(r.Decl, map[*Decl]bool{}) {
 				ok = false
 				c.add(diag.Diagnostic{
 					Code: "E0101", Span: e.At, Message: fmt.Sprintf("an agent cannot mention `%s`: it is made before the flow runs", r.Name), Label: "only inputs, and `let`s of inputs, are known then",
@@ -487,16 +498,17 @@ func (c *checker) fixed(p *Persona) bool {
 }
 
 // inputOnly reports whether a name is an input, or a `let` made of inputs alone.
-func (c *checker) inputOnly(d *Decl, depth int) bool {
-	if d.Secret || d.Block == nil || d.Slot >= len(d.Block.Nodes) {
+func (c *checker) inputOnly(d *Decl, seen map[*Decl]bool) bool {
+	if d.Secret || d.Block == nil || d.Slot >= len(d.Block.Nodes) || seen[d] {
 		return true
 	}
+	seen[d] = true
 	n := d.Block.Nodes[d.Slot]
-	if n.Kind != plan.LetNode || depth > len(c.info.Root.Nodes) {
-		return n.Kind == plan.LetNode
+	if n.Kind != plan.LetNode {
+		return false
 	}
 	ok := true
-	c.eachRef(n.Expr, func(r Ref) { ok = ok && c.inputOnly(r.Decl, depth+1) })
+	c.eachRef(n.Expr, func(r Ref) { ok = ok && c.inputOnly(r.Decl, seen) })
 	return ok
 }
 
@@ -546,11 +558,13 @@ func (c *checker) checkPersona(p *Persona) {
 
 // typeLets types the `let`s that a persona mentions, ahead of the block they stand in: they are made of inputs alone.
 func (c *checker) typeLets(p *Persona) {
+	seen := map[*Decl]bool{}
 	var visit func(d *Decl)
 	visit = func(d *Decl) {
-		if d.Block == nil || d.Secret || d.Slot >= len(d.Block.Nodes) || d.Type.Kind != types.Any || d.bad {
+		if d.Block == nil || d.Secret || d.Slot >= len(d.Block.Nodes) || d.bad || seen[d] {
 			return
 		}
+		seen[d] = true
 		n := d.Block.Nodes[d.Slot]
 		if n.Kind != plan.LetNode {
 			return

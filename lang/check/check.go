@@ -30,9 +30,10 @@ func File(f *syntax.File, scope types.Scope) (*Info, diag.List) {
 
 // session is what the check of a script shares with that of the flows it uses.
 type session struct {
-	diags *diag.List
-	flows map[string]*Info // by resolved name
-	stack []using          // the uses that led to the file being checked
+	diags   *diag.List
+	flows   map[string]*Info           // by resolved name
+	stack   []using                    // the uses that led to the file being checked
+	callees map[*Info]map[string]*Call // whom a file calls, made for the first test
 }
 
 // using is a `use` on the way to a file.
@@ -64,6 +65,8 @@ type checker struct {
 	unknown    map[string]int // index in diags of the first report of an unknown name
 	order      []*Block       // every block with its nodes, outer ones first
 	calls      []callSite
+	anywhere   map[string][]*Decl      // every declared name, made when the first unknown one is met
+	answers    map[string][]types.Type // what the agents of the flow give, by callee, made for the first test
 	retyped    int
 }
 

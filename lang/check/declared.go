@@ -167,6 +167,11 @@ func (c *checker) unknownType(name syntax.Name) {
 		return
 	}
 	d := diag.Diagnostic{Code: "E0101", Span: name.At, Message: fmt.Sprintf("I don't know a type named `%s`", name.Text)}
+	if len(c.unknown) > maxSuggested {
+		c.unknown[key] = len(*c.diags)
+		c.add(d)
+		return
+	}
 	own := slices.Sorted(maps.Keys(c.typeDefs))
 	all := append(slices.Sorted(maps.Keys(builtinTypes)), own...)
 	if near, ok := diag.Nearest(name.Text, all); ok {

@@ -181,6 +181,9 @@ func shortest(edges [][]edge, group []int) []hop {
 	panic("check: a group of nodes that wait for each other has no circle")
 }
 
+// maxShownHops is how much of a circle is shown: a longer one is not read.
+const maxShownHops = 20
+
 // reportCycle prints the whole path, with the line and the reason of each edge.
 func (c *checker) reportCycle(b *Block, path []hop) {
 	first := path[0]
@@ -198,6 +201,10 @@ func (c *checker) reportCycle(b *Block, path []hop) {
 	}
 	names := make([]string, 0, len(path)+1)
 	for i, h := range path {
+		if i == maxShownHops {
+			names = append(names, fmt.Sprintf("… %d more …", len(path)-i))
+			break
+		}
 		names = append(names, c.called(b, h.node))
 		if i > 0 {
 			d.Related = append(d.Related, diag.Related{File: c.src, Span: h.edge.at, Message: c.reason(b, h)})

@@ -13,6 +13,9 @@ import (
 	"github.com/slopstudios/slop/lang/syntax"
 )
 
+// maxSuggested is how many unknown names of a file get a suggestion: each is compared with every name in scope, and nobody reads that far.
+const maxSuggested = 25
+
 // unknownName reports a value name that stands for nothing here, in the words that fit what it could have been meant for.
 func (c *checker) unknownName(name string, span source.Span, b *Block) {
 	if c.broken[name] || syntax.ForeignConstant(name) {
@@ -23,6 +26,11 @@ func (c *checker) unknownName(name string, span source.Span, b *Block) {
 		return
 	}
 	d := diag.Diagnostic{Code: "E0101", Span: span, Message: fmt.Sprintf("I don't know the name `%s`", name)}
+	if len(c.unknown) > maxSuggested {
+		c.unknown[name] = len(*c.diags)
+		c.add(d)
+		return
+	}
 	if inside := c.inside(name, b); inside != nil {
 		c.livesInside(&d, inside, b)
 	} else if name == "error" {
@@ -135,14 +143,20 @@ func (c *checker) unknownAfter(name syntax.Name, b *Block) {
 
 // inside finds a declaration of the name in a block that b does not see into, or nil.
 func (c *checker) inside(name string, b *Block) *Decl {
-	for _, other := range c.order {
-		d := other.names[name]
-		if d == nil || d.At == (source.Span{}) {
-			continue
+	if c.anywhere == nil {
+		c.anywhere = map[string][]*Decl{}
+		for _, other := range c.order {
+			for name, d := range other.names {
+				if d.At != (source.Span{}) && len(c.anywhere[name]) < maxSuggested {
+					c.anywhere[name] = append(c.anywhere[name], d)
+				}
+			}
 		}
+	}
+	for _, d := range c.anywhere[name] {
 		seen := false
 		for outer := b; outer != nil; outer = outer.Parent {
-			seen = seen || outer == other
+			seen = seen || outer == d.Block
 		}
 		if !seen {
 			return d

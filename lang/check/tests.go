@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/slopstudios/slop/lang/diag"
+	"github.com/slopstudios/slop/lang/eval"
 	"github.com/slopstudios/slop/lang/syntax"
 	"github.com/slopstudios/slop/lang/types"
 )
@@ -74,8 +75,7 @@ func (c *checker) reach(mocked map[string]bool) map[string]*Call {
 			return
 		}
 		seen[info] = true
-		for call, t := range info.Calls {
-			name := call.Callee.String()
+		for name, t := range c.distinct(info) {
 			called[name] = t
 			if t.Flow != nil && !mocked[name] {
 				visit(t.Flow)
@@ -84,6 +84,22 @@ func (c *checker) reach(mocked map[string]bool) map[string]*Call {
 	}
 	visit(c.info)
 	return called
+}
+
+// distinct are the callees of a file as written, each once.
+func (s *session) distinct(info *Info) map[string]*Call {
+	if s.callees == nil {
+		s.callees = map[*Info]map[string]*Call{}
+	}
+	names := s.callees[info]
+	if names == nil {
+		names = map[string]*Call{}
+		for call, t := range info.Calls {
+			names[call.Callee.String()] = t
+		}
+		s.callees[info] = names
+	}
+	return names
 }
 
 func (c *checker) mocks(callee syntax.Callee, called map[string]*Call) {
@@ -134,9 +150,12 @@ func (c *checker) checkGiven(line *syntax.Given, none *Block, given map[string]b
 			c.add(diag.Diagnostic{Code: "E0129", Span: line.Name.At, Message: fmt.Sprintf("`%s` is given twice in this test", in.Name), Label: "once is enough"})
 		}
 		given[in.Name] = true
-		if !k.bad && !in.bad && in.Type.Kind != types.File && !containsFile(in.Type) && !k.Fits(in.Type) {
+		if k.bad || in.bad {
+			return
+		}
+		if problem, ok := c.reads(line.Value, k, in.Type); !ok {
 			c.add(diag.Diagnostic{
-				Code: "E0129", Span: line.Value.At, Message: fmt.Sprintf("the input `%s` must be %s", in.Name, article(in.Type)), Label: fmt.Sprintf("this is %s", article(k.Type)),
+				Code: "E0129", Span: line.Value.At, Message: fmt.Sprintf("the input `%s` is to be %s", in.Name, article(in.Type)), Label: problem,
 				Related: c.related(in.At, "the input is here"),
 			})
 		}
@@ -182,31 +201,66 @@ func (c *checker) checkAnswer(e *syntax.Expr, callee syntax.Callee, called map[s
 	if k.bad || t == nil {
 		return
 	}
-	var want []types.Type
-	for call, t := range c.info.Calls {
-		if call.Callee.String() != callee.String() {
-			continue
-		}
-		switch {
-		case t.Flow != nil:
-			want = append(want, t.Flow.Output)
-		case t.As != nil:
-			want = append(want, *t.As)
-		default:
-			want = append(want, t.Signature.Result)
+	if c.answers == nil {
+		c.answers = map[string][]types.Type{}
+		for _, site := range c.calls {
+			c.answer(site.call.Callee.String(), c.info.Calls[site.call])
 		}
 	}
+	want := c.answers[callee.String()]
+	problem := ""
 	for _, w := range want {
-		if k.Fits(w) || containsFile(w) {
+		p, ok := c.reads(e, k, w)
+		if ok {
+			return
+		}
+		if problem == "" {
+			problem = p
+		}
+	}
+	if problem != "" {
+		c.add(diag.Diagnostic{
+			Code: "E0129", Span: e.At, Message: fmt.Sprintf("`%s` never answers like this", callee), Label: problem, Help: []string{fmt.Sprintf("it gives %s", want[0])},
+		})
+	}
+}
+
+// answer notes a type that a callee gives, each once.
+func (c *checker) answer(callee string, t *Call) {
+	of := types.Type{}
+	switch {
+	case t.Flow != nil:
+		of = t.Flow.Output
+	case t.As != nil:
+		of = *t.As
+	default:
+		of = t.Signature.Result
+	}
+	for _, known := range c.answers[callee] {
+		if types.Same(known, of) {
 			return
 		}
 	}
-	if len(want) == 0 {
-		return
+	c.answers[callee] = append(c.answers[callee], of)
+}
+
+// reads reports whether a value of a test is read as the type, and else what is wrong with it. Files are not looked at: a test gives them by their fields.
+func (c *checker) reads(e *syntax.Expr, k known, t types.Type) (problem string, ok bool) {
+	if containsFile(t) {
+		return "", true
 	}
-	c.add(diag.Diagnostic{
-		Code: "E0129", Span: e.At, Message: fmt.Sprintf("`%s` never answers like this", callee), Label: fmt.Sprintf("this is %s; it gives %s", article(k.Type), article(want[0])),
-	})
+	if _, named := c.firstName(e); named {
+		return fmt.Sprintf("this is %s", article(k.Type)), k.Fits(t)
+	}
+	value, err := evaluate(c.codeOf(e), nil)
+	if err != nil {
+		return err.Error(), false
+	}
+	_, problems := eval.Read(t, value)
+	if len(problems) > 0 {
+		return problems[0], false
+	}
+	return "", true
 }
 
 // checkExpect checks the condition of an `expect`: over the output and the inputs.

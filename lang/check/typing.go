@@ -237,10 +237,15 @@ func (c *checker) condition(e *syntax.Expr, word string) known {
 		d.Message, d.Label = "a condition must be true or false, and this is a text", fmt.Sprintf("compare it: `%s == \"yes\"`", written)
 		d.Help = []string{"to make an agent answer with one word of a list: `as \"yes\" | \"no\"`"}
 	case k.Type.Kind == types.Record && len(boolFields(k.Type)) > 0:
-		d.Message = fmt.Sprintf("a condition must be true or false, and this is a %s", k.Type)
+		d.Message = fmt.Sprintf("a condition must be true or false, and this is %s", article(k.Type))
 		d.Label = fmt.Sprintf("did you mean `%s.%s`?", written, boolFields(k.Type)[0])
+	case k.Type.Kind == types.Record && len(k.Type.Fields) > 0:
+		d.Message = fmt.Sprintf("a condition must be true or false, and this is %s", article(k.Type))
+		d.Label = fmt.Sprintf("compare one of its fields: `%s.%s == …`", written, k.Type.Fields[0].Name)
+	case k.Type.Kind == types.Int || k.Type.Kind == types.Float:
+		d.Message, d.Label = fmt.Sprintf("a condition must be true or false, and this is %s", article(k.Type)), fmt.Sprintf("compare it: `%s > 0`", written)
 	default:
-		d.Message = fmt.Sprintf("a condition must be true or false, and this is %s", k.Type)
+		d.Message = fmt.Sprintf("a condition must be true or false, and this is %s", article(k.Type))
 		d.Label = "compare it with something"
 	}
 	c.add(d)
@@ -515,10 +520,10 @@ func article(t types.Type) string {
 	case types.Enum, types.Any, types.Nothing:
 		return s
 	}
-	if t.Name != "" || strings.HasPrefix(s, "{") {
+	if strings.HasPrefix(s, "{") {
 		return s
 	}
-	if strings.ContainsRune("aeiou", rune(s[0])) {
+	if strings.ContainsRune("aeiouAEIO", rune(s[0])) {
 		return "an " + s
 	}
 	return "a " + s

@@ -1,0 +1,63 @@
+package check_test
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/slopstudios/slop/lang/check"
+	"github.com/slopstudios/slop/lang/langtest"
+	"github.com/slopstudios/slop/lang/source"
+	"github.com/slopstudios/slop/lang/syntax"
+)
+
+// A megabyte of anything is checked in seconds, also when every line of it is wrong: nothing grows with the square of the file.
+func TestLargeScriptsEnd(t *testing.T) {
+	size := 1 << 18
+	if os.Getenv("SLOP_LONG") != "" {
+		size = 1 << 20
+	}
+	lines := func(head string, line func(i int) string, tail string) string {
+		var b strings.Builder
+		b.WriteString(head)
+		for i := 0; b.Len() < size; i++ {
+			b.WriteString(line(i) + "\n")
+		}
+		return b.String() + tail
+	}
+	scripts := map[string]string{
+		"unknown names":   lines("", func(i int) string { return fmt.Sprintf(`s%d = writer "About <<nothing%d>>"`, i, i) }, ""),
+		"unknown agents":  lines("", func(i int) string { return fmt.Sprintf(`s%d = wrter%d "About"`, i, i) }, ""),
+		"unknown types":   lines("", func(i int) string { return fmt.Sprintf(`s%d = writer "About" as Type%d`, i, i) }, ""),
+		"chain downwards": lines(`s0 = writer "x"`+"\n", func(i int) string { return fmt.Sprintf(`s%d = writer "About <<s%d>>"`, i+1, i) }, ""),
+		"chain upwards":   lines("", func(i int) string { return fmt.Sprintf(`s%d = writer "About <<s%d>>"`, i, i+1) }, ""),
+		"circle":          lines(`s0 = writer "<<last>>"`+"\n", func(i int) string { return fmt.Sprintf(`s%d = writer "<<s%d>>"`, i+1, i) }, `last = writer "<<s1>> <<s9000>>"`),
+		"gates":           lines("input n: int\n", func(i int) string { return fmt.Sprintf(`require n > %d else "no"`, i) }, "output n\n"),
+		"doing":           lines("", func(i int) string { return fmt.Sprintf(`s%d = shell "make"`, i) }, ""),
+		"one name twice":  lines("", func(i int) string { return `s = writer "x"` }, ""),
+		"lets that double": lines("input n: int\nlet l0 = n\nagent a = claude \"<<l9000>>\"\n",
+			func(i int) string { return fmt.Sprintf(`let l%d = l%d + l%d`, i+1, i, max(0, i-1)) }, `output a "x"`),
+		"fields of a record": lines("p = parallel {\n", func(i int) string { return fmt.Sprintf(`s%d = writer "x"`, i) }, "}\noutput p.s1 + p.s2\n"),
+		"tests": lines("input n: string\noutput writer \"<<n>>\"\n",
+			func(i int) string {
+				return fmt.Sprintf("test \"t%d\" {\n given n = \"x\"\n mock writer -> \"a\"\n mock x%d -> \"b\"\n}", i, i)
+			}, ""),
+		"budgets": lines("", func(i int) string {
+			return fmt.Sprintf("p%d = parallel {\n a = ollama \"x\"\n b = ollama \"y\"\n} budget $1", i)
+		}, ""),
+	}
+	for name, text := range scripts {
+		t.Run(name, func(t *testing.T) {
+			file, _ := syntax.Parse(source.NewFile("main.slop", text))
+			began := time.Now()
+			check.File(file, langtest.Scope())
+			if took := time.Since(began); took > 10*time.Second {
+				t.Errorf("took %s", took)
+			} else {
+				t.Logf("took %s", took)
+			}
+		})
+	}
+}
