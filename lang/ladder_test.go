@@ -87,6 +87,23 @@ func within(pkg string, folders ...string) bool {
 // pure are the packages that decide what a script means and what happens next (spec/architecture.md, "The ladder").
 var pure = []string{"lang/source", "lang/syntax", "lang/format", "lang/types", "lang/eval", "lang/check", "lang/plan", "lang/lower", "lang/graph", "runtime/run", "runtime/machine"}
 
+// testSuites are packages that exist for tests of other packages, and may wire what a program may not.
+var testSuites = []string{"lang/langtest", "runtime/store/storetest", "runtime/hosttest", "runtime/sim"}
+
+// What is made for tests stays in tests.
+func TestSuitesAreForTests(t *testing.T) {
+	for _, f := range files(t) {
+		if within(f.pkg, testSuites...) {
+			continue
+		}
+		for imp, at := range f.imports {
+			if own, ok := strings.CutPrefix(imp, module); ok && within(own, testSuites...) {
+				t.Errorf("%s:%d imports %s, which is made for tests and would become part of the program", f.name, at.Line, own)
+			}
+		}
+	}
+}
+
 // Arrows between our packages go down only.
 func TestArrowsGoDown(t *testing.T) {
 	rules := []struct {
@@ -95,7 +112,7 @@ func TestArrowsGoDown(t *testing.T) {
 	}{
 		{from: []string{"lang"}, never: []string{"runtime", "stdlib", "cmd"},
 			because: "lang turns text into a plan and knows nothing of what runs it, so that a script means the same on every host"},
-		{from: []string{"runtime"}, never: []string{"stdlib", "cmd"},
+		{from: []string{"runtime"}, except: testSuites, never: []string{"stdlib", "cmd"},
 			because: "the runtime calls agents through runtime/agent; which ones exist is wired in cmd/slop"},
 		{from: []string{"stdlib"}, never: []string{"runtime/store", "runtime/engine", "runtime/machine", "cmd"},
 			because: "an agent gets what it may use of its run in agent.Call; it never reaches around it"},

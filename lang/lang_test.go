@@ -2,7 +2,6 @@ package lang_test
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -138,25 +137,4 @@ func FuzzCompile(f *testing.F) {
 		}
 		plan.Worst(p)
 	})
-}
-
-func BenchmarkCompile5KB(b *testing.B) {
-	var text strings.Builder
-	text.WriteString("input topic: string\n")
-	for i := 0; text.Len() < 5000; i++ {
-		fmt.Fprintf(&text, "step%d = claude \"Write about <<topic>>, part %d\" retry 2 timeout 30s\n", i, i)
-	}
-	text.WriteString("output [")
-	for i := range strings.Count(text.String(), "claude") {
-		fmt.Fprintf(&text, "step%d, ", i)
-	}
-	text.WriteString("]\n")
-	src := source.NewFile("bench.slop", text.String())
-	scope := langtest.Scope()
-	b.SetBytes(int64(len(src.Text)))
-	for b.Loop() {
-		if p, diags := lang.Compile(src, scope); p == nil {
-			b.Fatal(drawn(diags))
-		}
-	}
 }
