@@ -180,12 +180,12 @@ func (s *scanner) word() *Problem {
 // symbol reads one sign. Where expr reads two characters as one, the second is harmless alone, except in the pairs named here.
 func (s *scanner) symbol(c byte) *Problem {
 	start := s.runes
-	next := s.peek(1)
-	pair := string([]byte{c, next})
-	switch triple := pair + string(s.peek(2)); triple {
+	pair := s.code[s.pos:min(s.pos+2, len(s.code))]
+	switch triple := s.code[s.pos:min(s.pos+3, len(s.code))]; triple {
 	case "===", "!==":
 		p := syntaxProblem(start, start+3, "an expression has no `"+triple+"`", "write `"+pair+"`")
-		p.Fix = &pair
+		fix := pair
+		p.Fix = &fix
 		return p
 	}
 	switch pair {

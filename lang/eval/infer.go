@@ -516,7 +516,14 @@ func (t *typer) chain(n ast.Node) (o Operand, gone bool) {
 
 // quoted tells a["b"], which asks a record or by mistake a list, from a.b.
 func (t *typer) quoted(name *ast.StringNode) bool {
-	return strings.HasPrefix(t.text(name), `"`) || strings.HasPrefix(t.text(name), "'")
+	at := name.Location().From
+	for _, r := range t.tree.code {
+		if at == 0 {
+			return r == '"' || r == '\''
+		}
+		at--
+	}
+	return false
 }
 
 func (t *typer) field(m *ast.MemberNode, from Operand, name *ast.StringNode) (o Operand, missing bool) {
