@@ -192,9 +192,10 @@ func (c *checker) typePrimary(call *syntax.Call, t *Call, given *names) eval.Tai
 		c.add(d)
 		return 0
 	}
-	if call.Text == nil {
+	if call.Text == nil { // inherited, and typed where it is written
 		given.add(sig.Primary)
-		return 0 // typed where it is written
+		c.textFits(t.Text, sig.Text)
+		return 0
 	}
 	k := c.typeText(call.Text, "this "+textWord(sig.Text))
 	if given.has(sig.Primary) {
@@ -204,13 +205,18 @@ func (c *checker) typePrimary(call *syntax.Call, t *Call, given *names) eval.Tai
 		return k.Taint
 	}
 	given.add(sig.Primary)
-	switch sig.Text {
-	case types.Argv:
-		c.checkCommand(call.Text)
-	case types.URL:
-		c.checkHost(call.Text)
-	}
+	c.textFits(call.Text, sig.Text)
 	return k.Taint
+}
+
+// textFits checks what is special to the kind of text a capability takes.
+func (c *checker) textFits(t *syntax.Text, kind types.TextKind) {
+	switch kind {
+	case types.Argv:
+		c.checkCommand(t)
+	case types.URL:
+		c.checkHost(t)
+	}
 }
 
 func textWord(kind types.TextKind) string {

@@ -130,8 +130,12 @@ func (c *checker) typeFlowCall(call *syntax.Call, t *Call, n *Node) known {
 	if call.Text != nil {
 		v := c.typeText(call.Text, "this text")
 		c.flowText(call, t, v, &given)
-	} else if t.TextInput >= 0 {
-		given.add(t.Flow.Inputs[t.TextInput].Name)
+	} else if t.TextInput >= 0 { // inherited, and typed where it is written
+		if in := t.Flow.Inputs[t.TextInput]; types.Fits(types.Type{Kind: types.String}, in.Type) {
+			given.add(in.Name)
+		} else {
+			t.TextInput = -1
+		}
 	}
 	if t.Persona != nil {
 		for name := range arguments(call, t.Persona) {

@@ -545,10 +545,12 @@ func (c *checker) typeReduce(s *syntax.Reduce, n *Node) known {
 		return k
 	}
 	if !types.Fits(k.Type, item) {
-		c.add(diag.Diagnostic{
+		d := diag.Diagnostic{
 			Code: "E0117", Span: c.valueSpan(b), Message: "the merged value must be like the items, since it is merged again", Label: fmt.Sprintf("this is %s, an item is %s", article(k.Type), article(item)),
 			Help: []string{"to reduce everything in one call, write a call instead of `reduce`"},
-		})
+		}
+		c.lastLineNamed(&d, b, item)
+		c.add(d)
 		k.bad = true
 	}
 	k.Type = item
@@ -574,6 +576,9 @@ const maxRetyped = 20_000
 // that, once more with what they meet in, and only what is wrong then is said.
 func (c *checker) typeLoop(s *syntax.Loop, n *Node) known {
 	b := n.Bodies[0]
+	if s.Max < 1 {
+		c.add(diag.Diagnostic{Code: "E0128", Span: firstLine(c.src, s.At), Message: "a loop has at least one round", Label: "`max 1` or more"})
+	}
 	start := c.typeExpr(s.From)
 	v := b.Binds[0]
 	v.Type, v.taint, v.bad = start.Type, start.Taint|worldTaint, v.bad || start.bad
@@ -594,11 +599,13 @@ func (c *checker) typeLoop(s *syntax.Loop, n *Node) known {
 			met = types.Meet(start.Type, body.Type)
 		}
 		if !k.bad && (met.Kind == types.Any && start.Type.Kind != types.Any && body.Type.Kind != types.Any || !types.Fits(body.Type, met)) {
-			c.add(diag.Diagnostic{
+			d := diag.Diagnostic{
 				Code: "E0117", Span: c.valueSpan(b), Message: fmt.Sprintf("each round must give the next `%s`, and this is something else", s.Var.Text),
 				Label:   fmt.Sprintf("this is %s; `%s` starts as %s", article(body.Type), s.Var.Text, article(start.Type)),
 				Related: c.related(s.From.At, fmt.Sprintf("`%s` starts here", s.Var.Text)),
-			})
+			}
+			c.lastLineNamed(&d, b, start.Type)
+			c.add(d)
 			k.bad = true
 		}
 		k.Type = met
@@ -610,6 +617,20 @@ func (c *checker) typeLoop(s *syntax.Loop, n *Node) known {
 		}
 	}
 	return k
+}
+
+// lastLineNamed explains a block whose value is the record of all its steps, where that of the last one was meant.
+func (c *checker) lastLineNamed(d *diag.Diagnostic, b *Block, want types.Type) {
+	if b.Value >= 0 || len(b.Nodes) == 0 {
+		return
+	}
+	last := b.Nodes[len(b.Nodes)-1]
+	if last.Step == nil || last.Name == "" || !types.Fits(last.Type, want) {
+		return
+	}
+	d.Span = last.Decl.At
+	d.Label = fmt.Sprintf("with a name, the last line is not the value of the block: write `output %s` below it, or leave the name away", last.Name)
+	d.Help = append(d.Help, "a block without a value line gives a record of all its steps")
 }
 
 // untype forgets what the first look at a block found, so that it can be typed again.
