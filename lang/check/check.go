@@ -65,6 +65,7 @@ type checker struct {
 	unknown    map[string]int // index in diags of the first report of an unknown name
 	order      []*Block       // every block with its nodes, outer ones first
 	calls      []callSite
+	before     map[string]*Decl        // values of the scope whose names the file gives anew
 	anywhere   map[string][]*Decl      // every declared name, made when the first unknown one is met
 	answers    map[string][]types.Type // what the agents of the flow give, by callee, made for the first test
 	retyped    int
@@ -90,7 +91,7 @@ func (s *session) file(f *syntax.File, scope types.Scope) *Info {
 		typeDefs: map[string]*syntax.TypeDef{}, typeUses: map[string]int{}, typing: map[string]bool{}, badTypes: map[string]bool{},
 		uses: map[string]*syntax.Use{}, useCount: map[string]int{},
 		agents: map[string]*syntax.Agent{}, secrets: map[string]*Decl{}, broken: map[string]bool{},
-		signatures: map[string]*types.Signature{}, trees: map[string]*parsed{}, unknown: map[string]int{},
+		signatures: map[string]*types.Signature{}, before: map[string]*Decl{}, trees: map[string]*parsed{}, unknown: map[string]int{},
 	}
 	c.info = &Info{
 		File: f, Name: flowName(f.Source.Name),

@@ -64,9 +64,12 @@ func (c *checker) declareFile() {
 	}
 	c.addNodes(root, stmts)
 	for _, d := range binds {
-		// A line of the file may take the place of a name that was there before it: that is how a REPL binds a name anew.
+		// A line of the file may take the place of a name that was there before it: that is how a REPL binds a name anew. What it mentions under that name
+		// is the old value.
 		if root.names[d.Name] == nil {
-			root.names[d.Name] = d
+			root.put(d)
+		} else {
+			c.before[d.Name] = d
 		}
 	}
 	c.bind(root, append(binds, inputs...))

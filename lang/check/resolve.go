@@ -252,6 +252,9 @@ func lookup(b *Block, name string) (*Decl, int) {
 
 func (c *checker) resolveName(x *Expr, name string, span source.Span, at place) {
 	d, depth := lookup(at.block, name)
+	if old := c.before[name]; old != nil && c.ownLine(d, at) {
+		d = old
+	}
 	if d == nil {
 		if name != "run" {
 			c.unknownName(name, span, at.block)
@@ -286,6 +289,18 @@ func (c *checker) resolveName(x *Expr, name string, span source.Span, at place) 
 	}
 	d.reads++
 	c.mention(d, depth, plan.Reference, span, at.block, at.node)
+}
+
+// ownLine reports whether d is the name of the line of the file that the mention stands in.
+func (c *checker) ownLine(d *Decl, at place) bool {
+	if d == nil || at.node == nil || d.Block != c.info.Root || d.Slot >= len(d.Block.Nodes) {
+		return false
+	}
+	n := at.node
+	for n.block.owner != nil {
+		n = n.block.owner
+	}
+	return d.Block.Nodes[d.Slot] == n
 }
 
 // racing reports whether d is a member of a race and the mention stands in another line of it.
