@@ -169,13 +169,22 @@ func watch(ctx context.Context, idle time.Duration, alive, over <-chan struct{},
 	}
 }
 
+var (
+	hurry    = make(chan struct{})
+	hurrying sync.Once
+)
+
+// Hurry ends the grace of every command at once, now and later: this process is about to end and will not wait, but leave nothing behind either.
+func Hurry() { hurrying.Do(func() { close(hurry) }) }
+
 // end tells the tree to stop, waits for the grace, and makes it stop. done says that the root has ended and was waited for.
 func end(t *tree, grace time.Duration, done bool, ended <-chan error) {
 	for _, step := range []struct {
 		signal func()
 		wait   time.Duration
-		repeat bool // a process may be born between looking and killing
-	}{{t.terminate, grace, false}, {t.kill, settle, true}} {
+		repeat bool            // a process may be born between looking and killing
+		short  <-chan struct{} // ends the wait
+	}{{t.terminate, grace, false, hurry}, {t.kill, settle, true, nil}} {
 		if done && !t.alive() {
 			return
 		}
@@ -188,6 +197,8 @@ func end(t *tree, grace time.Duration, done bool, ended <-chan error) {
 				done, ended = true, nil
 			case <-time.After(pause):
 			case <-limit.C:
+				over = true
+			case <-step.short:
 				over = true
 			}
 			if done && !t.alive() {
