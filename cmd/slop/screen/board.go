@@ -56,6 +56,8 @@ type board struct {
 	root  row
 	agent func(run.Path) string
 	now   func() time.Time
+
+	cancelled bool
 }
 
 func (b *board) row(path run.Path) *row {
@@ -152,7 +154,7 @@ func (b *board) fact(f run.Fact) *row {
 		r := begin(body.Path)
 		r.usage = r.usage.Add(body.Usage)
 		if r.state == running || r.state == pending {
-			r.state, r.ended, r.tail, r.message = stopped, f.At, nil, "not needed any more"
+			r.state, r.ended, r.tail, r.message = stopped, f.At, nil, b.why()
 		}
 		return r
 	case *run.Asked:
@@ -165,10 +167,20 @@ func (b *board) fact(f run.Fact) *row {
 			r.state, r.ended, r.message = succeeded, f.At, ""
 		}
 		return r
+	case *run.CancelAsked:
+		b.cancelled = true
 	case *run.Finished:
 		b.end(&b.root, f.At)
 	}
 	return nil
+}
+
+// why a call that was under way was stopped.
+func (b *board) why() string {
+	if b.cancelled {
+		return "stopped"
+	}
+	return "not needed any more"
 }
 
 // end settles what is still open when the run ends.

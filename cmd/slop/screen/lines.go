@@ -73,7 +73,7 @@ func (l *Lines) Event(e runs.Event) {
 		l.say(body.Path, text+": "+OneLine(Reason(body), 500))
 	case *run.CallEnded:
 		if before == running {
-			l.say(body.Path, r.agent+" stopped: not needed any more")
+			l.say(body.Path, r.agent+": "+l.board.why())
 		}
 	case *run.Asked:
 		l.say(body.Path, r.agent+" asks: "+OneLine(body.Form.Text, 500))

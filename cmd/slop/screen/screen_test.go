@@ -64,7 +64,7 @@ func TestLines(t *testing.T) {
 [ok] agent asks: Publish this?
 [ok] agent answered
 [late] agent started
-[late] agent stopped: not needed any more
+[late] agent: not needed any more
 `
 	if b.String() != want {
 		t.Errorf("got:\n%s\nwant:\n%s", b.String(), want)

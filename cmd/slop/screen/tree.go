@@ -98,7 +98,6 @@ func (t *Tree) Close() {
 	defer t.mu.Unlock()
 	t.draw(true)
 	t.drawn = 0
-	_, _ = io.WriteString(t.w, "\x1b[?25h")
 }
 
 func (t *Tree) clear() {
@@ -117,14 +116,20 @@ func (t *Tree) draw(last bool) {
 		lines = t.busiest(width-1, limit)
 	}
 	var b strings.Builder
-	b.WriteString("\x1b[?25l")
+	if last {
+		b.WriteString("\x1b[?25h")
+	} else {
+		b.WriteString("\x1b[?25l")
+	}
 	if t.drawn > 0 {
 		fmt.Fprintf(&b, "\x1b[%dA", t.drawn)
 	}
 	for _, l := range lines {
-		b.WriteString("\r" + l + "\x1b[K\n")
+		b.WriteString("\r\x1b[K" + l + "\n")
 	}
-	b.WriteString("\x1b[J")
+	if t.drawn > len(lines) {
+		b.WriteString("\x1b[J")
+	}
 	_, _ = io.WriteString(t.w, b.String())
 	t.drawn = len(lines)
 }
