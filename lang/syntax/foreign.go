@@ -14,6 +14,9 @@ import (
 
 // Characters that word processors, chat windows and web pages put into scripts.
 
+// maxLook is how far is looked for the end of what should not be there at all.
+const maxLook = 1000
+
 var curly = map[rune]string{'“': `"`, '”': `"`, '„': `"`, '‟': `"`, '«': `"`, '»': `"`, '‘': "'", '’': "'", '‚': "'", '‛': "'"}
 
 // foreign takes a character beyond ASCII: the letter of a name, or one that has no place outside a text.
@@ -34,6 +37,8 @@ func (s *scanner) foreign() {
 			Help:    []string{"web pages and chat windows put such blanks into copied text"},
 			Fix:     &diag.Fix{Span: at, Text: " "},
 		})
+		s.pos += size
+	case turnsWriting(r): // reported for the whole file
 		s.pos += size
 	case unicode.Is(unicode.Cf, r):
 		s.report(diag.Diagnostic{
@@ -90,7 +95,7 @@ func blankName(r rune) string {
 
 // curlyText takes a text in typographic quotes as the one its author meant, so that nothing else is said about it.
 func (s *scanner) curlyText(at source.Span, straight string) {
-	line := s.text[at.Start:]
+	line := s.text[at.Start:min(len(s.text), at.Start+maxLook)]
 	if i := strings.IndexByte(line, '\n'); i >= 0 {
 		line = line[:i]
 	}
@@ -124,7 +129,10 @@ func (s *scanner) curlyText(at source.Span, straight string) {
 
 // otherComment takes what other languages call a comment, and the semicolon, which separates lines in many of them.
 func (s *scanner) otherComment(rest string) bool {
-	line := rest
+	line := rest[:min(len(rest), maxLook)]
+	if rest[0] == '#' {
+		line = rest
+	}
 	if i := strings.IndexByte(line, '\n'); i >= 0 {
 		line = strings.TrimRight(line[:i], "\r")
 	}
@@ -137,7 +145,7 @@ func (s *scanner) otherComment(rest string) bool {
 		s.pos += len(line)
 		return true
 	case strings.HasPrefix(rest, "/*"):
-		end := strings.Index(rest, "*/")
+		end := strings.Index(rest[:min(len(rest), 1<<16)], "*/")
 		if end < 0 {
 			end = len(line) - 2
 		}
@@ -202,22 +210,20 @@ func unreadable(src *source.File) (diag.Diagnostic, bool) {
 	return d, false
 }
 
+func turnsWriting(r rune) bool { return r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 }
+
 // bidi reports characters that turn the direction of writing: with them a line shows something else than it says.
 func bidi(src *source.File) diag.List {
 	var l diag.List
 	text := src.Text
 	for i := 0; i < len(text); {
-		j := strings.Index(text[i:], "\xe2\x80")
-		k := strings.Index(text[i:], "\xe2\x81")
-		if j < 0 || k >= 0 && k < j {
-			j = k
-		}
+		j := strings.IndexByte(text[i:], 0xe2) // the first byte of them all
 		if j < 0 {
 			return l
 		}
 		i += j
 		r, size := utf8.DecodeRuneInString(text[i:])
-		if r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
+		if turnsWriting(r) {
 			at := source.Span{Start: i, End: i + size}
 			l.Add(diag.Diagnostic{
 				Code:     "E0130",

@@ -105,7 +105,7 @@ func (g *guess) find(from int, words ...string) int {
 func (r *reader) explain(l line, err error) {
 	g := &guess{r: r, line: l, stop: int(l.failed - l.start), n: int(l.end - l.start)}
 	var want *expected
-	if r.blamed(l) {
+	if r.explained++; r.explained > maxExplained || r.blamed(l) {
 		return
 	}
 	if errors.As(err, &want) {

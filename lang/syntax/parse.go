@@ -55,13 +55,17 @@ type reader struct {
 	lex    lexer.PeekingLexer // at the start of the stream
 	diags  diag.List
 
-	scanned      int  // so many diagnostics are of the scan
+	scanned      int // so many diagnostics are of the scan
+	explained    int
 	yaml         bool // a line looked like YAML, and it was said
 	valueNames   map[string]bool
 	foreignTypes []Name
 }
 
 func (r *reader) report(d diag.Diagnostic) {
+	if len(r.diags)-r.scanned >= maxDiagnostics {
+		return
+	}
 	d.Severity, d.File = diag.Error, r.src
 	r.diags.Add(d)
 }
@@ -198,7 +202,7 @@ func (r *reader) readInside(start, end lexer.RawCursor) {
 	} else if is(r.at(start), "output") {
 		first++
 	}
-	if word := r.at(first); word.Type != nameToken || is(word, "match") || !blockWords[word.Value] && foreignWords[word.Value].help == "" {
+	if word := r.at(first); r.explained > maxExplained || word.Type != nameToken || is(word, "match") || !blockWords[word.Value] && foreignWords[word.Value].help == "" {
 		return
 	}
 	for i := first; i < end; i++ {

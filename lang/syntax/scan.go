@@ -17,6 +17,10 @@ const (
 	MaxBytes = 8 << 20
 	MaxDepth = 200
 
+	// A file that is not a script at all has a mistake at every turn: nobody wants them all.
+	maxDiagnostics = 200
+	maxExplained   = 50 // lines whose mistake is looked into
+
 	// An interpolation is short and flat, so that looking for its end is cheap even in a text full of <<.
 	maxInterpolation      = 1000
 	maxInterpolationDepth = 32
@@ -346,6 +350,9 @@ func (s *scanner) unclosedText(end int) {
 }
 
 func (s *scanner) report(d diag.Diagnostic) {
+	if len(s.diags) >= maxDiagnostics {
+		return
+	}
 	d.Severity, d.File = diag.Error, s.src
 	s.diags.Add(d)
 }

@@ -110,7 +110,7 @@ func (d *decoder) run() {
 			d.literal.WriteString(d.text[start:end])
 		}
 	}
-	i := d.from
+	i, blamed := d.from, 0
 	for i < d.to {
 		c := d.text[i]
 		switch {
@@ -129,7 +129,9 @@ func (d *decoder) run() {
 		case c == '<' && d.talks && !d.plain && strings.HasPrefix(d.text[i:d.to], "<<"):
 			end, ok := interpolationEnd(d.text[:d.to], i, false)
 			if !ok {
-				d.blame(i)
+				if blamed++; blamed <= 3 { // who writes a fourth has not read the first
+					d.blame(i)
+				}
 				i += 2
 				continue
 			}
@@ -228,7 +230,7 @@ func blankByte(c byte) bool { return c == ' ' || c == '\t' }
 
 // blame reports a << that is never closed, with the cure for what it looks like.
 func (d *decoder) blame(i int) {
-	line := d.text[i:d.to]
+	line := d.text[i:min(d.to, i+maxInterpolation)]
 	if n := strings.IndexByte(line, '\n'); n >= 0 {
 		line = strings.TrimRight(line[:n], "\r")
 	}
