@@ -91,17 +91,17 @@ func (c *content) UnmarshalJSON(data []byte) error {
 // read takes in the body of a response with status 200.
 func (r *reader) read(resp *http.Response) {
 	in := bufio.NewReaderSize(io.LimitReader(resp.Body, maxAnswer), 32<<10)
-	first := byte(0)
-	for first == 0 { // what comes first tells a stream from a whole answer; types of content are wrong too often
-		b, err := in.Peek(1)
+	var first byte
+	for { // what comes first tells a stream from a whole answer; types of content are wrong too often
+		b, err := in.ReadByte()
 		if err != nil {
 			return
 		}
-		if r.alive(); b[0] == ' ' || b[0] == '\n' || b[0] == '\r' || b[0] == '\t' {
-			in.ReadByte()
-			continue
+		r.alive()
+		if first = b; !strings.ContainsRune(" \r\n\t", rune(b)) {
+			in.UnreadByte()
+			break
 		}
-		first = b[0]
 	}
 	if first == '{' || first == '<' || first == '[' {
 		whole, err := io.ReadAll(in)
@@ -125,13 +125,15 @@ func (r *reader) stream(in *bufio.Reader) {
 		r.alive()
 		line = bytes.TrimRight(line, "\r\n")
 		if value, ok := bytes.CutPrefix(line, []byte("data:")); ok {
+			alone := len(data) == 0
 			data = append(append(data, bytes.TrimPrefix(value, []byte(" "))...), '\n')
+			if complete := bytes.TrimSpace(data); alone && (json.Valid(complete) || string(complete) == "[DONE]") {
+				r.event(complete) // some servers leave the empty line out
+				data = data[:0]
+			}
 		}
 		if len(line) == 0 || err != nil {
 			r.event(bytes.TrimSpace(data))
-			data = data[:0]
-		} else if complete := bytes.TrimSpace(data); json.Valid(complete) || string(complete) == "[DONE]" {
-			r.event(complete) // some servers leave the empty line out
 			data = data[:0]
 		}
 		if err != nil {

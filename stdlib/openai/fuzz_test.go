@@ -33,7 +33,7 @@ func FuzzAnswer(f *testing.F) {
 		"data: {\"choices\":[{\"delta\":{\"content\":\"grün\"}}]}\n\ndata: {\"choices\":[{\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n",
 		"data: {\"choices\":[{\"delta\":{\"content\":\"<think>a</think> b\"}}]}\r\n\r\ndata:[DONE]\r\n\r\n",
 		"\n{\"choices\":[{\"message\":{\"content\":[{\"text\":\"a\"}]}}],\"usage\":{\"prompt_tokens\":1e300}}", "<html><script>x</script>no</html>",
-		": hi\nevent: x\ndata: {\ndata: }\n\n", "data: {\"error\":{\"code\":\"429\",\"message\":7}}\n\n", "data: {\"choices\":[{\"delta\":{\"content\":\"</think>\"}}]}\n", "[1]", "",
+		": hi\nevent: x\ndata: {\ndata: }\n\n", "data: {\"error\":{\"code\":\"429\",\"message\":7}}\n\n", "data: {\"choices\":[{\"delta\":{\"content\":\"</think>\"}}]}\n", "[1]", "", "\x00",
 	} {
 		f.Add([]byte(seed), uint8(3))
 	}
