@@ -213,7 +213,7 @@ func (c *checker) reportCycle(b *Block, path []hop) {
 	names = append(names, names[0])
 	d.Message = "these lines wait for each other, so none of them can start"
 	d.Label = c.reason(b, first)
-	d.Help = []string{"the circle: " + strings.Join(names, " → ")}
+	d.Help = []string{"each waits for the next: " + strings.Join(names, " → ")}
 	if cure := cureOf(b, path, c); cure != "" {
 		d.Help = append(d.Help, cure)
 	}

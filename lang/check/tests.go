@@ -220,9 +220,19 @@ func (c *checker) checkAnswer(e *syntax.Expr, callee syntax.Callee, called map[s
 	}
 	if problem != "" {
 		c.add(diag.Diagnostic{
-			Code: "E0129", Span: e.At, Message: fmt.Sprintf("`%s` never answers like this", callee), Label: problem, Help: []string{fmt.Sprintf("it gives %s", want[0])},
+			Code: "E0129", Span: e.At, Message: fmt.Sprintf("`%s` never answers like this", callee), Label: problem, Help: []string{"it gives " + spelled(want[0])},
 		})
 	}
+}
+
+// spelled is a type with its fields, also when it has a name.
+func spelled(t types.Type) string {
+	if t.Name == "" || t.Kind != types.Record {
+		return t.String()
+	}
+	name := t.Name
+	t.Name, t.Optional = "", false
+	return name + ": " + t.String()
 }
 
 // answer notes a type that a callee gives, each once.

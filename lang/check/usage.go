@@ -24,7 +24,7 @@ func (c *checker) checkUnused() {
 	}
 	for _, in := range c.info.Inputs {
 		if in.reads == 0 {
-			warn(in.At, fmt.Sprintf("nothing uses the input `%s`", in.Name), "the user would be asked for nothing", fmt.Sprintf("mention it with `<<%s>>`, or remove the line", in.Name))
+			warn(in.At, fmt.Sprintf("nothing uses the input `%s`", in.Name), "it would be asked for in vain", fmt.Sprintf("mention it with `<<%s>>`, or remove the line", in.Name))
 		}
 	}
 	for _, item := range c.file.Items {
