@@ -270,7 +270,7 @@ func (e *Engine) listener() {
 				break
 			}
 			rest = firstRest
-			if s := e.session(id); s != nil {
+			for _, s := range e.told(id) {
 				s.post(letter{kind: toldLetter})
 			}
 		}
@@ -282,6 +282,19 @@ func (e *Engine) listener() {
 		}
 		rest = min(2*rest, longRest)
 	}
+}
+
+// told lists the sessions that may have missed something: that of one run, or all.
+func (e *Engine) told(id run.ID) []*session {
+	if id != "" {
+		if s := e.session(id); s != nil {
+			return []*session{s}
+		}
+		return nil
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Collect(maps.Values(e.sessions))
 }
 
 func (e *Engine) session(id run.ID) *session {
@@ -339,15 +352,31 @@ func (e *Engine) Wait(ctx context.Context, id run.ID) (run.Finished, error) {
 	} else if n := len(facts); n > 0 {
 		after = facts[n-1].Seq - 1
 	}
-	for f, err := range e.store.Tail(ctx, id, after) {
+	tail, cancel := e.whileOpen(ctx)
+	defer cancel()
+	for f, err := range e.store.Tail(tail, id, after) {
 		if err != nil {
-			return run.Finished{}, outward(err)
+			return run.Finished{}, e.ended(ctx, err)
 		}
 		if b, ok := f.Body.(*run.Finished); ok {
 			return *b, nil
 		}
 	}
 	return run.Finished{}, fmt.Errorf("the history of run %s ends without an end", id)
+}
+
+// whileOpen is a context that ends with ctx or with the engine; ended says which it was.
+func (e *Engine) whileOpen(ctx context.Context) (context.Context, func()) {
+	open, cancel := context.WithCancel(ctx)
+	detach := context.AfterFunc(e.ctx, cancel)
+	return open, func() { detach(); cancel() }
+}
+
+func (e *Engine) ended(ctx context.Context, err error) error {
+	if ctx.Err() == nil && e.ctx.Err() != nil {
+		return runs.ErrClosed
+	}
+	return outward(err)
 }
 
 // Cancel implements runs.Runs.

@@ -74,6 +74,9 @@ func (ln *line) take(f *flight) (*ticket, bool) {
 	l := ln.limits
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if len(ln.queues) > 0 {
+		ln.tidy() // who gave up waiting keeps nobody back
+	}
 	if len(ln.queues) == 0 && ln.open() {
 		ln.occupy()
 		return nil, true
@@ -219,7 +222,9 @@ func (ln *line) watchClock() {
 
 func call(served []*flight) {
 	for _, f := range served {
-		f.session.post(letter{kind: slotLetter, flight: f})
+		if !f.session.post(letter{kind: slotLetter, flight: f}) {
+			f.callee.line.give() // its run is over
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
@@ -117,13 +118,13 @@ func (w *watcher) progress(p runs.Progress) {
 	w.poke()
 }
 
-// join puts p into the queue, behind the last piece of the same call where it follows on.
+// join puts p into the queue, into the last piece of the same call where it follows on; of its notes the newest stays.
 func (w *watcher) join(p runs.Progress) bool {
 	if n := len(w.queue); n > 0 {
 		last := w.queue[n-1].Progress
-		if last != nil && !last.Reset && last.Path == p.Path && last.Attempt == p.Attempt && last.Note == "" && p.Note == "" &&
-			last.Offset+len(last.Delta) == p.Offset && len(last.Delta) < maxDelta {
+		if last != nil && !last.Reset && last.Path == p.Path && last.Attempt == p.Attempt && last.Offset+len(last.Delta) == p.Offset && len(last.Delta) < maxDelta {
 			last.Delta += p.Delta
+			last.Note = cmp.Or(p.Note, last.Note)
 			return true
 		}
 		if n >= maxQueued {
@@ -245,9 +246,11 @@ func (v *viewing) rest() {
 	if v.ended {
 		return
 	}
-	for f, err := range v.e.store.Tail(v.ctx, v.id, v.last) {
+	ctx, cancel := v.e.whileOpen(v.ctx)
+	defer cancel()
+	for f, err := range v.e.store.Tail(ctx, v.id, v.last) {
 		if err != nil {
-			v.yield(runs.Event{}, outward(err))
+			v.yield(runs.Event{}, v.e.ended(v.ctx, err))
 			return
 		}
 		if !v.fact(&f) {

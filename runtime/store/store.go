@@ -47,7 +47,8 @@ type Log interface {
 	// Tell adds one fact from outside at whatever the head is, wakes the run, and returns its seq. It needs no lease. f.Seq is ignored.
 	// The second Tell with the same dedup ("" is none) returns the first one's seq and adds nothing. ErrNotFound, ErrFinished.
 	Tell(ctx context.Context, id run.ID, f run.Fact, dedup string) (run.Seq, error)
-	// Told yields the id of each run that is told something, from now until ctx ends. It may repeat one; it never blocks a teller.
+	// Told yields the id of each run that is told something, until ctx ends. It yields "" whenever it has begun to listen, or listens again after a gap:
+	// what was told before may have been missed. It may repeat an id; it never blocks a teller.
 	Told(ctx context.Context) iter.Seq2[run.ID, error]
 	// Load gives the facts after a seq that are stored now. ErrNotFound. The slice must not be changed.
 	Load(ctx context.Context, id run.ID, after run.Seq) ([]run.Fact, error)

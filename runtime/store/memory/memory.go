@@ -223,6 +223,9 @@ func (s *Store) Told(ctx context.Context) iter.Seq2[run.ID, error] {
 		e := &ear{wake: make(chan struct{}, 1), waiting: map[run.ID]bool{}}
 		s.ears.Store(e, nil)
 		defer s.ears.Delete(e)
+		if !yield("", nil) {
+			return
+		}
 		for {
 			select {
 			case <-ctx.Done():

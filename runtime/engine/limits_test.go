@@ -1,0 +1,153 @@
+package engine_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/slopstudios/slop/runtime/agent"
+	"github.com/slopstudios/slop/runtime/engine"
+	"github.com/slopstudios/slop/runtime/run"
+)
+
+// meter is an agent that takes a second, and remembers who was served when.
+type meter struct {
+	mu     sync.Mutex
+	now    int
+	most   int
+	begun  []time.Duration
+	order  []string
+	origin time.Time
+}
+
+func (m *meter) call(ctx context.Context, c *agent.Call) agent.Reply {
+	m.mu.Lock()
+	m.now++
+	m.most = max(m.most, m.now)
+	m.begun = append(m.begun, time.Since(m.origin))
+	m.order = append(m.order, c.Text.(string))
+	m.mu.Unlock()
+	time.Sleep(time.Second)
+	m.mu.Lock()
+	m.now--
+	m.mu.Unlock()
+	return agent.Reply{Value: "x"}
+}
+
+// bubble makes a world whose model `m` has limits.
+func bubble(t *testing.T, l agent.Limits, c engine.Config, test func(t *testing.T, w *world, m *meter, e *engine.Engine)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		m := &meter{origin: time.Now()}
+		w.model("m", m.call)
+		if err := w.registry.SetLimits("m", l); err != nil {
+			t.Fatal(err)
+		}
+		c.Registry = w.registry
+		e := engine.New(c)
+		test(t, w, m, e)
+		shut(t, e)
+	})
+}
+
+const ten = `output map i in 1..10 limit 10 { m "NAME <<i>>" }`
+
+func named(w *world, name string) string { return strings.ReplaceAll(ten, "NAME", name) }
+
+func TestAnAgentsLimitHoldsOverAllRuns(t *testing.T) {
+	bubble(t, agent.Limits{Limit: 3}, engine.Config{}, func(t *testing.T, w *world, m *meter, e *engine.Engine) {
+		a := start(t, e, w.plan(named(w, "a")), run.Options{})
+		b := start(t, e, w.plan(named(w, "b")), run.Options{})
+		wait(t, e, a)
+		wait(t, e, b)
+		if m.most != 3 {
+			t.Errorf("%d calls at a time, want 3", m.most)
+		}
+		if took := time.Since(m.origin); took != 7*time.Second {
+			t.Errorf("20 calls of a second, three at a time, took %s", took)
+		}
+	})
+}
+
+func TestTheProcessHasALimit(t *testing.T) {
+	bubble(t, agent.Limits{}, engine.Config{MaxParallel: 4}, func(t *testing.T, w *world, m *meter, e *engine.Engine) {
+		wait(t, e, start(t, e, w.plan(named(w, "a")), run.Options{}))
+		if m.most != 4 {
+			t.Errorf("%d calls at a time, want 4", m.most)
+		}
+	})
+}
+
+func TestARunHasALimit(t *testing.T) {
+	bubble(t, agent.Limits{}, engine.Config{}, func(t *testing.T, w *world, m *meter, e *engine.Engine) {
+		wait(t, e, start(t, e, w.plan(named(w, "a")), run.Options{MaxParallel: 2}))
+		if m.most != 2 {
+			t.Errorf("%d calls at a time, want 2", m.most)
+		}
+	})
+}
+
+func TestARate(t *testing.T) {
+	bubble(t, agent.Limits{PerMinute: 4}, engine.Config{}, func(t *testing.T, w *world, m *meter, e *engine.Engine) {
+		wait(t, e, start(t, e, w.plan(named(w, "a")), run.Options{}))
+		for i, at := range m.begun {
+			if want := time.Duration(i/4) * time.Minute; at != want {
+				t.Errorf("call %d began at %s, want %s", i, at, want)
+			}
+		}
+	})
+}
+
+// A run with many items does not keep another waiting: they are served in turn.
+func TestRunsAreServedInTurn(t *testing.T) {
+	bubble(t, agent.Limits{Limit: 1}, engine.Config{}, func(t *testing.T, w *world, m *meter, e *engine.Engine) {
+		big := start(t, e, w.plan(named(w, "big")), run.Options{})
+		synctest.Wait()
+		small := start(t, e, w.plan(`output m "small"`), run.Options{})
+		wait(t, e, small)
+		if took := time.Since(m.origin); took > 3*time.Second {
+			t.Errorf("the small run took %s behind the big one", took)
+		}
+		wait(t, e, big)
+	})
+}
+
+func TestPriorityGoesFirst(t *testing.T) {
+	bubble(t, agent.Limits{Limit: 1}, engine.Config{}, func(t *testing.T, w *world, m *meter, e *engine.Engine) {
+		low := start(t, e, w.plan(named(w, "low")), run.Options{})
+		synctest.Wait()
+		high := start(t, e, w.plan(named(w, "high")), run.Options{Priority: 1})
+		wait(t, e, high)
+		wait(t, e, low)
+		for i, who := range m.order[1:11] {
+			if !strings.HasPrefix(who, "high") {
+				t.Errorf("call %d was for %s", i+1, who)
+			}
+		}
+	})
+}
+
+// Slots of calls that were cancelled while they waited, or while they were under way, come back.
+func TestSlotsComeBack(t *testing.T) {
+	bubble(t, agent.Limits{Limit: 2}, engine.Config{MaxParallel: 2}, func(t *testing.T, w *world, m *meter, e *engine.Engine) {
+		for i := range 20 {
+			id := start(t, e, w.plan(named(w, fmt.Sprint(i))), run.Options{MaxParallel: 5})
+			time.Sleep(time.Duration(i) * 100 * time.Millisecond)
+			if err := e.Cancel(t.Context(), id, "", ""); err != nil {
+				t.Fatal(err)
+			}
+			wait(t, e, id)
+		}
+		time.Sleep(time.Minute)
+		m.most = 0
+		wait(t, e, start(t, e, w.plan(named(w, "last")), run.Options{}))
+		if m.most != 2 {
+			t.Errorf("after all the cancelling %d calls run at a time, want 2", m.most)
+		}
+	})
+}
