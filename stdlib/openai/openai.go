@@ -39,7 +39,7 @@ type Config struct {
 	Model     string                 // for calls that name none
 	MaxTokens int                    // of an answer, for calls that say nothing; 0 is 4096
 	Headers   map[string]string      // sent with each request
-	Price     *types.Price           // of Model; nil: unknown; zero: free
+	Price     *types.Price           // of Model; nil: unknown, free for OllamaURL; zero: free
 	Idle      time.Duration          // how long a server may be silent, loading its model included; 0 is 10 minutes
 	Transport http.RoundTripper      // nil: one of its own, with the proxies of the environment
 }
@@ -58,6 +58,9 @@ func New(c Config) agent.Agent {
 		c.BaseURL = home
 	}
 	c.BaseURL = strings.TrimSuffix(strings.TrimRight(c.BaseURL, "/"), "/chat/completions")
+	if c.Price == nil && c.BaseURL == OllamaURL {
+		c.Price = &types.Price{} // a model of this machine costs nothing
+	}
 	if c.MaxTokens == 0 {
 		c.MaxTokens = 4096
 	}

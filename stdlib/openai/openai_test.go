@@ -402,6 +402,12 @@ func TestConfiguration(t *testing.T) {
 	if err := openai.New(f.config).(agent.Checker).Check(t.Context()); err == nil || strings.Contains(err.Error(), canary) {
 		t.Error(err)
 	}
+	if s := openai.New(openai.Config{BaseURL: openai.OllamaURL + "/"}).Signatures()[0]; s.Price == nil || *s.Price != (types.Price{}) {
+		t.Errorf("the models of this machine are free: %+v", s.Price)
+	}
+	if s := openai.New(openai.Config{}).Signatures()[0]; s.Price != nil {
+		t.Errorf("a price that nobody knows: %+v", s.Price)
+	}
 	s := openai.Ollama(openai.Config{}).Signatures()[0]
 	if s.Name != "ollama" || s.Effect != types.Think || !s.Structured || !s.World || s.Price == nil || s.MaxOutput == 0 {
 		t.Errorf("%+v", s)
