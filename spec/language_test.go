@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/slopstudios/slop/lang/eval"
+	"github.com/slopstudios/slop/lang/format"
 	"github.com/slopstudios/slop/lang/source"
 	"github.com/slopstudios/slop/lang/syntax"
 )
@@ -52,8 +53,8 @@ func TestTheSpecificationKnowsEveryFunction(t *testing.T) {
 	t.Errorf("the table of functions is not that of lang/eval; run make golden\nwant:\n%s", table.String())
 }
 
-// Every example of the specification can be read.
-func TestExamplesOfTheSpecificationParse(t *testing.T) {
+// Every example of the specification can be read, and is written as the formatter writes it.
+func TestExamplesOfTheSpecification(t *testing.T) {
 	blocks := regexp.MustCompile("(?ms)^```slop\n(.*?)^```").FindAllStringSubmatchIndex(language(t), -1)
 	if len(blocks) < 20 {
 		t.Fatalf("found only %d examples", len(blocks))
@@ -61,10 +62,13 @@ func TestExamplesOfTheSpecificationParse(t *testing.T) {
 	for _, at := range blocks {
 		text := language(t)
 		src := source.NewFile(languageFile, text[at[2]:at[3]])
-		_, diags := syntax.Parse(src)
+		file, diags := syntax.Parse(src)
 		for _, d := range diags {
 			line := strings.Count(text[:at[2]], "\n") + src.Pos(d.Span.Start).Line
 			t.Errorf("%s:%d: %s %s (%s)", languageFile, line, d.Code, d.Message, d.Label)
+		}
+		if got := string(format.File(file)); !diags.HasErrors() && got != src.Text {
+			t.Errorf("%s: an example is not formatted; it should be\n%s", languageFile, got)
 		}
 	}
 }
