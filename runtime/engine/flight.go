@@ -334,11 +334,7 @@ func (s *session) secret(name string) (string, error) {
 }
 
 // overdue is the fact of an attempt whose time was over.
-func (f *flight) overdue() *run.CallFailed {
-	u := used(run.Usage{}, f.callee.pinned, run.Timeout)
-	if f.body != nil {
-		u = f.usage
-	}
+func (f *flight) overdue(u run.Usage) *run.CallFailed {
 	return &run.CallFailed{
 		Path: f.wish.Path, Attempt: f.wish.Attempt, Outcome: run.Timeout,
 		Message: fmt.Sprintf("no answer within %s", shortly(f.wish.Timeout)), Usage: u,

@@ -591,8 +591,7 @@ func (s *session) grant() bool {
 			f.callee.line.give()
 			f.slot = false
 			s.freed()
-			f.usage = run.Usage{Tokens: run.Reported, CostSource: run.Reported} // nothing, and that is known
-			s.end(f)
+			s.end(f, run.Usage{Tokens: run.Reported, CostSource: run.Reported}) // nothing, and that is known
 			again = true
 			continue
 		}
@@ -667,29 +666,29 @@ func (s *session) conclude(f *flight) {
 	case f.closed:
 		s.record(&run.CallEnded{Path: f.wish.Path, Attempt: f.wish.Attempt, Usage: f.usage})
 	case f.told && !(ok && f.grace):
-		s.end(f)
+		s.end(f, f.usage)
 	case f.late && !(ok && f.callee.do):
-		s.record(f.overdue())
+		s.record(f.overdue(f.usage))
 	case ok:
 		if s.record(done) != nil {
-			s.end(f) // nobody waits for it any more
+			s.end(f, f.usage) // nobody waits for it any more
 		}
 	default:
 		if s.record(f.body) != nil {
-			s.end(f)
+			s.end(f, f.usage)
 		}
 	}
 }
 
 // end records a call whose value nobody wants.
-func (s *session) end(f *flight) {
+func (s *session) end(f *flight, used run.Usage) {
 	key := attempt{f.wish.Path, f.wish.Attempt}
 	if s.flights[key] == f {
 		delete(s.flights, key)
 	}
 	f.closed = true
 	f.muted.Store(true)
-	s.record(&run.CallEnded{Path: f.wish.Path, Attempt: f.wish.Attempt, Usage: f.usage})
+	s.record(&run.CallEnded{Path: f.wish.Path, Attempt: f.wish.Attempt, Usage: used})
 }
 
 // tell ends a call under way: `think` and `read` have a moment to say what they used, a `do` has the grace period.
@@ -742,15 +741,15 @@ func (s *session) timeUp(f *flight) {
 
 // abandon records the end of a call that does not end by itself. What still comes of it changes nothing.
 func (s *session) abandon(f *flight) {
+	unknown := used(run.Usage{}, f.callee.pinned, run.Timeout) // its worker still has what was used
 	if f.told {
-		f.usage = used(run.Usage{}, f.callee.pinned, run.Timeout)
-		s.end(f)
+		s.end(f, unknown)
 		return
 	}
 	f.closed = true
 	f.muted.Store(true)
 	delete(s.flights, attempt{f.wish.Path, f.wish.Attempt})
-	s.record(f.overdue())
+	s.record(f.overdue(unknown))
 }
 
 // ask puts a question to people: whoever watches sees it.
