@@ -96,6 +96,7 @@ func TestAsks(t *testing.T) {
 		{"[agents.l]\nuse = \"ollama\"\nbase_url = \"http://e.example/v1\"\napi_key_env = \"GH\"\n", []string{"agent l: sends GH to http://e.example/v1"}},
 		{"[agents.s]\nuse = \"shell\"\n", []string{"agent s: runs commands on this machine"}},
 		{"[agents.c]\nuse = \"claude\"\ntools = [\"Bash\"]\n", []string{"agent c: lets the model use tools on this machine (Bash)"}},
+		{"[agents.o]\nuse = \"openai\"\napi_key_env = \"GH\"\n", []string{"agent o: sends GH to the service behind openai"}},
 		{"[secrets]\nk = {env = \"AWS_KEY\"}\n", []string{"secret k: reads the environment variable AWS_KEY"}},
 	}
 	for _, tt := range tests {

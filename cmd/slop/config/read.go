@@ -251,6 +251,12 @@ func (r *reader) weigh(a Agent) {
 	if a.Folder != "" {
 		ask("works in the folder %s", a.Folder)
 	}
+	if len(a.Env) > 0 {
+		ask("lets a program see the environment variables %s", strings.Join(a.Env, ", "))
+	}
+	if a.APIKeyEnv != "" && a.BaseURL == "" {
+		ask("sends %s to the service behind %s", a.APIKeyEnv, a.Use)
+	}
 	keyed := a.APIKeyEnv != "" || a.Use == "openai" || a.Use == "claude"
 	if a.BaseURL != "" && keyed {
 		key := a.APIKeyEnv

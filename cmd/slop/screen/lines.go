@@ -37,6 +37,8 @@ func (l *Lines) Event(e runs.Event) {
 	}
 	before := state(pending)
 	switch body := e.Fact.Body.(type) {
+	case *run.CallDone:
+		before = l.board.row(body.Path).state
 	case *run.CallEnded:
 		before = l.board.row(body.Path).state
 	case *run.Answered:
@@ -57,7 +59,10 @@ func (l *Lines) Event(e runs.Event) {
 		}
 		l.say(body.Path, text)
 	case *run.CallDone:
-		text := r.agent + " " + l.style.Green("done") + " in " + Took(r.ended.Sub(r.started))
+		text := r.agent + " " + l.style.Green("done")
+		if before == running { // what is free has no beginning
+			text += " in " + Took(r.ended.Sub(r.started))
+		}
 		if body.Source == "cache" {
 			text = r.agent + " " + l.style.Green("done") + " from the cache"
 		}

@@ -132,15 +132,6 @@ func (w *world) read() bool {
 			w.script(l.Name).lines = append(w.script(l.Name).lines, answer{fail: l.Message, fails: true})
 		}
 	}
-	var missing []string
-	for _, in := range w.plan.Inputs {
-		if _, ok := w.inputs[in.Name]; !ok && in.Required {
-			missing = append(missing, "given "+in.Name+" = …")
-		}
-	}
-	if len(missing) > 0 {
-		w.problem(w.test.At, "", "the flow needs more inputs; add `%s`", strings.Join(missing, "` and `"))
-	}
 	return len(w.problems) == 0
 }
 

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/slopstudios/slop/lang"
+	"github.com/slopstudios/slop/lang/diag"
+)
+
+type checkCmd struct {
+	JSON  bool     `name:"json" help:"Print the diagnostics as JSON on standard output."`
+	Files []string `arg:"" optional:"" name:"file" help:"Scripts; - is standard input."`
+}
+
+func (v *checkCmd) Run(c *console) error {
+	if len(v.Files) == 0 {
+		return usage("slop check needs a script: slop check FILE…")
+	}
+	var all diag.List
+	for _, path := range v.Files {
+		src, err := c.readScript(path)
+		if err != nil {
+			return err
+		}
+		p, err := openProject(path)
+		if err != nil {
+			return err
+		}
+		_, diags := lang.Check(src, p.scope())
+		all = append(all, diags...)
+	}
+	if v.JSON {
+		text, err := diag.JSON(all)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(c.out, "%s\n", text)
+	} else {
+		diag.Print(c.err, all, c.style.On)
+		c.summary(all, len(v.Files))
+	}
+	if all.HasErrors() {
+		return &exit{code: exitScript}
+	}
+	return nil
+}
+
+// summary is the last line of check.
+func (c *console) summary(all diag.List, files int) {
+	errs, warnings := 0, 0
+	for _, d := range all {
+		if d.Severity == diag.Error {
+			errs++
+		} else {
+			warnings++
+		}
+	}
+	switch {
+	case errs > 0 && warnings > 0:
+		fmt.Fprintln(c.err, c.style.Red(plural(errs, "error")+", "+plural(warnings, "warning")))
+	case errs > 0:
+		fmt.Fprintln(c.err, c.style.Red(plural(errs, "error")))
+	case warnings > 0:
+		fmt.Fprintln(c.err, c.style.Yellow(plural(warnings, "warning"))+", no errors")
+	default:
+		fmt.Fprintln(c.err, c.style.Green("ok")+", no mistakes in "+plural(files, "script"))
+	}
+}
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	return fmt.Sprintf("%d %ss", n, word)
+}

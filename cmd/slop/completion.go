@@ -1,0 +1,238 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/slopstudios/slop/lang/diag"
+)
+
+type completionCmd struct {
+	Shell string `arg:"" optional:"" help:"bash, zsh or fish."`
+}
+
+func (completionCmd) Help() string {
+	return "bash:  source <(slop completion bash)\nzsh:   slop completion zsh > \"${fpath[1]}/_slop\"\nfish:  slop completion fish > ~/.config/fish/completions/slop.fish"
+}
+
+func (v *completionCmd) Run(c *console, k *kong.Kong) error {
+	var verbs []verb
+	for _, n := range k.Model.Children {
+		if n.Hidden {
+			continue
+		}
+		one := verb{name: n.Name, help: n.Help}
+		for _, group := range n.AllFlags(true) {
+			for _, f := range group {
+				one.flags = append(one.flags, flag{"--" + f.Name, f.Help})
+				if f.Short != 0 {
+					one.flags = append(one.flags, flag{"-" + string(f.Short), f.Help})
+				}
+			}
+		}
+		verbs = append(verbs, one)
+	}
+	switch v.Shell {
+	case "bash":
+		fmt.Fprint(c.out, bashCompletion(verbs))
+	case "zsh":
+		fmt.Fprint(c.out, zshCompletion(verbs))
+	case "fish":
+		fmt.Fprint(c.out, fishCompletion(verbs))
+	case "":
+		return usage("say for which shell: slop completion bash, zsh or fish")
+	default:
+		return usage("there are completions for bash, zsh and fish, not for %q", v.Shell)
+	}
+	return nil
+}
+
+type verb struct {
+	name, help string
+	flags      []flag
+}
+
+type flag struct{ name, help string }
+
+func (v verb) flagNames() string {
+	names := make([]string, len(v.flags))
+	for i, f := range v.flags {
+		names[i] = f.name
+	}
+	return strings.Join(names, " ")
+}
+
+// fixedValues are the words that may stand behind a flag.
+var fixedValues = map[string]string{"--color": "auto always never", "--format": "ascii mermaid dot json", "--events": "ndjson"}
+
+func bashCompletion(verbs []verb) string {
+	var names []string
+	var cases strings.Builder
+	for _, v := range verbs {
+		names = append(names, v.name)
+		fmt.Fprintf(&cases, "    %s) flags=%q ;;\n", v.name, v.flagNames())
+	}
+	return `# bash completion for slop: source <(slop completion bash)
+_slop() {
+  local cur prev verb script flags w
+  cur="${COMP_WORDS[COMP_CWORD]}"
+  prev="${COMP_WORDS[COMP_CWORD-1]}"
+  COMPREPLY=()
+  for w in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+    case "$w" in
+      *.slop) script="$w" ;;
+      -*) ;;
+      *) [ -z "$verb" ] && verb="$w" ;;
+    esac
+  done
+  if [ -z "$verb" ]; then
+    COMPREPLY=($(compgen -W "` + strings.Join(names, " ") + ` --help --version --color" -- "$cur"))
+    return
+  fi
+  case "$prev" in
+    --color) COMPREPLY=($(compgen -W "auto always never" -- "$cur")); return ;;
+    --format) COMPREPLY=($(compgen -W "ascii mermaid dot json" -- "$cur")); return ;;
+    --events) COMPREPLY=($(compgen -W "ndjson" -- "$cur")); return ;;
+    -i|--set)
+      [ -n "$script" ] && COMPREPLY=($(compgen -S = -W "$(slop complete inputs "$script" 2>/dev/null)" -- "$cur")) && compopt -o nospace
+      return ;;
+    --input) COMPREPLY=($(compgen -f -- "$cur")); compopt -o filenames; return ;;
+  esac
+  case "$verb" in
+` + cases.String() + `  esac
+  case "$verb:$cur" in
+    *:-*) COMPREPLY=($(compgen -W "$flags" -- "$cur")) ;;
+    explain:*) COMPREPLY=($(compgen -W "$(slop complete codes 2>/dev/null)" -- "$cur")) ;;
+    help:*) COMPREPLY=($(compgen -W "$(slop complete topics 2>/dev/null)" -- "$cur")) ;;
+    completion:*) COMPREPLY=($(compgen -W "bash zsh fish" -- "$cur")) ;;
+    version:*|agents:*) ;;
+    *) COMPREPLY=($(compgen -f -X '!*.slop' -- "$cur") $(compgen -d -S / -- "$cur")); compopt -o filenames -o nospace 2>/dev/null
+       [ "${#COMPREPLY[@]}" = 1 ] && [[ "${COMPREPLY[0]}" != */ ]] && compopt +o nospace ;;
+  esac
+}
+complete -F _slop slop
+`
+}
+
+func zshCompletion(verbs []verb) string {
+	var b strings.Builder
+	b.WriteString("#compdef slop\n# zsh completion for slop: slop completion zsh > \"${fpath[1]}/_slop\"\n_slop() {\n  local -a verbs\n  verbs=(\n")
+	for _, v := range verbs {
+		fmt.Fprintf(&b, "    %s\n", zshQuote(v.name+":"+v.help))
+	}
+	b.WriteString("  )\n  if (( CURRENT == 2 )); then _describe 'command' verbs; return; fi\n  case \"$words[2]\" in\n")
+	for _, v := range verbs {
+		fmt.Fprintf(&b, "    %s) _arguments", v.name)
+		for _, f := range v.flags {
+			if f.name == "--set" || f.name == "-i" {
+				fmt.Fprintf(&b, " \\\n      '*'%s", zshQuote(f.name+"["+zshHelp(f.help)+"]:input:_slop_inputs"))
+				continue
+			}
+			spec := f.name + "[" + zshHelp(f.help) + "]"
+			if values := fixedValues[f.name]; values != "" {
+				spec += ":value:(" + values + ")"
+			}
+			if f.name == "--input" {
+				spec += ":file:_files"
+			}
+			fmt.Fprintf(&b, " \\\n      %s", zshQuote(spec))
+		}
+		switch v.name {
+		case "explain":
+			b.WriteString(" \\\n      '*:code:($(slop complete codes 2>/dev/null))'")
+		case "help":
+			b.WriteString(" \\\n      '*:topic:($(slop complete topics 2>/dev/null))'")
+		case "completion":
+			b.WriteString(" \\\n      '*:shell:(bash zsh fish)'")
+		case "version", "agents":
+		default:
+			b.WriteString(" \\\n      '*:script:_files -g \"*.slop\"'")
+		}
+		b.WriteString(" ;;\n")
+	}
+	b.WriteString(`  esac
+}
+_slop_inputs() {
+  local script=${words[(r)*.slop]}
+  [[ -n "$script" ]] && compadd -S = -- $(slop complete inputs "$script" 2>/dev/null)
+}
+if [[ "$funcstack[1]" = _slop ]]; then _slop "$@"; else compdef _slop slop; fi
+`)
+	return b.String()
+}
+
+func zshQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
+func zshHelp(s string) string { return strings.NewReplacer("[", "(", "]", ")", ":", " -").Replace(s) }
+
+func fishCompletion(verbs []verb) string {
+	var b strings.Builder
+	b.WriteString("# fish completion for slop: slop completion fish > ~/.config/fish/completions/slop.fish\n")
+	b.WriteString("complete -c slop -f\n")
+	b.WriteString(`function __slop_script; for w in (commandline -opc); string match -q '*.slop' -- $w; and echo $w; and return; end; end` + "\n")
+	var files []string
+	for _, v := range verbs {
+		fmt.Fprintf(&b, "complete -c slop -n __fish_use_subcommand -a %s -d %s\n", v.name, fishQuote(v.help))
+		for _, f := range v.flags {
+			kind, name := "-l", strings.TrimPrefix(f.name, "--")
+			if !strings.HasPrefix(f.name, "--") {
+				kind, name = "-s", f.name[1:]
+			}
+			extra := ""
+			if values := fixedValues[f.name]; values != "" {
+				extra = " -x -a " + fishQuote(values)
+			}
+			switch f.name {
+			case "-i", "--set":
+				extra = ` -x -a '(slop complete inputs (__slop_script) 2>/dev/null | string replace -r "\$" "=")'`
+			case "--input":
+				extra = " -r -F"
+			}
+			fmt.Fprintf(&b, "complete -c slop -n '__fish_seen_subcommand_from %s' %s %s -d %s%s\n", v.name, kind, name, fishQuote(f.help), extra)
+		}
+		switch v.name {
+		case "run", "check", "fmt", "graph", "test", "repl":
+			files = append(files, v.name)
+		}
+	}
+	fmt.Fprintf(&b, "complete -c slop -n '__fish_seen_subcommand_from %s' -k -a '(__fish_complete_suffix .slop)'\n", strings.Join(files, " "))
+	b.WriteString("complete -c slop -n '__fish_seen_subcommand_from explain' -a '(slop complete codes 2>/dev/null)'\n")
+	b.WriteString("complete -c slop -n '__fish_seen_subcommand_from help' -a '(slop complete topics 2>/dev/null)'\n")
+	b.WriteString("complete -c slop -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'\n")
+	return b.String()
+}
+
+func fishQuote(s string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(s) + "'"
+}
+
+// completeCmd answers the completion scripts. It prints words, one a line, and never an error.
+type completeCmd struct {
+	What string `arg:""`
+	File string `arg:"" optional:""`
+}
+
+func (v *completeCmd) Run(c *console, k *kong.Kong) error {
+	switch v.What {
+	case "inputs":
+		text, err := os.ReadFile(v.File)
+		if err != nil {
+			return nil
+		}
+		for _, name := range inputNames(v.File, string(text)) {
+			fmt.Fprintln(c.out, name)
+		}
+	case "codes":
+		for _, e := range append(diag.Explanations(), failures...) {
+			fmt.Fprintln(c.out, e.Code)
+		}
+	case "topics":
+		for _, name := range append(commandNames(k), topicNames()...) {
+			fmt.Fprintln(c.out, name)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,202 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/slopstudios/slop/lang/diag"
+)
+
+type helpCmd struct {
+	Topic string `arg:"" optional:"" help:"A command or a topic."`
+}
+
+func (v *helpCmd) Run(c *console, k *kong.Kong) error {
+	if v.Topic == "" {
+		_, err := k.Parse([]string{"--help"})
+		return err
+	}
+	for _, name := range commandNames(k) {
+		if name == v.Topic {
+			_, err := k.Parse([]string{name, "--help"})
+			return err
+		}
+	}
+	topic := strings.ReplaceAll(strings.ToLower(v.Topic), "_", "-")
+	for _, t := range topics {
+		if t.name == topic {
+			fmt.Fprint(c.out, strings.TrimLeft(t.text, "\n"))
+			return nil
+		}
+	}
+	known := append(commandNames(k), topicNames()...)
+	if near, ok := diag.Nearest(v.Topic, known); ok {
+		return usage("there is no help about %q, did you mean %q?", v.Topic, near)
+	}
+	return usage("there is no help about %q; there is about: %s", v.Topic, strings.Join(known, ", "))
+}
+
+func topicNames() []string {
+	names := make([]string, len(topics))
+	for i, t := range topics {
+		names[i] = t.name
+	}
+	return names
+}
+
+var topics = []struct{ name, text string }{
+	{"exit-codes", `
+EXIT CODES
+
+    0  all went well; check found at most warnings
+    1  the run failed, or a test did
+    2  the command line is wrong, or an input or slop.toml is
+    3  the script has errors; fmt --check found a difference
+    4  a key is missing or was not accepted
+    5  a budget, or a limit of a service, is used up
+    6  a person is needed and there is no terminal to ask on
+    7  a server or agent cannot be reached
+  124  the run took longer than its --timeout
+  130  interrupted or cancelled
+`},
+	{"environment", `
+ENVIRONMENT
+
+  Flags win over these, these over slop.toml.
+
+  SLOP_HOME          folder of slop.toml and of the state; else the XDG folders:
+                     $XDG_CONFIG_HOME/slop (~/.config/slop) and
+                     $XDG_STATE_HOME/slop (~/.local/state/slop)
+  SLOP_TRUST=1       trust the project's slop.toml, as --trust does, for this once
+  SLOP_MAX_PARALLEL  calls at a time, as --max-parallel
+  SLOP_BUDGET        what a run may use, as --budget
+  SLOP_TIMEOUT       how long a run may take, as --timeout
+
+  CI=1               plain lines instead of the live tree, and no questions
+  NO_COLOR           no colours; CLICOLOR=0 too, CLICOLOR_FORCE=1 always; TERM=dumb
+                     means neither colours nor the live tree
+  ANTHROPIC_API_KEY  the key of claude when its program is not installed
+  OPENAI_API_KEY, OPENAI_BASE_URL
+                     the key and address of openai
+
+  A script's  secret token  is read from the variable token, then TOKEN.
+`},
+	{"configuration", `
+CONFIGURATION
+
+  slop.toml is looked for beside the script and in every folder above it, then in
+  the user's configuration folder (slop help environment). The project's agents
+  and secrets replace the user's of the same name. An unknown key is an error.
+
+    [agents.writer]
+    use = "claude"            # or openai, ollama, http, shell, human, wait …
+    model = "opus"
+    system = "You write plainly."
+    max_tokens = 2000
+    limit = 4                 # calls at a time
+    rate = "60/m"             # calls per s, m or h
+    price = {input = 5, output = 25}     # dollars per million tokens
+
+    [agents.local]
+    use = "openai"            # any server that speaks its protocol
+    base_url = "http://localhost:8080/v1"
+    api_key_env = "LOCAL_KEY" # the variable's name, never the key
+
+    [agents.coder]
+    use = "claude"
+    prefer = "cli"            # or "api"
+    tools = ["Read", "Edit"]  # with tools or a folder a model changes the world:
+    folder = "."              # its calls run in written order
+
+    [secrets]
+    github = {env = "GH_TOKEN"}
+    stripe = {file = "~/.keys/stripe"}
+
+    [run]
+    max_parallel = 8
+    budget = "$2"
+    timeout = "10m"
+    color = "auto"
+
+TRUST
+
+  A slop.toml that names a shell, tools, a secret, or where a key is sent, counts
+  only when you trust it. Yours in the folder you stand in is trusted.
+  Another is asked about once on a terminal; elsewhere pass --trust (remembered
+  until the file changes) or set SLOP_TRUST=1. Checking a script needs no trust.
+`},
+	{"inputs", `
+INPUTS
+
+  slop run digest.slop -i topic="the sea" -i files='notes/*.md' --input more.json
+
+  text, choice      as it is
+  number, bool      3, 2.5, true
+  list, record      as JSON: -i tags='["a","b"]'
+  file              a path; for a list of files several, or a pattern
+  @path             the text of a file: -i brief=@brief.md
+  --input FILE      a JSON object with a field for each input; - is standard input.
+                    -i wins over it.
+
+  What is missing is asked for on a terminal; elsewhere all that is missing is named
+  at once (exit 2).
+`},
+	{"events", `
+EVENTS
+
+  slop run x.slop --events ndjson prints one JSON object a line on standard output,
+  instead of the value. The first is {"schemaVersion": 1, …} with the run's id, then
+  come the facts of the run as they are recorded, with seq, at and kind: started,
+  call_started, call_done, call_failed, call_ended, asked, answered, timer_fired, …
+  Between them stand {"kind": "progress", …} records, which have no seq: text as it
+  streams. The last fact is finished, with status, and value or error.
+
+  Readers skip kinds they do not know.
+`},
+	{"language", `
+THE LANGUAGE IN ONE PAGE
+
+  // A line is a step: a name, an agent, what it is told, and how to be careful.
+  input topic: string = "rain"
+  facts = claude "Five facts about <<topic>>."  retry 2  timeout 60s
+  draft = claude "Write 100 words from these facts:\n<<facts>>"
+  output draft
+
+  A step starts as soon as what it mentions is done. Thinking runs in parallel;
+  what changes the world runs in the written order.
+
+  TEXTS     "talks: <<name>>"   """over several lines"""   'raw, for code: <<no>>'
+  TYPES     string int float bool file any  [T]  {a: T}  "one" | "other"  T?
+            type Review { score: int "1 to 10"  must score in 1..10 else "1 to 10" }
+            review = claude "Score this:\n<<draft>>" as Review
+  VALUES    let words = len(split(draft, " "))
+            require words > 10 else "too short"
+  AGENTS    agent critic = claude(model: "opus") "You judge poems."
+  BLOCKS    band  = parallel { a = claude "x"  …one a line… }
+            notes = map f in files limit 4 tolerate 20% { claude "…<<f.text>>" }
+            all   = reduce part in notes by 10 { claude "Merge:\n<<part>>" }
+            best  = race { a = claude "x"  …  }
+            poem  = loop draft from start max 5 {
+                      review = critic "Score:\n<<draft>>" as Review
+                      stop if review.score >= 8
+                      claude "Better, please: <<review.notes>>\n<<draft>>"
+                    } else keep
+            output if ok == "yes" { … } else { … }
+            output match kind { "bug" -> claude "…"   else -> "no" }
+            built = try { … } else { … }        steps = sequence { … }
+  CLAUSES   retry 3 wait 2s · timeout 30s · budget $0.05 · repair 2 · cache 1d
+            after other · else claude "…" · else "text" · else skip · else fail "why"
+  PEOPLE    ok = human.approve "Publish?\n<<draft>>" timeout 2d else "no"
+  FLOWS     use "./critique.slop" as polish
+  SECRETS   secret token      http.get(url: u, headers: {Authorization: token})
+  TESTS     test "a bug goes to the engineer" {
+              given message = "it crashes"
+              mock triage -> {kind: "bug", urgent: true}
+              expect output == "looking"
+            }
+
+  slop check says what is wrong, slop explain why, slop agents what can be called.
+`},
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/slopstudios/slop/runtime/engine"
+	"github.com/slopstudios/slop/runtime/store/memory"
+	"github.com/slopstudios/slop/stdlib/process"
+)
+
+// host is the engine of this process and the secrets its runs may show by accident.
+type host struct {
+	engine  *engine.Engine
+	secrets []string // value, what stands for it, value …
+	left    bool     // nobody waits for it any more
+}
+
+// newHost starts an engine whose runs live in memory, as long as the process.
+func newHost(pr *project) *host {
+	h := &host{}
+	h.engine = engine.New(engine.Config{Store: memory.New(), Registry: pr.registry, Secrets: pr.secret})
+	return h
+}
+
+// know learns the values of secrets.
+func (h *host) know(pr *project, names []string) {
+	for _, name := range names {
+		if value, err := pr.secret(name); err == nil && len(value) >= 4 {
+			h.secrets = append(h.secrets, value, "‹secret "+name+"›")
+		}
+	}
+}
+
+// redact blacks out secrets in what is shown, as the engine does in what it stores.
+func (h *host) redact(text string) string {
+	if len(h.secrets) == 0 {
+		return text
+	}
+	return strings.NewReplacer(h.secrets...).Replace(text)
+}
+
+// close waits for the end of everything under way.
+func (h *host) close() {
+	if !h.left {
+		_ = h.engine.Close(context.Background()) // memory has nothing to lose
+	}
+}
+
+// abandonTime is how long the end of what is under way may take when the person does not want to wait.
+const abandonTime = 2 * time.Second
+
+// abandon ends what is under way the hard way, commands and all they started included.
+func (h *host) abandon() {
+	h.left = true
+	process.Hurry()
+	ctx, cancel := context.WithTimeout(context.Background(), abandonTime)
+	defer cancel()
+	_ = h.engine.Close(ctx)
+}

@@ -1,0 +1,166 @@
+// Command slop checks, draws, tests and runs .slop scripts.
+//
+// This package wires the rooms of the house together and decides nothing that a script means. One file holds one verb; wire.go is the only
+// place that names concrete agents, stores and hosts.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/slopstudios/slop/cmd/slop/config"
+	"github.com/slopstudios/slop/cmd/slop/screen"
+	"github.com/slopstudios/slop/lang/diag"
+)
+
+// grammar is the command line, as kong reads it.
+type grammar struct {
+	Color string `help:"When to use colour: auto, always or never." enum:"auto,always,never," default:"" placeholder:"WHEN"`
+
+	Run        runCmd        `cmd:"" help:"Run a script."`
+	Check      checkCmd      `cmd:"" help:"Find the mistakes in scripts without running them."`
+	Fmt        fmtCmd        `cmd:"" help:"Format scripts."`
+	Graph      graphCmd      `cmd:"" help:"Draw a script as a graph."`
+	Test       testCmd       `cmd:"" help:"Run the tests that stand in scripts, offline."`
+	Explain    explainCmd    `cmd:"" help:"Explain a code such as E0102."`
+	Agents     agentsCmd     `cmd:"" help:"List what a script can call here."`
+	Repl       replCmd       `cmd:"" help:"Try the language line by line."`
+	Completion completionCmd `cmd:"" help:"Print completions for bash, zsh or fish."`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
+	Help       helpCmd       `cmd:"" help:"Help about a command or a topic."`
+	Complete   completeCmd   `cmd:"" hidden:""`
+}
+
+const description = `SLOP: a small language for orchestrating agents.
+
+Topics: slop help language | exit-codes | environment | configuration | inputs | events`
+
+func main() { os.Exit(Main(os.Args[1:])) }
+
+// Main runs one command line and returns the exit code of the process.
+func Main(args []string) int {
+	c := newConsole()
+	err := c.dispatch(args)
+	var e *exit
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &e):
+		if e.err != nil {
+			c.sayError(e.err)
+		}
+		return e.code
+	default:
+		c.sayError(err)
+		return exitFailed
+	}
+}
+
+func (c *console) dispatch(args []string) error {
+	var g grammar
+	parser, err := kong.New(&g,
+		kong.Name("slop"), kong.Description(description), kong.Writers(c.out, c.err),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}), kong.Bind(c),
+	)
+	if err != nil {
+		panic(err) // the grammar above is wrong
+	}
+	if len(args) == 0 {
+		_, _ = parser.Parse([]string{"--help"})
+		return nil
+	}
+	if args[0] == "--version" || args[0] == "-V" {
+		args = []string{"version"}
+	}
+	if args[0] == "test" {
+		args = goStyleRun(args)
+	}
+	if err := unknownCommand(parser, args); err != nil {
+		return err
+	}
+	ctx, err := parser.Parse(args)
+	if err != nil {
+		return usageError(args, err)
+	}
+	c.decideColor(g.Color)
+	return ctx.Run(parser)
+}
+
+// goStyleRun lets `-run RE` be written as in `go test`.
+func goStyleRun(args []string) []string {
+	out := make([]string, len(args))
+	for i, a := range args {
+		if a == "-run" || strings.HasPrefix(a, "-run=") {
+			a = "-" + a
+		}
+		out[i] = a
+	}
+	return out
+}
+
+func unknownCommand(parser *kong.Kong, args []string) error {
+	word := ""
+	for _, a := range args {
+		if !strings.HasPrefix(a, "-") {
+			word = a
+			break
+		}
+	}
+	for _, n := range parser.Model.Children {
+		if n.Name == word {
+			return nil
+		}
+	}
+	names := commandNames(parser)
+	switch {
+	case word == "":
+		return nil
+	case strings.HasSuffix(word, ".slop"):
+		return usage("%q is a script, not a command: slop run %s", word, word)
+	}
+	if near, ok := diag.Nearest(word, names); ok {
+		return usage("unknown command %q, did you mean %q?", word, near)
+	}
+	return usage("unknown command %q; the commands are: %s", word, strings.Join(names, ", "))
+}
+
+func commandNames(parser *kong.Kong) []string {
+	var names []string
+	for _, n := range parser.Model.Children {
+		if !n.Hidden {
+			names = append(names, n.Name)
+		}
+	}
+	return names
+}
+
+// usageError says what is wrong with the command line and where to read on.
+func usageError(args []string, err error) error {
+	verb := ""
+	for _, a := range args {
+		if !strings.HasPrefix(a, "-") {
+			verb = " " + a
+			break
+		}
+	}
+	return &exit{exitUsage, fmt.Errorf("%w\n  see: slop%s --help", err, verb)}
+}
+
+// sayError prints an error that is not a diagnostic.
+func (c *console) sayError(err error) {
+	var conf *config.Error
+	if errors.As(err, &conf) {
+		c.drawConfigError(conf)
+		return
+	}
+	text := err.Error()
+	first, rest, _ := strings.Cut(text, "\n")
+	fmt.Fprintln(c.err, c.style.Bold(c.style.Red("error"))+c.style.Bold(": "+screen.Inert(first)))
+	if rest != "" {
+		fmt.Fprintln(c.err, screen.Inert(rest))
+	}
+}

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/slopstudios/slop/cmd/slop/config"
+	"github.com/slopstudios/slop/cmd/slop/screen"
+	"github.com/slopstudios/slop/lang/source"
+	"github.com/slopstudios/slop/lang/types"
+	"github.com/slopstudios/slop/runtime/agent"
+)
+
+// project is the folder a script lives in: its configuration, what it can call there and what it can use.
+type project struct {
+	folder   string // of the script
+	root     string // below it lies everything that `use` may name
+	config   *config.Config
+	places   config.Places
+	registry *agent.Registry
+}
+
+// maxScript is far more than the language accepts; it keeps /dev/zero from filling the memory.
+const maxScript = 128 << 20
+
+// readScript reads a script, or standard input for "-", under the name that messages show.
+func (c *console) readScript(path string) (*source.File, error) {
+	if path == "-" {
+		text, err := io.ReadAll(io.LimitReader(c.in, maxScript))
+		return source.NewFile("stdin.slop", string(text)), err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		if errors.Is(err, os.ErrNotExist) && filepath.Ext(path) == "" {
+			if _, other := os.Stat(path + ".slop"); other == nil {
+				return nil, usage("there is no file %s, did you mean %s.slop?", path, path)
+			}
+		}
+		return nil, usage("%s", plainPathError(err))
+	}
+	defer func() { _ = f.Close() }()
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return nil, usage("%s is a folder, not a script", path)
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxScript))
+	if err != nil {
+		return nil, usage("%s", plainPathError(err))
+	}
+	return source.NewFile(filepath.ToSlash(filepath.Clean(path)), string(text)), nil
+}
+
+func plainPathError(err error) error {
+	var p *os.PathError
+	if errors.As(err, &p) {
+		return fmt.Errorf("%s: %w", p.Path, p.Err)
+	}
+	return err
+}
+
+// openProject reads the configuration around a script and registers what can be called. It starts nothing and reads no secret.
+func openProject(script string) (*project, error) {
+	folder := "."
+	if script != "" && script != "-" {
+		folder = filepath.Dir(script)
+	}
+	p := &project{places: config.UserPlaces(os.Getenv)}
+	var err error
+	if p.folder, err = filepath.Abs(folder); err != nil {
+		return nil, err
+	}
+	if p.config, err = config.Load(p.folder, p.places); err != nil {
+		return nil, &exit{exitUsage, err}
+	}
+	p.root = p.folder
+	if p.config.Project != nil {
+		p.root = filepath.Dir(p.config.Project.Path)
+	}
+	if p.registry, err = agents(p); err != nil {
+		return nil, &exit{exitUsage, err}
+	}
+	return p, nil
+}
+
+// scope is what a script of the project may name.
+func (p *project) scope() types.Scope {
+	s := p.registry.Scope()
+	s.Load = p.load
+	return s
+}
+
+// load finds a used file, below the project's folder only.
+func (p *project) load(from, path string) (name, text string, err error) {
+	switch {
+	case strings.HasPrefix(path, "std/"):
+		return standardFlow(path)
+	case strings.HasPrefix(path, "@"):
+		return "", "", fmt.Errorf("%s is stored on a server; `slop run` reads files: write \"./name.slop\"", path)
+	case filepath.IsAbs(path) || strings.HasPrefix(path, "~"):
+		return "", "", fmt.Errorf("a used file is named from the script's own folder, like \"./%s\"", filepath.Base(path))
+	}
+	base := filepath.Dir(from)
+	if from == "stdin.slop" || from == "" {
+		base = "."
+	}
+	name = filepath.Join(base, filepath.FromSlash(path))
+	real, err := filepath.Abs(name)
+	if err != nil {
+		return "", "", err
+	}
+	root := p.root
+	if r, err := filepath.EvalSymlinks(root); err == nil {
+		root = r
+	}
+	if r, err := filepath.EvalSymlinks(real); err == nil {
+		real = r
+	}
+	if rel, err := filepath.Rel(root, real); err != nil || rel == ".." || strings.HasPrefix(rel, "../") {
+		return "", "", fmt.Errorf("%s lies outside the project's folder %s", path, p.root)
+	}
+	f, err := os.Open(real)
+	if err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			return "", "", fmt.Errorf("there is no file %s", filepath.ToSlash(name))
+		}
+		return "", "", plainPathError(err)
+	}
+	defer func() { _ = f.Close() }()
+	body, err := io.ReadAll(io.LimitReader(f, maxScript))
+	if err != nil {
+		return "", "", plainPathError(err)
+	}
+	return filepath.ToSlash(name), string(body), nil
+}
+
+// trust makes sure that the user stands behind the project's slop.toml before anything in it counts.
+func (c *console) trust(p *project, flag bool) error {
+	f := p.config.Project
+	switch {
+	case trusted(p):
+		return nil
+	case flag:
+		return p.places.Remember(f)
+	}
+	asks := "  " + screen.Inert(strings.Join(f.Asks, "\n  "))
+	if c.asks {
+		fmt.Fprintf(c.err, "%s is not trusted yet. It\n%s\nDo you trust it? [yes/no] ", c.style.Bold(f.Source.Name), asks)
+		line, err := bufio.NewReader(c.in).ReadString('\n')
+		switch strings.ToLower(strings.TrimSpace(line)) {
+		case "y", "yes":
+			return p.places.Remember(f)
+		}
+		if err != nil {
+			fmt.Fprintln(c.err)
+		}
+		return usage("%s is not trusted; nothing was run", f.Source.Name)
+	}
+	return usage("%s is not trusted yet. It\n%s\n  read it, then add --trust (remembered until it changes), or set SLOP_TRUST=1", f.Source.Name, asks)
+}
+
+// trusted reports whether everything in the project's slop.toml counts, without asking.
+func trusted(p *project) bool {
+	here, err := os.Getwd()
+	return err == nil && (p.places.Trusted(p.config.Project, here) || os.Getenv("SLOP_TRUST") == "1")
+}
+
+// secret reads the value of a secret.
+func (p *project) secret(name string) (string, error) { return p.config.Value(name, os.LookupEnv) }
+
+// missingSecrets names all that cannot be read, before anything runs.
+func (p *project) missingSecrets(names []string) error {
+	var lines []string
+	for _, name := range names {
+		if _, err := p.secret(name); err != nil {
+			lines = append(lines, "secret "+name+" "+err.Error())
+		}
+	}
+	if len(lines) > 0 {
+		return usage("%s", strings.Join(lines, "\n"))
+	}
+	return nil
+}

@@ -1,0 +1,523 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/slopstudios/slop/cmd/slop/inputs"
+	"github.com/slopstudios/slop/cmd/slop/screen"
+	"github.com/slopstudios/slop/lang"
+	"github.com/slopstudios/slop/lang/diag"
+	"github.com/slopstudios/slop/lang/eval"
+	"github.com/slopstudios/slop/lang/plan"
+	"github.com/slopstudios/slop/lang/source"
+	"github.com/slopstudios/slop/lang/syntax"
+	"github.com/slopstudios/slop/lang/types"
+	"github.com/slopstudios/slop/runtime/run"
+)
+
+type replCmd struct {
+	Trust bool   `help:"Trust the project's slop.toml, and remember that until it changes."`
+	Load  string `arg:"" optional:"" name:"file" help:"A script to run first."`
+}
+
+func (replCmd) Help() string {
+	return "Each line runs at once. Steps, values and declarations stay.  :help lists the commands."
+}
+
+func (v *replCmd) Run(c *console) error {
+	pr, err := openProject("")
+	if err != nil {
+		return err
+	}
+	if err := c.trust(pr, v.Trust); err != nil {
+		return err
+	}
+	h := newHost(pr)
+	defer h.close()
+	r := &repl{c: c, project: pr, host: h, talks: c.asks}
+	r.reset()
+	if v.Load != "" {
+		if err := r.load(v.Load); err != nil {
+			return err
+		}
+	}
+	if !r.talks {
+		return r.readPiped()
+	}
+	return r.readTerminal()
+}
+
+// repl keeps what earlier lines left behind. Every line is a flow of its own, run by one engine; the values of earlier lines are its inputs.
+type repl struct {
+	c       *console
+	project *project
+	host    *host
+	talks   bool // a person sits before it
+
+	declared []declaration // in the order they were made
+	values   []binding
+	usage    run.Usage
+	last     *plan.Plan
+	history  []string // what ran well, for :save
+}
+
+// declaration is a type, agent, use or secret that later lines may name.
+type declaration struct{ kind, name, text string }
+
+// binding is a value that later lines may name.
+type binding struct {
+	name  string
+	kind  types.Type
+	value any
+}
+
+var errQuit = errors.New("quit")
+
+func (r *repl) reset() {
+	r.declared, r.values, r.history, r.last = nil, nil, nil, nil
+}
+
+// readPiped runs a script that comes in by standard input, statement by statement, and stops at the first that fails.
+func (r *repl) readPiped() error {
+	in := bufio.NewReader(r.c.in)
+	text, next := "", ""
+	for {
+		line, err := in.ReadString('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		ended := err != nil
+		next = line
+		if text != "" && (ended && next == "" || !r.goesOn(text, next)) {
+			if err := r.line(text); errors.Is(err, errQuit) {
+				return nil
+			} else if err != nil {
+				return err
+			}
+			text = ""
+		}
+		text += next
+		if strings.TrimSpace(text) == "" {
+			text = ""
+		}
+		if ended {
+			if text == "" {
+				return nil
+			}
+			if err := r.line(text); err != nil && !errors.Is(err, errQuit) {
+				return err
+			}
+			return nil
+		}
+	}
+}
+
+// goesOn reports whether next belongs to the statement in text: something is open, or next begins with a clause.
+func (r *repl) goesOn(text, next string) bool {
+	if strings.HasPrefix(strings.TrimSpace(text), ":") {
+		return false
+	}
+	if syntax.Incomplete(text) {
+		return true
+	}
+	word, rest, _ := strings.Cut(strings.TrimSpace(next), " ")
+	switch word {
+	case "as", "after", "retry", "repair", "timeout", "cache", "budget", "else":
+		return !strings.HasPrefix(strings.TrimSpace(rest), "=")
+	}
+	return false
+}
+
+// line runs one line or block that was typed. In front of a person an error is shown and the next line may come; else it is returned.
+func (r *repl) line(text string) error {
+	err := r.run(text)
+	if err == nil || errors.Is(err, errQuit) || !r.talks {
+		return err
+	}
+	var e *exit
+	if errors.As(err, &e) && e.err == nil {
+		return nil // it has been said
+	}
+	r.c.sayError(err)
+	return nil
+}
+
+func (r *repl) run(text string) error {
+	text = strings.TrimRight(text, " \t\r\n")
+	trimmed := strings.TrimSpace(text)
+	if strings.HasPrefix(trimmed, ":") {
+		return r.command(trimmed)
+	}
+	src := source.NewFile("repl", text)
+	file, diags := syntax.Parse(src)
+	if diags.HasErrors() {
+		asValue := source.NewFile("repl", "output "+text)
+		if other, worse := syntax.Parse(asValue); !worse.HasErrors() && len(other.Items) == 1 {
+			return r.statement(asValue, other.Items[0], false)
+		}
+		return r.mistakes(diags)
+	}
+	for i, item := range file.Items {
+		part := src
+		if len(file.Items) > 1 {
+			part = source.NewFile("repl", src.Slice(item.Span()))
+			one, diags := syntax.Parse(part)
+			if diags.HasErrors() || len(one.Items) != 1 {
+				return r.mistakes(diags)
+			}
+			item = one.Items[0]
+		}
+		quiet := i < len(file.Items)-1
+		if err := r.item(part, item, quiet); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *repl) item(src *source.File, item syntax.Item, quiet bool) error {
+	switch item := item.(type) {
+	case *syntax.TypeDef:
+		return r.declare(src, declaration{"type", item.Name.Text, src.Text})
+	case *syntax.Agent:
+		return r.declare(src, declaration{"agent", item.Name.Text, src.Text})
+	case *syntax.Use:
+		return r.declare(src, declaration{"use", item.As.Text, src.Text})
+	case *syntax.Secret:
+		if err := r.project.missingSecrets([]string{item.Name.Text}); err != nil {
+			return err
+		}
+		r.host.know(r.project, []string{item.Name.Text})
+		return r.declare(src, declaration{"secret", item.Name.Text, src.Text})
+	case *syntax.Input:
+		return r.input(src, item)
+	case *syntax.Budget, *syntax.Test:
+		return usage("budgets and tests belong in a file: slop run, slop test")
+	}
+	return r.statement(src, item, quiet)
+}
+
+// mistakes shows diagnostics.
+func (r *repl) mistakes(diags diag.List) error {
+	diag.Print(r.c.err, diags, r.c.style.On)
+	return &exit{code: exitScript}
+}
+
+// compile checks text with everything that has been declared. Its lines come first, so that messages count lines as they were typed.
+func (r *repl) compile(text string, without ...string) (*plan.Plan, error) {
+	whole := text + "\n"
+	words := text
+	for _, d := range r.declared {
+		if !contains(without, d.kind+" "+d.name) {
+			whole += d.text + "\n"
+			words += " " + d.text
+		}
+	}
+	scope := r.project.scope()
+	for _, b := range r.values {
+		if !contains(without, b.name) && mentions(words, b.name) {
+			scope.Values = append(scope.Values, types.Field{Name: b.name, Type: b.kind})
+		}
+	}
+	p, diags := lang.Compile(source.NewFile("repl", whole), scope)
+	if diags.HasErrors() {
+		return nil, r.mistakes(errorsOnly(diags))
+	}
+	return p, nil
+}
+
+func contains(list []string, s string) bool {
+	for _, e := range list {
+		if e == s {
+			return true
+		}
+	}
+	return false
+}
+
+// errorsOnly leaves out warnings: a line of a REPL is full of names nobody uses yet.
+func errorsOnly(l diag.List) diag.List {
+	var out diag.List
+	for _, d := range l {
+		if d.Severity == diag.Error {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// mentions reports whether name stands in text as a word.
+func mentions(text, name string) bool {
+	isWord := func(b byte) bool {
+		return b == '_' || b >= '0' && b <= '9' || b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= 0x80
+	}
+	for at := 0; ; {
+		i := strings.Index(text[at:], name)
+		if i < 0 {
+			return false
+		}
+		from, to := at+i, at+i+len(name)
+		if (from == 0 || !isWord(text[from-1])) && (to == len(text) || !isWord(text[to])) {
+			return true
+		}
+		at = to
+	}
+}
+
+// declare keeps a declaration in the place of an earlier one of the same name.
+func (r *repl) declare(src *source.File, d declaration) error {
+	if _, err := r.compile(d.text+"\noutput true", d.kind+" "+d.name); err != nil {
+		return err
+	}
+	for i, old := range r.declared {
+		if old.kind == d.kind && old.name == d.name {
+			r.declared[i] = d
+			r.keep(src)
+			return nil
+		}
+	}
+	r.declared = append(r.declared, d)
+	r.keep(src)
+	return nil
+}
+
+// input gives a name its default, or asks for its value.
+func (r *repl) input(src *source.File, item *syntax.Input) error {
+	p, err := r.compile(src.Text+"\noutput true", item.Name.Text)
+	if err != nil {
+		return err
+	}
+	for _, in := range p.Inputs {
+		if in.Name != item.Name.Text {
+			continue
+		}
+		var v any
+		switch {
+		case in.Default != nil:
+			if v, err = eval.FromJSON(in.Default); err == nil {
+				v, err = inputs.Check(in, v)
+			}
+		case !in.Required:
+		case r.talks:
+			v, err = r.c.askInput(in)
+		default:
+			err = usage("input %s has no value: give it a default, or run the file with -i", in.Name)
+		}
+		if err != nil {
+			return err
+		}
+		r.bind(in.Name, in.Type, v)
+	}
+	r.keep(src)
+	return nil
+}
+
+func (r *repl) bind(name string, t types.Type, v any) {
+	for i := range r.values {
+		if r.values[i].name == name {
+			r.values[i] = binding{name, t, v}
+			return
+		}
+	}
+	r.values = append(r.values, binding{name, t, v})
+}
+
+func (r *repl) keep(src *source.File) { r.history = append(r.history, src.Text) }
+
+// statement runs one line and binds its value: to its name, else to _.
+func (r *repl) statement(src *source.File, item syntax.Item, quiet bool) error {
+	if step, ok := item.(*syntax.StepStmt); ok && step.Name == nil && r.isValue(step.Step) {
+		src = source.NewFile("repl", "output "+src.Text)
+		file, diags := syntax.Parse(src)
+		if diags.HasErrors() || len(file.Items) != 1 {
+			return r.mistakes(diags)
+		}
+		item = file.Items[0]
+	}
+	text, name := src.Text, "_"
+	switch item := item.(type) {
+	case *syntax.StepStmt:
+		if item.Name != nil {
+			name = item.Name.Text
+			text = r.named(src, name, item.Name.Span().Start, item.Step.Span().Start, "")
+		}
+	case *syntax.Let:
+		name = item.Name.Text
+		text = r.named(src, name, item.Span().Start, item.Value.Span().Start, "output ")
+	case *syntax.Require, *syntax.StopIf:
+		text, name = src.Text+"\noutput true", ""
+	}
+	var without []string
+	if name != "_" {
+		without = []string{}
+	}
+	p, err := r.compile(text, without...)
+	if err != nil {
+		return err
+	}
+	r.last = p
+	end, err := r.play(p)
+	if err != nil {
+		return err
+	}
+	if name == "" {
+		r.keep(src)
+		return nil
+	}
+	r.bind(name, p.Output, end.Value)
+	r.keep(src)
+	switch {
+	case name == "_" && !quiet:
+		r.show(end.Value, "_")
+	case r.talks && !quiet:
+		r.show(end.Value, name)
+	}
+	return nil
+}
+
+// isValue tells a line that is only a name: it may look like a call, but it shows a value unless an agent has that name.
+func (r *repl) isValue(step syntax.Step) bool {
+	call, ok := step.(*syntax.Call)
+	if !ok || call.Parens || call.Text != nil || len(call.Args)+len(call.Clauses) > 0 {
+		return false
+	}
+	for _, d := range r.declared {
+		if d.name == call.Callee.String() && (d.kind == "agent" || d.kind == "use") {
+			return false
+		}
+	}
+	_, _, callable := r.project.registry.Lookup(call.Callee.String())
+	return !callable
+}
+
+// named makes the program of `name = …`. When the name has a value already, which the line may mention, the line declares nothing and is itself the value.
+func (r *repl) named(src *source.File, name string, from, to int, lead string) string {
+	for _, b := range r.values {
+		if b.name == name {
+			blank := strings.Repeat(" ", max(0, to-from-len(lead)))
+			return src.Text[:from] + lead + blank + src.Text[to:]
+		}
+	}
+	return src.Text + "\noutput " + name
+}
+
+// play runs a plan to its end in front of the person.
+func (r *repl) play(p *plan.Plan) (run.Finished, error) {
+	if err := r.project.missingSecrets(p.Secrets); err != nil {
+		return run.Finished{}, err
+	}
+	values := map[string]any{}
+	for _, in := range p.Inputs {
+		for _, b := range r.values {
+			if b.name == in.Name {
+				values[in.Name] = b.value
+			}
+		}
+	}
+	s := &session{c: r.c, runs: r.host.engine, plan: p, redact: r.host.redact}
+	if r.c.live && r.talks {
+		s.screen = screen.NewTree(r.c.err, r.c.style, func() (int, int) { return r.c.width(), r.c.height() }, nil, s.agent)
+	}
+	end, err := s.play(context.Background(), values, run.Options{By: "repl"})
+	if errors.Is(err, errAtOnce) {
+		return end, &exit{exitInterrupted, errors.New("left behind: it may still be ending")}
+	}
+	if err != nil {
+		return end, err
+	}
+	used := s.folder.View().Usage
+	r.usage = r.usage.Add(used)
+	if end.Status != run.Succeeded {
+		code := s.exitCode(end, run.Options{})
+		if end.Status == run.Cancelled && s.unasked == nil && r.talks {
+			fmt.Fprintln(r.c.err, r.c.style.Yellow("cancelled"))
+		} else {
+			s.drawFailure(end, code)
+		}
+		return end, &exit{code: code}
+	}
+	if text := screen.Used(used); text != "" && !(r.c.live && r.talks) {
+		fmt.Fprintln(r.c.err, r.c.style.Dim(text))
+	}
+	return end, nil
+}
+
+// How much of a value is shown at once.
+const (
+	shownLines = 20
+	shownRunes = 4000
+
+	shownOnOneLine = 80
+)
+
+// show prints a value, folded when it is big and a person reads it.
+func (r *repl) show(v any, name string) {
+	if v == nil {
+		return
+	}
+	if !r.talks {
+		r.c.printValue(v)
+		return
+	}
+	text, ok := v.(string)
+	if !ok {
+		text = compact(plainValue(v))
+	}
+	text = screen.Inert(r.host.redact(text))
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	hidden := ""
+	if len(lines) > shownLines {
+		hidden = plural(len(lines)-shownLines, "more line")
+		lines = lines[:shownLines]
+	}
+	text = strings.Join(lines, "\n")
+	if runes := []rune(text); len(runes) > shownRunes {
+		text, hidden = string(runes[:shownRunes]), "more"
+	}
+	fmt.Fprintln(r.c.out, text)
+	if hidden != "" {
+		fmt.Fprintln(r.c.out, r.c.outStyle.Dim("… "+hidden+"  (:show "+name+" prints all)"))
+	}
+}
+
+// compact is a value as JSON, on one line when it is short.
+func compact(v any) string {
+	text, err := eval.Render(v)
+	if err != nil {
+		return "(cannot be shown: " + err.Error() + ")"
+	}
+	var short bytes.Buffer
+	if len(text) < 200 && json.Compact(&short, []byte(text)) == nil && short.Len() <= shownOnOneLine {
+		return short.String()
+	}
+	return text
+}
+
+// load runs a script as if it were typed.
+func (r *repl) load(path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return usage("%s", plainPathError(err))
+	}
+	return r.run(string(text))
+}
+
+// inputNames lists the inputs of a script, broken or not.
+func inputNames(name, text string) []string {
+	file, _ := syntax.Parse(source.NewFile(name, text))
+	var names []string
+	for _, item := range file.Items {
+		if in, ok := item.(*syntax.Input); ok {
+			names = append(names, in.Name.Text)
+		}
+	}
+	return names
+}

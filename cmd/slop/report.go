@@ -1,0 +1,345 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"sort"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/slopstudios/slop/cmd/slop/screen"
+	"github.com/slopstudios/slop/lang/diag"
+	"github.com/slopstudios/slop/lang/eval"
+	"github.com/slopstudios/slop/lang/source"
+	"github.com/slopstudios/slop/lang/types"
+	"github.com/slopstudios/slop/runtime/run"
+	"github.com/slopstudios/slop/runtime/runs"
+)
+
+// exitCode says how the end of a run ends the process.
+func (s *session) exitCode(end run.Finished, o run.Options) int {
+	switch {
+	case s.unasked != nil && end.Status != run.Succeeded:
+		return exitWaiting
+	case end.Status == run.Succeeded:
+		return exitOK
+	case end.Status == run.Cancelled || s.interrupted:
+		return exitInterrupted
+	case end.Error == nil:
+		return exitFailed
+	}
+	switch end.Error.Kind {
+	case string(run.Denied):
+		return exitAuth
+	case string(run.OverBudget), string(run.RateLimited):
+		return exitBudget
+	case string(run.Unavailable):
+		return exitUnreachable
+	case string(run.Timeout):
+		if o.Timeout > 0 && end.Error.Path == "" {
+			return exitTimeout
+		}
+	}
+	return exitFailed
+}
+
+// runReport is what --json prints.
+type runReport struct {
+	ID     run.ID       `json:"id"`
+	Status string       `json:"status"`
+	Output any          `json:"output"`
+	Error  *errorReport `json:"error"`
+	Steps  []stepReport `json:"steps"`
+	Usage  usageReport  `json:"usage"`
+	Cost   *float64     `json:"cost"` // dollars; null: unknown
+
+	Diagnostics json.RawMessage `json:"diagnostics,omitempty"`
+}
+
+type errorReport struct {
+	Code    string   `json:"code"`
+	Message string   `json:"message"`
+	Path    run.Path `json:"path"`
+}
+
+type stepReport struct {
+	Path     run.Path        `json:"path"`
+	Agent    string          `json:"agent"`
+	Status   runs.StepStatus `json:"status"`
+	Attempts int             `json:"attempts"`
+	Started  *time.Time      `json:"started"`
+	Finished *time.Time      `json:"finished"`
+	Usage    usageReport     `json:"usage"`
+	Cost     *float64        `json:"cost"`
+	Error    string          `json:"error,omitempty"`
+}
+
+type usageReport struct {
+	Calls      int64      `json:"calls"`
+	Input      int64      `json:"input"`
+	Output     int64      `json:"output"`
+	CacheRead  int64      `json:"cacheRead"`
+	CacheWrite int64      `json:"cacheWrite"`
+	Tokens     run.Source `json:"tokens"` // reported, estimated, unknown; empty: none were used
+	Model      string     `json:"model,omitempty"`
+}
+
+func reportUsage(u run.Usage) usageReport {
+	return usageReport{u.Calls, u.Input, u.Output, u.CacheRead, u.CacheWrite, u.Tokens, u.Model}
+}
+
+// reportCost is in dollars; a cost nobody knows is null, never 0.
+func reportCost(u run.Usage) *float64 {
+	if u.CostSource == run.Unknown {
+		return nil
+	}
+	d := float64(u.Cost) / 1e6
+	return &d
+}
+
+func instant(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
+
+func (s *session) report(end run.Finished) runReport {
+	view := s.folder.View()
+	r := runReport{
+		ID: s.id, Status: string(end.Status), Output: plainValue(end.Value), Steps: []stepReport{},
+		Usage: reportUsage(view.Usage), Cost: reportCost(view.Usage),
+	}
+	if e := end.Error; e != nil {
+		r.Error = &errorReport{e.Code, e.Message, e.Path}
+	}
+	if q := s.unasked; q != nil && end.Status != run.Succeeded {
+		r.Status = string(run.Failed)
+		r.Error = &errorReport{"E_NO_PERSON", noPerson(q), q.Path}
+	}
+	if r.Error == nil && end.Status == run.Cancelled {
+		r.Error = &errorReport{Code: "E_CANCELLED", Message: "the run was cancelled"}
+	}
+	for _, step := range view.Steps {
+		r.Steps = append(r.Steps, stepReport{
+			Path: step.Path, Agent: step.Agent, Status: step.Status, Attempts: max(1, step.Attempts), Started: instant(step.Started),
+			Finished: instant(step.Finished), Usage: reportUsage(step.Usage), Cost: reportCost(step.Usage), Error: step.Error,
+		})
+	}
+	return r
+}
+
+// invalidScript is the report of a script that cannot run.
+func invalidScript(l diag.List) runReport {
+	text, err := diag.JSON(l)
+	var body struct {
+		Diagnostics json.RawMessage `json:"diagnostics"`
+	}
+	if err == nil {
+		_ = json.Unmarshal(text, &body) // our own JSON
+	}
+	message := "the script has errors"
+	for _, d := range l {
+		if d.Severity == diag.Error {
+			message = d.Message
+			break
+		}
+	}
+	return runReport{
+		Status: "invalid", Error: &errorReport{Code: "E_SCRIPT", Message: message}, Steps: []stepReport{}, Cost: new(float64), Diagnostics: body.Diagnostics,
+	}
+}
+
+func noPerson(q *run.Asked) string {
+	return "a person must answer and there is no terminal: " + screen.OneLine(q.Form.Text, 200)
+}
+
+// printJSON prints v indented, with letters and < > & as they are.
+func (c *console) printJSON(v any) {
+	e := json.NewEncoder(c.out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	_ = e.Encode(v) // standard output is gone: nobody reads
+}
+
+// printValue prints the value of a run: a text as it is, a file's bytes, anything else as JSON. On a terminal a text cannot command it.
+func (c *console) printValue(v any) {
+	switch v := v.(type) {
+	case nil:
+		return
+	case string:
+		if c.outTerminal {
+			v = screen.Inert(v)
+		}
+		fmt.Fprint(c.out, v)
+		if !strings.HasSuffix(v, "\n") {
+			fmt.Fprintln(c.out)
+		}
+	case types.FileValue:
+		if c.outTerminal {
+			c.printJSON(plainValue(v))
+			return
+		}
+		_, _ = c.out.Write(v.Data)
+	default:
+		text, err := eval.Render(plainValue(v))
+		if err != nil {
+			c.printJSON(plainValue(v))
+			return
+		}
+		if c.outTerminal {
+			text = screen.Inert(text)
+		}
+		fmt.Fprintln(c.out, text)
+	}
+}
+
+// plainValue is v with files described by their fields, for JSON.
+func plainValue(v any) any {
+	switch v := v.(type) {
+	case types.FileValue:
+		return map[string]any{"name": v.Name, "size": v.Size, "type": v.Type, "sha256": v.SHA256}
+	case []any:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = plainValue(e)
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k, e := range v {
+			out[k] = plainValue(e)
+		}
+		return out
+	}
+	return v
+}
+
+// drawFailure says why a run ended badly, in the shape of a diagnostic: where in the script, which step, what was done, how to go on.
+func (s *session) drawFailure(end run.Finished, code int) {
+	c := s.c
+	d := diag.Diagnostic{Severity: diag.Error}
+	switch e := end.Error; {
+	case s.unasked != nil:
+		d.Code, d.Message = "E_NO_PERSON", screen.OneLine(s.redact(noPerson(s.unasked)), 300)
+		d.Help = append(d.Help, "run it in a terminal, or give the step an `else` that stands in for a person")
+		s.place(&d, s.unasked.Path, nil)
+	case end.Status == run.Cancelled || s.interrupted:
+		d.Code, d.Message = "E_CANCELLED", "the run was stopped before its end"
+	case e != nil:
+		d.Code, d.Message = diag.Code(e.Code), screen.Inert(s.redact(firstLines(e.Message, 20)))
+		s.place(&d, e.Path, e)
+		d.Help = append(d.Help, s.hints(e, code)...)
+	default:
+		d.Code, d.Message = "E_FAILED", "the run failed"
+	}
+	d.Help = append(d.Help, s.finishedSteps()...)
+	if d.File == nil {
+		fmt.Fprintln(c.err, c.style.Bold(c.style.Red("error["+string(d.Code)+"]"))+c.style.Bold(": "+d.Message))
+		for _, h := range d.Help {
+			fmt.Fprintln(c.err, "  = help: "+h)
+		}
+		return
+	}
+	diag.Print(c.err, diag.List{d}, c.style.On)
+}
+
+// place points at the source of a failure and names the step.
+func (s *session) place(d *diag.Diagnostic, path run.Path, e *run.Error) {
+	if e != nil && e.Line > 0 {
+		for _, src := range s.plan.Sources {
+			if src.Name != e.File && e.File != "" {
+				continue
+			}
+			d.File = source.NewFile(src.Name, src.Text)
+			d.Span = wordAt(d.File, e.Line, e.Column)
+			break
+		}
+	}
+	if path == "" {
+		return
+	}
+	step := "step " + string(path)
+	if known, ok := s.folder.Step(path); ok {
+		if known.Agent != "" {
+			step += ", agent " + known.Agent
+		}
+		if known.Attempts > 1 {
+			step += fmt.Sprintf(", attempt %d", known.Attempts)
+		}
+	}
+	d.Help = append(d.Help, step)
+}
+
+// wordAt is the span of the word that begins at a place.
+func wordAt(f *source.File, line, column int) source.Span {
+	text := f.Line(line)
+	start := 0
+	for n := 1; n < line; n++ {
+		i := strings.IndexByte(f.Text[start:], '\n')
+		if i < 0 {
+			break
+		}
+		start += i + 1
+	}
+	runes := []rune(text)
+	column = max(1, min(column, len(runes)+1))
+	from := start + len(string(runes[:column-1]))
+	to := from
+	for _, r := range runes[column-1:] {
+		if to > from && !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '_' && r != '.' {
+			break
+		}
+		to += len(string(r))
+	}
+	return source.Span{Start: from, End: to}
+}
+
+// hints say how to go on.
+func (s *session) hints(e *run.Error, code int) []string {
+	switch code {
+	case exitAuth:
+		return []string{"`slop agents` shows which agents can be called and what the others lack"}
+	case exitBudget:
+		return []string{"`slop run --dry-run` shows the worst case; raise the budget, or catch it with `else`"}
+	case exitTimeout:
+		return []string{"give it more time: --timeout 30m"}
+	case exitUnreachable:
+		return []string{"`slop agents` shows which agents can be reached; `retry 3` tries a call again"}
+	}
+	if e.Kind == string(run.Timeout) || e.Kind == string(run.RateLimited) {
+		return []string{"`retry 3` after the call tries it again, `else \"…\"` says what stands in for it"}
+	}
+	return nil
+}
+
+// maxListed is how many finished steps a failure lists.
+const maxListed = 12
+
+func (s *session) finishedSteps() []string {
+	var done []string
+	for _, step := range s.folder.View().Steps {
+		if step.Status == runs.Done {
+			done = append(done, string(step.Path))
+		}
+	}
+	if len(done) == 0 {
+		return []string{"no step had finished"}
+	}
+	sort.Strings(done)
+	text := strings.Join(done[:min(len(done), maxListed)], ", ")
+	if len(done) > maxListed {
+		text += fmt.Sprintf(" and %d more", len(done)-maxListed)
+	}
+	return []string{"finished before that: " + text}
+}
+
+func firstLines(s string, n int) string {
+	lines := strings.SplitN(s, "\n", n+1)
+	if len(lines) > n {
+		lines[n] = "…"
+	}
+	return strings.Join(lines, "\n")
+}

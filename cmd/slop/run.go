@@ -1,0 +1,303 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/slopstudios/slop/cmd/slop/config"
+	"github.com/slopstudios/slop/cmd/slop/inputs"
+	"github.com/slopstudios/slop/cmd/slop/screen"
+	"github.com/slopstudios/slop/lang"
+	"github.com/slopstudios/slop/lang/diag"
+	"github.com/slopstudios/slop/lang/plan"
+	"github.com/slopstudios/slop/runtime/run"
+	"github.com/slopstudios/slop/runtime/runs"
+)
+
+type runCmd struct {
+	Set         []string `name:"set" short:"i" sep:"none" placeholder:"NAME=VALUE" help:"An input; @path reads a text from a file. May be repeated."`
+	Input       string   `placeholder:"FILE.json" help:"Inputs as a JSON object in a file; - is standard input."`
+	DryRun      bool     `name:"dry-run" help:"Show what would happen and what it may cost, and call nothing."`
+	Events      string   `placeholder:"ndjson" help:"Print every event as a line of JSON on standard output, instead of the value."`
+	JSON        bool     `name:"json" help:"Print the run as one JSON object on standard output, instead of the value."`
+	MaxParallel int      `name:"max-parallel" placeholder:"N" help:"Calls at a time."`
+	Budget      []string `sep:"none" placeholder:"AMOUNT" help:"What the run may use: 0.50 (dollars), '20 calls', '5000 tokens'. May be repeated."`
+	Timeout     string   `placeholder:"DURATION" help:"How long the run may take, such as 90s or 10m (then exit 124)."`
+	Trust       bool     `help:"Trust the project's slop.toml, and remember that until it changes."`
+	Quiet       bool     `short:"q" help:"Show no progress."`
+	File        string   `arg:"" optional:"" help:"The script; - is standard input."`
+}
+
+func (v *runCmd) Run(c *console) error {
+	switch {
+	case v.File == "":
+		return usage("slop run needs a script: slop run FILE")
+	case v.Events != "" && v.Events != "ndjson":
+		return usage("--events knows one form: --events ndjson")
+	case v.Events != "" && v.JSON:
+		return usage("--events and --json both want standard output: choose one")
+	case v.File == "-" && v.Input == "-":
+		return usage("standard input cannot be the script and its inputs at once")
+	}
+	src, err := c.readScript(v.File)
+	if err != nil {
+		return err
+	}
+	pr, err := openProject(v.File)
+	if err != nil {
+		return err
+	}
+	options, err := v.options(pr.config.Run)
+	if err != nil {
+		return err
+	}
+	if pr.config.Run.Color != "" {
+		c.configured(pr.config.Run.Color)
+	}
+	p, diags := lang.Compile(src, pr.scope())
+	if !v.Quiet || diags.HasErrors() {
+		diag.Print(c.err, diags, c.style.On)
+	}
+	if diags.HasErrors() {
+		if v.JSON {
+			c.printJSON(invalidScript(diags))
+		}
+		return &exit{code: exitScript}
+	}
+	values, err := v.values(c, p)
+	if err != nil {
+		return err
+	}
+	if v.DryRun {
+		return c.dryRun(p, values, options)
+	}
+	if err := c.trust(pr, v.Trust); err != nil {
+		return err
+	}
+	if err := pr.missingSecrets(p.Secrets); err != nil {
+		return err
+	}
+	return v.play(c, pr, p, values, options)
+}
+
+// options puts flags before the environment before slop.toml.
+func (v *runCmd) options(conf config.Run) (run.Options, error) {
+	o := run.Options{MaxParallel: v.MaxParallel, By: "cli"}
+	bad := func(what, value string, err error) error { return usage("%s %s: %s", what, value, err) }
+	if o.MaxParallel < 0 {
+		return o, usage("--max-parallel must be a number from 1")
+	}
+	if o.MaxParallel == 0 {
+		if s := os.Getenv("SLOP_MAX_PARALLEL"); s != "" {
+			n, err := strconv.Atoi(s)
+			if err != nil || n < 1 {
+				return o, usage("SLOP_MAX_PARALLEL must be a number from 1, not %q", s)
+			}
+			o.MaxParallel = n
+		} else {
+			o.MaxParallel = conf.MaxParallel
+		}
+	}
+	timeout, from := v.Timeout, "--timeout"
+	if timeout == "" {
+		timeout, from = os.Getenv("SLOP_TIMEOUT"), "SLOP_TIMEOUT"
+	}
+	if timeout == "" {
+		timeout, from = conf.Timeout, "slop.toml: timeout"
+	}
+	if timeout != "" {
+		d, err := config.Duration(timeout)
+		if err != nil {
+			return o, bad(from, timeout, err)
+		}
+		o.Timeout = d
+	}
+	budgets, from := v.Budget, "--budget"
+	if len(budgets) == 0 && os.Getenv("SLOP_BUDGET") != "" {
+		budgets, from = []string{os.Getenv("SLOP_BUDGET")}, "SLOP_BUDGET"
+	}
+	if len(budgets) == 0 && conf.Budget != "" {
+		budgets, from = []string{conf.Budget}, "slop.toml: budget"
+	}
+	for _, s := range budgets {
+		a, err := parseBudget(s)
+		if err != nil {
+			return o, bad(from, s, err)
+		}
+		o.Budget = append(o.Budget, a)
+	}
+	return o, nil
+}
+
+// parseBudget reads "$2", "0.50", "20 calls", "5000 tokens", "10m".
+func parseBudget(s string) (plan.Amount, error) {
+	t := strings.TrimSpace(s)
+	if t == "" {
+		return plan.Amount{}, errors.New("it is empty: a shell reads $2 as a variable, so write 2 or '$2'")
+	}
+	for word, set := range map[string]func(n int64) plan.Amount{
+		"tokens": func(n int64) plan.Amount { return plan.Amount{Tokens: n} },
+		"calls":  func(n int64) plan.Amount { return plan.Amount{Calls: n} },
+	} {
+		digits, ok := strings.CutSuffix(t, word)
+		if !ok {
+			digits, ok = strings.CutSuffix(t, strings.TrimSuffix(word, "s"))
+		}
+		if !ok {
+			continue
+		}
+		n, err := strconv.ParseInt(strings.ReplaceAll(strings.TrimSpace(digits), ",", ""), 10, 64)
+		if err != nil || n < 1 {
+			return plan.Amount{}, fmt.Errorf("how many %s?", word)
+		}
+		return set(n), nil
+	}
+	if d, err := config.Duration(t); err == nil {
+		return plan.Amount{Duration: d}, nil
+	}
+	f, err := strconv.ParseFloat(strings.TrimPrefix(t, "$"), 64)
+	if err != nil || !(f > 0 && f <= 1e9) { // NaN is neither
+		return plan.Amount{}, errors.New("a budget is dollars (0.50), '20 calls', '5000 tokens' or a time (10m)")
+	}
+	return plan.Amount{Money: plan.Money(f*1e6 + 0.5)}, nil
+}
+
+// values reads the inputs; what is missing is asked for where somebody can answer.
+func (v *runCmd) values(c *console, p *plan.Plan) (inputs.Values, error) {
+	var object map[string]any
+	if v.Input != "" {
+		var err error
+		if object, err = inputs.Object(v.Input, c.in); err != nil {
+			return nil, &exit{exitUsage, err}
+		}
+	}
+	values, err := inputs.Read(p.Inputs, v.Set, object)
+	var missing *inputs.Missing
+	switch {
+	case err == nil:
+		return values, nil
+	case !errors.As(err, &missing):
+		return nil, &exit{exitUsage, err}
+	case v.DryRun:
+		return values, nil
+	case c.asks && v.Input != "-" && v.File != "-":
+		for _, in := range missing.Inputs {
+			if values[in.Name], err = c.askInput(in); err != nil {
+				return nil, err
+			}
+		}
+		return values, nil
+	}
+	lines := []string{missing.Error()}
+	for _, in := range missing.Inputs {
+		line := fmt.Sprintf("  -i %s=…  (%s)", in.Name, in.Type)
+		if in.Doc != "" {
+			line += "  " + in.Doc
+		}
+		lines = append(lines, line)
+	}
+	return nil, usage("%s", strings.Join(lines, "\n"))
+}
+
+// askInput asks until the answer fits.
+func (c *console) askInput(in plan.Input) (any, error) {
+	question := in.Doc
+	if question == "" {
+		question = in.Name
+	}
+	for {
+		fmt.Fprintf(c.err, "%s %s ", c.style.Bold(screen.Inert(question)), c.style.Dim("("+in.Type.String()+")"))
+		line, ok := c.readLine()
+		if !ok {
+			fmt.Fprintln(c.err)
+			return nil, usage("missing input: %s", in.Name)
+		}
+		v, err := inputs.Parse(in, line)
+		if err == nil {
+			return v, nil
+		}
+		fmt.Fprintln(c.err, c.style.Red(screen.Inert(err.Error())))
+	}
+}
+
+// play runs the plan to its end and prints what the flags ask for.
+func (v *runCmd) play(c *console, pr *project, p *plan.Plan, values inputs.Values, options run.Options) error {
+	h := newHost(pr)
+	defer h.close()
+	h.know(pr, p.Secrets)
+	s := &session{c: c, runs: h.engine, plan: p, redact: h.redact}
+	switch {
+	case v.Events != "":
+		s.events = c.out
+	case v.Quiet || v.JSON && !c.live:
+		// nothing moves on the screen
+	case c.live:
+		s.screen = screen.NewTree(c.err, c.style, func() (int, int) { return c.width(), c.height() }, firstSteps(p), s.agent)
+	default:
+		s.screen = screen.NewLines(c.err, c.style, s.agent)
+	}
+	begun := time.Now()
+	end, err := s.play(context.Background(), values, options)
+	if errors.Is(err, errAtOnce) {
+		h.abandon()
+		return &exit{code: exitInterrupted}
+	}
+	if errors.Is(err, runs.ErrInput) {
+		return &exit{exitUsage, err}
+	}
+	if err != nil {
+		return err
+	}
+	code := s.exitCode(end, options)
+	switch {
+	case v.Events != "":
+	case v.JSON:
+		c.printJSON(s.report(end))
+	case end.Status == run.Succeeded:
+		if s.screen != nil && c.live {
+			c.sayTotal(s.folder.View(), time.Since(begun))
+		}
+		c.printValue(end.Value)
+	}
+	if end.Status != run.Succeeded {
+		s.drawFailure(end, code)
+	}
+	if code != exitOK {
+		return &exit{code: code}
+	}
+	return nil
+}
+
+// firstSteps are the named steps of the file, which the tree shows before they start.
+func firstSteps(p *plan.Plan) []string {
+	var names []string
+	for _, n := range p.Blocks[0].Nodes {
+		switch n.Kind {
+		case plan.LetNode, plan.ValueNode, plan.RequireNode, plan.StopNode, plan.IntoNode:
+			continue
+		}
+		name := n.Name
+		if name == "" {
+			name = "output"
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
+// sayTotal is the last line of a run on a terminal.
+func (c *console) sayTotal(view runs.View, took time.Duration) {
+	parts := []string{screen.Took(took)}
+	if view.Usage.Calls > 0 {
+		parts = append(parts, plural(int(view.Usage.Calls), "call"))
+	}
+	if used := screen.Used(view.Usage); used != "" {
+		parts = append(parts, used)
+	}
+	fmt.Fprintln(c.err, c.style.Green("✓")+" "+c.style.Dim(strings.Join(parts, ", ")))
+}

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/slopstudios/slop/cmd/slop/screen"
+	"github.com/slopstudios/slop/lang/plan"
+	"github.com/slopstudios/slop/runtime/run"
+	"github.com/slopstudios/slop/runtime/runs"
+)
+
+// session takes one run from its start to its end: it shows what happens, puts questions to the person, and hears Ctrl-C.
+type session struct {
+	c      *console
+	runs   runs.Runs
+	plan   *plan.Plan
+	redact func(string) string // blacks out the values of secrets
+	screen screen.Screen       // nil: nothing is shown
+	events io.Writer           // nil: events are not written
+
+	id          run.ID
+	folder      *runs.Folder
+	unasked     *run.Asked // the question nobody was there to answer
+	interrupted bool
+	questions   []*run.Asked // the first stands on the terminal
+	listener    *listener    // nil until the first question
+}
+
+// errAtOnce: the person does not want to wait for the end.
+var errAtOnce = errors.New("ended at once")
+
+func (s *session) agent(path run.Path) string {
+	step, _ := s.folder.Step(path)
+	return step.Agent
+}
+
+// play starts the run and returns its end. A failed run is no error.
+func (s *session) play(ctx context.Context, values map[string]any, options run.Options) (end run.Finished, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	if s.screen != nil {
+		defer s.screen.Close()
+	}
+	defer func() {
+		if s.listener != nil {
+			s.listener.close()
+		}
+	}()
+
+	s.folder = runs.Fold(s.plan)
+	if s.id, err = s.runs.Start(ctx, s.plan, values, options); err != nil {
+		return end, err
+	}
+	s.folder.Named(s.id)
+	if s.events != nil {
+		s.writeHeader()
+	}
+	events := make(chan runs.Event)
+	failed := make(chan error, 1)
+	go func() {
+		defer close(events)
+		for e, err := range s.runs.Watch(ctx, s.id, 0) {
+			if err != nil {
+				failed <- err
+				return
+			}
+			select {
+			case events <- e:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+
+	for {
+		select {
+		case e, ok := <-events:
+			if !ok {
+				select {
+				case err := <-failed:
+					return end, fmt.Errorf("watch the run: %w", err)
+				default:
+				}
+				return s.runs.Wait(ctx, s.id)
+			}
+			s.take(ctx, e)
+		case <-signals:
+			if s.interrupted {
+				return end, errAtOnce
+			}
+			s.interrupted = true
+			s.say("stopping: what is under way is being ended (Ctrl-C again: at once)")
+			if err := s.runs.Cancel(ctx, s.id, "user", "interrupted"); err != nil && !errors.Is(err, runs.ErrFinished) {
+				return end, err
+			}
+		case line, ok := <-s.answers():
+			s.answer(ctx, line, ok)
+		case <-s.deadline():
+			s.nextQuestion("the time for an answer is over")
+		}
+	}
+}
+
+func (s *session) take(ctx context.Context, e runs.Event) {
+	if e.Fact != nil {
+		s.folder.Add(*e.Fact)
+	}
+	if s.events != nil {
+		s.writeEvent(e)
+	}
+	if s.screen != nil {
+		s.screen.Event(e)
+	}
+	if e.Fact == nil {
+		return
+	}
+	switch body := e.Fact.Body.(type) {
+	case *run.Asked:
+		s.ask(ctx, body)
+	case *run.Answered:
+		s.withdraw(body.Path)
+	case *run.Finished:
+		for len(s.questions) > 0 {
+			s.nextQuestion("")
+		}
+	}
+}
+
+// say writes a line about the run itself.
+func (s *session) say(text string) {
+	if s.screen != nil {
+		s.screen.Hold()
+		defer s.screen.GoOn()
+	}
+	fmt.Fprintln(s.c.err, text)
+}
+
+// schemaVersion of the lines of --events.
+const schemaVersion = 1
+
+func (s *session) writeHeader() {
+	s.writeLine(map[string]any{
+		"schemaVersion": schemaVersion, "kind": "run", "id": s.id, "flow": s.plan.Name, "plan": plan.Hash(s.plan),
+		"slop": versionText(), "at": time.Now().UTC(),
+	})
+}
+
+func (s *session) writeEvent(e runs.Event) {
+	if e.Fact != nil {
+		text, err := run.EncodeFact(*e.Fact)
+		if err != nil {
+			s.writeLine(map[string]any{"kind": "error", "message": err.Error()})
+			return
+		}
+		fmt.Fprintf(s.events, "%s\n", s.redact(string(text)))
+		return
+	}
+	p := e.Progress
+	line := map[string]any{"kind": "progress", "path": p.Path, "attempt": p.Attempt}
+	if p.Delta != "" {
+		line["delta"], line["offset"] = p.Delta, p.Offset
+	}
+	if p.Note != "" {
+		line["note"] = p.Note
+	}
+	if p.Reset {
+		line["reset"] = true
+	}
+	s.writeLine(line)
+}
+
+func (s *session) writeLine(line map[string]any) {
+	text, err := json.Marshal(line)
+	if err == nil {
+		fmt.Fprintf(s.events, "%s\n", s.redact(string(text)))
+	}
+}

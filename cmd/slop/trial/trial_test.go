@@ -1,0 +1,135 @@
+package trial_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/slopstudios/slop/cmd/slop/trial"
+	"github.com/slopstudios/slop/lang"
+	"github.com/slopstudios/slop/lang/source"
+	"github.com/slopstudios/slop/runtime/agent"
+	"github.com/slopstudios/slop/stdlib"
+)
+
+// play runs the first test of a script.
+func play(t *testing.T, script string) trial.Result {
+	t.Helper()
+	r := agent.NewRegistry()
+	for _, a := range stdlib.Agents(stdlib.Config{}) {
+		if err := r.Register(a.Name, a.Agent, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, tests, diags := lang.CompileTests(source.NewFile("main.slop", script), r.Scope())
+	if diags.HasErrors() {
+		t.Fatalf("the script has errors: %s: %s", diags[0].Code, diags[0].Message)
+	}
+	return trial.Run(p, tests[0])
+}
+
+func problems(r trial.Result) string {
+	var out []string
+	for _, p := range r.Problems {
+		out = append(out, p.Message)
+	}
+	return strings.Join(out, "\n")
+}
+
+// Waits, retries and timeouts take their time by the test's own clock, and none by ours.
+func TestTimeCostsNothing(t *testing.T) {
+	begun := time.Now()
+	r := play(t, `
+pause = wait "7d"
+said = claude "hi" retry 3 wait 10s after pause
+output said
+test "a week" {
+  mock wait -> nil
+  fail claude "busy"
+  fail claude "busy"
+  mock claude -> "ok"
+  expect output == "ok"
+}
+`)
+	if got := problems(r); got != "" {
+		t.Fatal(got)
+	}
+	if r.Elapsed < 7*24*time.Hour || r.Calls != 3 {
+		t.Errorf("elapsed %v in %d calls, want a week and 3", r.Elapsed, r.Calls)
+	}
+	if took := time.Since(begun); took > 5*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
+
+// Answers come in order, the last is repeated, whether they stand on one line or several.
+func TestAnswersInOrder(t *testing.T) {
+	r := play(t, `
+input n: int = 4
+all = map i in 1..n limit 1 { claude "item <<i>>" }
+output all
+test "in order" {
+  mock claude -> "a", "b"
+  mock claude -> "c"
+  expect output == ["a", "b", "c", "c"]
+}
+`)
+	if got := problems(r); got != "" {
+		t.Error(got)
+	}
+}
+
+// A configured or scripted persona answers by its own name first.
+func TestNamesOfMocks(t *testing.T) {
+	r := play(t, `
+agent critic = claude "You judge."
+a = critic "x"
+b = claude "y"
+output a + b
+test "both" {
+  mock critic -> "C"
+  mock claude -> "D"
+  expect output == "CD"
+}
+`)
+	if got := problems(r); got != "" {
+		t.Error(got)
+	}
+}
+
+// Memory and echo need no mock; a person without an answer lets the time run out.
+func TestBuiltins(t *testing.T) {
+	r := play(t, `
+saved = memory.set(value: 41) "n"
+read = memory.get "n" after saved
+ok = human.approve "Sure?" timeout 2h else "no"
+said = echo "n is <<read ?? 0>>"
+output {said: said, ok: ok}
+test "alone" {
+  fail human.approve "nobody there"
+  expect output.said == "n is 41"
+  expect output.ok == "no"
+}
+`)
+	if got := problems(r); got != "" {
+		t.Error(got)
+	}
+	if r.Elapsed != 2*time.Hour {
+		t.Errorf("elapsed %v, want the two hours of the question", r.Elapsed)
+	}
+}
+
+func TestProblems(t *testing.T) {
+	for _, tt := range []struct{ test, want string }{
+		{`given topic = "x"` + "\n" + `mock claude -> "y"` + "\n" + `expect output == "z"`, `expected output == "z"`},
+		{`given topic = "x"` + "\n" + `expect output == "z"`, "nothing says what claude answers at said; add `mock claude -> …`"},
+		{`given topic = "x"` + "\n" + `mock claude -> "y"` + "\n" + `expect fail "no"`, `expected the flow to fail with "no", and it did not fail`},
+		{`given topic = "x"` + "\n" + `fail claude "asleep"` + "\n" + `expect output == "y"`, "the flow failed at said: asleep"},
+		{`given topic = "x"` + "\n" + `fail claude "asleep"` + "\n" + `expect fail "broken"`, `expected the flow to fail with "broken"`},
+	} {
+		r := play(t, "input topic: string\nsaid = claude \"About <<topic>>\"\noutput said\ntest \"t\" {\n"+tt.test+"\n}\n")
+		if got := problems(r); got != tt.want {
+			t.Errorf("%s\ngot  %s\nwant %s", tt.test, got, tt.want)
+		}
+	}
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/slopstudios/slop/lang/plan"
+	"github.com/slopstudios/slop/lang/source"
+	"github.com/slopstudios/slop/runtime/run"
+)
+
+func TestParseBudget(t *testing.T) {
+	for s, want := range map[string]plan.Amount{
+		"$2": {Money: 2_000_000}, "0.50": {Money: 500_000}, "20 calls": {Calls: 20}, "1 call": {Calls: 1}, "5,000 tokens": {Tokens: 5000},
+		"5000tokens": {Tokens: 5000}, "10m": {Duration: 10 * time.Minute},
+	} {
+		if got, err := parseBudget(s); err != nil || got != want {
+			t.Errorf("parseBudget(%q) = %+v, %v; want %+v", s, got, err, want)
+		}
+	}
+	for _, s := range []string{"", "lots", "-1", "0", "NaN", "calls", "x tokens", "1e300"} {
+		if got, err := parseBudget(s); err == nil {
+			t.Errorf("parseBudget(%q) = %+v, want an error", s, got)
+		}
+	}
+}
+
+// A diff, applied to the old text, gives the new one.
+func TestDifference(t *testing.T) {
+	long := strings.Repeat("same\n", 20)
+	for _, tt := range []struct{ old, new string }{
+		{"a\nb\nc\n", "a\nB\nc\n"},
+		{"", "new\n"},
+		{"old\n", ""},
+		{"1\n" + long + "2\n" + long, "one\n" + long + "two\n" + long},
+		{long + "x\ny\n", long + "y\nx\n"},
+		{"a\na\na\n", "a\na\n"},
+	} {
+		if got := patch(tt.old, difference("f", tt.old, tt.new)); got != tt.new {
+			t.Errorf("%q to %q by\n%s\ngives %q", tt.old, tt.new, difference("f", tt.old, tt.new), got)
+		}
+	}
+	if text := difference("f", "1\n"+long+"2\n", "one\n"+long+"two\n"); strings.Count(text, "@@ -") != 2 {
+		t.Errorf("want two hunks:\n%s", text)
+	}
+}
+
+// patch applies a unified diff, going by the numbers in its hunk heads.
+func patch(old, diff string) string {
+	from := strings.SplitAfter(old, "\n")
+	var out strings.Builder
+	next := 0
+	for line := range strings.Lines(diff) {
+		switch {
+		case strings.HasPrefix(line, "---"), strings.HasPrefix(line, "+++"):
+		case strings.HasPrefix(line, "@@"):
+			start := 0
+			for _, c := range line[len("@@ -"):] {
+				if c < '0' || c > '9' {
+					break
+				}
+				start = 10*start + int(c-'0')
+			}
+			for ; next < start-1; next++ {
+				out.WriteString(from[next])
+			}
+		case line[0] == ' ':
+			out.WriteString(line[1:])
+			next++
+		case line[0] == '-':
+			next++
+		case line[0] == '+':
+			out.WriteString(line[1:])
+		}
+	}
+	for ; next < len(from); next++ {
+		out.WriteString(from[next])
+	}
+	return out.String()
+}
+
+func TestWordAt(t *testing.T) {
+	f := source.NewFile("f", "a = \"ü\" x\n  http.get(url: u)\n")
+	for _, tt := range []struct {
+		line, column int
+		want         string
+	}{{1, 1, "a"}, {1, 9, "x"}, {2, 3, "http.get"}, {2, 11, "("}, {9, 1, ""}} {
+		if got := f.Slice(wordAt(f, tt.line, tt.column)); tt.want != "" && !strings.HasPrefix(got, tt.want) || tt.want == "" && got != "" {
+			t.Errorf("wordAt(%d, %d) = %q, want %q", tt.line, tt.column, got, tt.want)
+		}
+	}
+}
+
+func TestReadAnswer(t *testing.T) {
+	approve := run.Form{Kind: "approve"}
+	choose := run.Form{Kind: "choose", Choices: []string{"red", "blue", "2"}}
+	for _, tt := range []struct {
+		form run.Form
+		line string
+		want any
+	}{
+		{approve, "Y", "yes"}, {approve, " no ", "no"}, {approve, "sure", nil},
+		{choose, "BLUE", "blue"}, {choose, "1", "red"}, {choose, "2", "2"}, {choose, "4", nil}, {choose, "", nil},
+		{run.Form{Kind: "ask"}, "  as it is ", "  as it is "}, {run.Form{Kind: "ask"}, " ", nil},
+	} {
+		got, err := readAnswer(tt.form, tt.line)
+		if got != tt.want || (err == nil) != (tt.want != nil) {
+			t.Errorf("readAnswer(%s, %q) = %v, %v; want %v", tt.form.Kind, tt.line, got, err, tt.want)
+		}
+	}
+}
+
+func TestMentions(t *testing.T) {
+	for _, tt := range []struct {
+		text, name string
+		want       bool
+	}{{"a + b", "a", true}, {"ab + cab", "a", false}, {"<<a>>", "a", true}, {"ba a", "a", true}, {"ä", "a", false}, {"", "a", false}, {"_x x_", "x", false}} {
+		if got := mentions(tt.text, tt.name); got != tt.want {
+			t.Errorf("mentions(%q, %q) = %v", tt.text, tt.name, got)
+		}
+	}
+}
+
+// Every topic fits a narrow terminal.
+func TestHelpFits(t *testing.T) {
+	for _, topic := range topics {
+		for i, line := range strings.Split(topic.text, "\n") {
+			if n := len([]rune(line)); n > 85 {
+				t.Errorf("help %s, line %d has %d columns: %s", topic.name, i, n, line)
+			}
+		}
+	}
+}

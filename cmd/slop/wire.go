@@ -1,0 +1,181 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/slopstudios/slop/cmd/slop/config"
+	"github.com/slopstudios/slop/lang/diag"
+	"github.com/slopstudios/slop/lang/types"
+	"github.com/slopstudios/slop/runtime/agent"
+	"github.com/slopstudios/slop/stdlib"
+	"github.com/slopstudios/slop/stdlib/claude"
+	"github.com/slopstudios/slop/stdlib/openai"
+	"github.com/slopstudios/slop/stdlib/shell"
+)
+
+// kind is a built-in agent as slop.toml sees it: which keys mean something to it beside use, limit and rate, and what they change.
+type kind struct {
+	name      string
+	keys      []string
+	configure func(c *stdlib.Config, a config.Agent)
+}
+
+var kinds = []kind{
+	{"claude", modelKeys("base_url", "api_key_env", "effort", "prefer", "tools", "folder", "env"), func(c *stdlib.Config, a config.Agent) {
+		c.Claude = claude.Config{
+			Prefer: a.Prefer, Model: a.Model, MaxTokens: a.MaxTokens, BaseURL: a.BaseURL, Price: a.Price, Tools: a.Tools, Folder: a.Folder, Env: a.Env,
+			Idle: a.Timeout,
+		}
+		if a.APIKeyEnv != "" {
+			c.Claude.APIKey, c.Claude.KeyName = environment(a.APIKeyEnv), a.APIKeyEnv
+		}
+	}},
+	{"echo", nil, nil},
+	{"http", nil, nil},
+	{"human", nil, nil},
+	{"memory", nil, nil},
+	{"ollama", modelKeys("base_url", "api_key_env"), func(c *stdlib.Config, a config.Agent) { c.Ollama = chat(a) }},
+	{"openai", modelKeys("base_url", "api_key_env"), func(c *stdlib.Config, a config.Agent) {
+		c.OpenAI = chat(a)
+		if c.OpenAI.BaseURL == "" {
+			c.OpenAI.BaseURL = os.Getenv("OPENAI_BASE_URL")
+		}
+	}},
+	{"shell", []string{"folder", "env"}, func(c *stdlib.Config, a config.Agent) { c.Shell = shell.Config{Folder: a.Folder, Env: a.Env} }},
+	{"strudel", nil, nil},
+	{"wait", nil, nil},
+}
+
+// make gives the agent that a describes.
+func (k kind) make(a config.Agent) agent.Agent {
+	var c stdlib.Config
+	if k.configure != nil {
+		k.configure(&c, a)
+	}
+	for _, named := range stdlib.Agents(c) {
+		if named.Name == k.name {
+			return named.Agent
+		}
+	}
+	panic("slop: stdlib has no agent " + k.name)
+}
+
+// modelKeys are the keys that every model takes, and more.
+func modelKeys(more ...string) []string {
+	return append([]string{"model", "system", "max_tokens", "temperature", "price", "timeout"}, more...)
+}
+
+// chat configures an agent that speaks the protocol of OpenAI.
+func chat(a config.Agent) openai.Config {
+	c := openai.Config{BaseURL: a.BaseURL, Model: a.Model, MaxTokens: a.MaxTokens, Price: a.Price, Idle: a.Timeout}
+	if a.APIKeyEnv != "" {
+		c.APIKey, c.KeyName = environment(a.APIKeyEnv), a.APIKeyEnv
+	}
+	return c
+}
+
+// environment reads a key at each call, so that checking a script reads none.
+func environment(name string) func() (string, error) {
+	return func() (string, error) { return os.Getenv(name), nil }
+}
+
+// agents registers the built-in agents under their names and the configured ones under theirs, where the configured win.
+func agents(p *project) (*agent.Registry, error) {
+	r := agent.NewRegistry()
+	for _, k := range kinds {
+		if _, configured := p.config.Agents[k.name]; configured {
+			continue
+		}
+		if err := register(r, k, config.Agent{Name: k.name, Use: k.name}); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range p.config.Names() {
+		a := p.config.Agents[name]
+		k, err := kindOf(a)
+		if err != nil {
+			return nil, err
+		}
+		if err := register(r, k, a); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+func kindOf(a config.Agent) (kind, error) {
+	names := make([]string, len(kinds))
+	for i, k := range kinds {
+		names[i] = k.name
+		if k.name != a.Use {
+			continue
+		}
+		for _, key := range a.Keys {
+			if !slices.Contains([]string{"use", "limit", "rate"}, key) && !slices.Contains(k.keys, key) {
+				known := append([]string{"use", "limit", "rate"}, k.keys...)
+				return k, a.Fault(key, fmt.Sprintf("`%s` means nothing to an agent that uses %s", key, k.name), "", "it takes: "+strings.Join(known, ", "))
+			}
+		}
+		return k, nil
+	}
+	key, message := "use", fmt.Sprintf("there is no built-in agent `%s`", a.Use)
+	if !slices.Contains(a.Keys, "use") {
+		key, message = "", fmt.Sprintf("agent `%s` does not say what it uses", a.Name)
+	}
+	label := ""
+	if near, ok := diag.Nearest(a.Use, names); ok && key == "use" {
+		label = fmt.Sprintf("did you mean `%s`?", near)
+	}
+	return kind{}, a.Fault(key, message, label, "write use = and one of: "+strings.Join(names, ", "))
+}
+
+func register(r *agent.Registry, k kind, a config.Agent) error {
+	if err := r.Register(a.Name, k.make(a), func(s *types.Signature) { adjust(s, a) }); err != nil {
+		return err
+	}
+	if a.Limit > 0 || a.Rate != "" {
+		return r.SetLimits(a.Name, agent.Limits{Limit: a.Limit, PerSecond: a.PerSecond(), PerMinute: a.PerMinute()})
+	}
+	return nil
+}
+
+// adjust puts what is configured into the signature, which the plan pins.
+func adjust(s *types.Signature, a config.Agent) {
+	if a.System != "" {
+		s.System = a.System
+	}
+	if a.Price != nil {
+		s.Price = a.Price
+	}
+	if a.MaxTokens > 0 {
+		s.MaxOutput = a.MaxTokens
+	}
+	if len(a.Tools) > 0 || (a.Folder != "" && s.Effect == types.Think) {
+		s.Effect = types.Do // with tools or a folder of its own a model changes the world
+	}
+	defaults := map[string]any{}
+	if a.Model != "" {
+		defaults["model"] = a.Model
+	}
+	if a.MaxTokens > 0 {
+		defaults["max_tokens"] = a.MaxTokens
+	}
+	if a.Temperature != nil {
+		defaults["temperature"] = *a.Temperature
+	}
+	if a.Effort != "" {
+		defaults["effort"] = a.Effort
+	}
+	if len(defaults) > 0 {
+		s.Defaults, _ = json.Marshal(defaults) // texts and numbers
+	}
+}
+
+// standardFlow reads a flow that comes with the program.
+func standardFlow(path string) (name, text string, err error) {
+	return "", "", fmt.Errorf("there is no standard flow %s", path)
+}
