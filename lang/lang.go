@@ -34,10 +34,7 @@ func CompileTests(src *source.File, scope types.Scope) (*plan.Plan, []plan.Test,
 func Check(src *source.File, scope types.Scope) (*check.Info, diag.List) {
 	file, diags := syntax.Parse(src)
 	info, found := check.File(file, scope)
-	if diags.HasErrors() { // a line that could not be read may have used what seems unused
-		found = found.Errors()
-	}
-	diags = append(diags, found...)
+	diags = append(diags, check.Unspoiled(diags, found)...)
 	diags.Sort()
 	return info, diags
 }

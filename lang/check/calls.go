@@ -200,7 +200,7 @@ func (c *checker) typePrimary(call *syntax.Call, t *Call, given *names) eval.Tai
 	k := c.typeText(call.Text, "this "+textWord(sig.Text))
 	if given.has(sig.Primary) {
 		c.add(diag.Diagnostic{
-			Code: "E0111", Span: call.Text.At, Message: fmt.Sprintf("`%s` is given twice: the text is its `%s`", call.Callee, sig.Primary), Label: "the second time",
+			Code: "E0111", Span: call.Text.At, Message: fmt.Sprintf("`%s` is given twice", sig.Primary), Label: fmt.Sprintf("the text is the `%s` of `%s`, too", sig.Primary, call.Callee),
 		})
 		return k.Taint
 	}

@@ -28,6 +28,30 @@ func File(f *syntax.File, scope types.Scope) (*Info, diag.List) {
 	})
 }
 
+// Unspoiled returns what is worth saying of found, the diagnostics of a file in which reading found said: nothing about a line that could not be read, which may
+// be but half there, and no warnings, since such a line may have used what seems unused.
+func Unspoiled(said, found diag.List) diag.List {
+	if !said.HasErrors() {
+		return found
+	}
+	type place struct {
+		file *source.File
+		line int
+	}
+	unread := map[place]bool{}
+	for _, d := range said {
+		unread[place{d.File, d.File.Pos(d.Span.Start).Line}] = true
+	}
+	var left diag.List
+	for _, d := range found {
+		own := d.File == said[0].File
+		if !own || d.Severity == diag.Error && !unread[place{d.File, d.File.Pos(d.Span.Start).Line}] {
+			left.Add(d)
+		}
+	}
+	return left
+}
+
 // session is what the check of a script shares with that of the flows it uses.
 type session struct {
 	diags   *diag.List

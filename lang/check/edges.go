@@ -226,7 +226,9 @@ func cureOf(b *Block, path []hop, c *checker) string {
 		switch h.edge.why {
 		case plan.Gate:
 			return fmt.Sprintf("move the `%s` of line %d below what it needs", gateWord(b.Nodes[h.edge.from]), c.line(b.Nodes[h.edge.from].at.Start))
-		case plan.Order, plan.Sequence:
+		case plan.Sequence:
+			return "the steps of a `sequence` run in their written order; in `parallel` only mentions count"
+		case plan.Order:
 			return fmt.Sprintf("steps that change something run in their written order: move line %d above line %d", c.line(b.Nodes[h.node].at.Start), c.line(b.Nodes[h.edge.from].at.Start))
 		}
 	}

@@ -82,8 +82,8 @@ func (c *checker) loadFlow(u *syntax.Use) *Info {
 	c.stack[len(c.stack)-1].at = u.At
 	before := len(*c.diags)
 	f := c.session.file(file, scope)
-	if said.HasErrors() { // a line that could not be read may have used what seems unused
-		*c.diags = append((*c.diags)[:before], (*c.diags)[before:].Errors()...)
+	if said.HasErrors() {
+		*c.diags = append((*c.diags)[:before:before], Unspoiled(said, (*c.diags)[before:])...)
 		f.Output, f.Root.bad = types.Type{}, true
 	}
 	c.flows[resolved] = f

@@ -117,8 +117,15 @@ func (c *checker) unknownAfter(name syntax.Name, b *Block) {
 		c.again(first, name.At)
 		return
 	}
-	if c.inside(name.Text, b) != nil {
-		c.unknownName(name.Text, name.At, b)
+	if inner := c.inside(name.Text, b); inner != nil {
+		c.unknown[name.Text] = len(*c.diags)
+		d := diag.Diagnostic{Code: "E0101", Span: name.At}
+		c.livesInside(&d, inner, b)
+		if owner := outermost(inner, b); owner.Name != "" && owner.block.names[owner.Name] == owner.Decl {
+			d.Label = fmt.Sprintf("wait for the whole block: `after %s`", owner.Name)
+			d.Fix = &diag.Fix{Span: name.At, Text: owner.Name}
+		}
+		c.add(d)
 		return
 	}
 	var steps []string
@@ -165,19 +172,25 @@ func (c *checker) inside(name string, b *Block) *Decl {
 	return nil
 }
 
-// livesInside says in which block a name lives and how its value can leave it.
-func (c *checker) livesInside(d *diag.Diagnostic, inner *Decl, b *Block) {
+// outermost is the step of a block around b that holds a declaration which b does not see.
+func outermost(inner *Decl, b *Block) *Node {
 	around := map[*Block]bool{}
 	for outer := b; outer != nil; outer = outer.Parent {
 		around[outer] = true
 	}
 	block := inner.Block
-	for block.Parent != nil && !around[block.Parent] {
+	for !around[block.Parent] {
 		block = block.Parent
 	}
-	owner := block.owner
-	if owner == nil {
-		return
+	return block.owner
+}
+
+// livesInside says in which block a name lives and how its value can leave it.
+func (c *checker) livesInside(d *diag.Diagnostic, inner *Decl, b *Block) {
+	owner := outermost(inner, b)
+	block := inner.Block
+	for block.owner != owner {
+		block = block.Parent
 	}
 	word := stepWord(owner)
 	where := fmt.Sprintf("the %s", word)
@@ -187,14 +200,14 @@ func (c *checker) livesInside(d *diag.Diagnostic, inner *Decl, b *Block) {
 	if owner.Name != "" {
 		where += fmt.Sprintf(" `%s`", owner.Name)
 	} else {
-		where += fmt.Sprintf(" of line %d", c.line(owner.at.Start))
+		where = strings.Replace(where, "the "+word, "the `"+word+"`", 1) + fmt.Sprintf(" of line %d", c.line(owner.at.Start))
 	}
 	d.Message = fmt.Sprintf("`%s` lives inside %s", inner.Name, where)
 	d.Related = c.related(inner.At, fmt.Sprintf("`%s` is made here, and seen only up to the closing brace", inner.Name))
 	switch {
 	case owner.Name == "" && owner.block.Value == owner.slot:
 		d.Label = "it is not seen from outside"
-		d.Help = []string{fmt.Sprintf("give the %s a name, and mention that: `name = %s …`", word, word)}
+		d.Help = []string{fmt.Sprintf("give the `%s` a name, and mention that: `name = %s …`", word, word)}
 	case owner.Name == "":
 		d.Label = "it is not seen from outside"
 	case inner.Block == block && block.Value < 0 && block.kind != raceBlock && owner.Kind == plan.GroupNode:
