@@ -49,6 +49,9 @@ func (x *Expr) Parse(lex *lexer.PeekingLexer) error {
 			case opToken:
 				switch t.Value {
 				case "(", "[", "{":
+					if t.Value == "{" && is(ahead(lex), "{") {
+						return wants("a name behind `{`")
+					}
 					skipBracket(lex)
 					due = false
 					continue
@@ -104,6 +107,13 @@ func (x *Expr) Parse(lex *lexer.PeekingLexer) error {
 		}
 		lex.Next()
 	}
+}
+
+// ahead is the token behind the next.
+func ahead(lex *lexer.PeekingLexer) *lexer.Token {
+	look := *lex
+	look.Next()
+	return look.Peek()
 }
 
 func missing(lex *lexer.PeekingLexer, begin int) error {

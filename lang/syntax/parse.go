@@ -16,7 +16,7 @@ func Parse(src *source.File) (*File, diag.List) {
 	}
 	s := scan(src)
 	r := &reader{src: src, file: file, tokens: s.tokens, diags: append(s.diags, bidi(src)...)}
-	r.scanned = len(r.diags)
+	r.scanned, r.unclosed = len(r.diags), len(s.unclosed) > 0
 	file.Comments = s.comments
 	if s.tooDeep {
 		return file, r.diags
@@ -56,6 +56,7 @@ type reader struct {
 	diags  diag.List
 
 	scanned      int // so many diagnostics are of the scan
+	unclosed     bool // some bracket is never closed
 	explained    int
 	yaml         bool // a line looked like YAML, and it was said
 	valueNames   map[string]bool
@@ -136,6 +137,10 @@ func (r *reader) stmt(lex *lexer.PeekingLexer, start lexer.RawCursor, inBlock bo
 func (r *reader) settle(lex *lexer.PeekingLexer, start lexer.RawCursor, err error) bool {
 	stop := lex.Peek()
 	if err == nil && (stop.Type == eolToken || stop.Type == eofToken || is(stop, "}")) {
+		if r.unclosed && r.cutOff(start, lex.RawCursor()) {
+			r.salvage(start, lex.RawCursor())
+			return false
+		}
 		return true
 	}
 	failed := lex.RawCursor()
@@ -145,6 +150,16 @@ func (r *reader) settle(lex *lexer.PeekingLexer, start lexer.RawCursor, err erro
 	}
 	r.explain(line{start: start, end: end, failed: min(failed, end)}, err)
 	r.leave(lex, start, end)
+	return false
+}
+
+// cutOff tells whether a bracket of a line was closed by the scan alone: what its author would have written behind it, nobody knows.
+func (r *reader) cutOff(start, end lexer.RawCursor) bool {
+	for i := start; i < end; i++ {
+		if t := r.at(i); t.Pos.Column == forgotten && !is(t, "}") {
+			return true
+		}
+	}
 	return false
 }
 

@@ -69,7 +69,9 @@ func scan(src *source.File) *scanner {
 			s = again
 		}
 	}
-	s.blame()
+	if !s.tooDeep {
+		s.blame()
+	}
 	return s
 }
 

@@ -132,7 +132,8 @@ func (d *decoder) run() {
 				if blamed++; blamed <= 3 { // who writes a fourth has not read the first
 					d.blame(i)
 				}
-				i += 2
+				for i += 2; i < d.to && d.text[i] == '<'; i++ { // one run, one mistake
+				}
 				continue
 			}
 			flush(i)
