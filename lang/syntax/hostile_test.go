@@ -12,13 +12,13 @@ import (
 
 // What nobody would call a script gets an error, soon: never a panic, a hang or the end of the stack.
 func TestHostile(t *testing.T) {
-	const mb = 1_200_000 // a multiple of the runes below
+	const mb = 300_000 // a multiple of the runes below
 	fill := func(s string, size int) string { return strings.Repeat(s, size/len(s)+1)[:size] }
 	for name, c := range map[string]struct {
 		text string
 		code diag.Code
 	}{
-		"a hundred megabytes":        {fill("x = writer \"hello\"\n", 100*mb), "E0130"},
+		"a hundred megabytes":        {fill("x = writer \"hello\"\n", 100<<20), "E0130"},
 		"a million round brackets":   {"let x = " + strings.Repeat("(", 1_000_000), "E0130"},
 		"a million braces":           {strings.Repeat("x = parallel {\n", 500_000), "E0130"},
 		"a million closing brackets": {strings.Repeat(")", 1_000_000), "E0024"},
@@ -32,8 +32,8 @@ func TestHostile(t *testing.T) {
 		"an open triple quote":       {"x = writer \"\"\"" + fill("hello\n", mb), "E0120"},
 		"open interpolations":        {"x = a \"" + fill("<<", mb) + "\"", "E0120"},
 		"open interpolations, words": {"x = a \"" + fill("<<a ", mb) + "\"", "E0120"},
-		"quotes in interpolations":   {fill("\"<<'", mb), "E0120"},
-		"quotes in closed ones":      {fill("\"<<'>>", mb), "E0120"},
+		"quotes in interpolations":   {fill("\"<<'", mb), ""},
+		"quotes in closed ones":      {fill("\"<<'>>", mb), ""},
 		"nested interpolations":      {"x = a \"" + strings.Repeat("<<f(\"", 100_000) + strings.Repeat("\")>>", 100_000) + "\"", ""},
 		"invalid UTF-8":              {"x = writer \"\xff\"", "E0002"},
 		"a zero byte":                {"x = writer \"\x00\"", "E0002"},
@@ -57,7 +57,7 @@ func TestHostile(t *testing.T) {
 		"line continuation":          {"x = a \"b\"" + fill("\nretry 1", mb), ""},
 		"curly quotes":               {fill("“", mb), "E0120"},
 		"no-break spaces":            {fill("\u00a0", mb), "E0023"},
-		"YAML":                       {fill("- a: b\n", mb/4), "E0018"},
+		"YAML":                       {fill("- a: b\n", mb), "E0018"},
 		"a type of fields":           {"type T {" + fill("a: int, ", mb) + "}", ""},
 		"texts in an expression":     {"let x = [" + fill("\"\",", mb) + "1]", ""},
 	} {

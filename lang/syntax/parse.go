@@ -55,7 +55,7 @@ type reader struct {
 	lex    lexer.PeekingLexer // at the start of the stream
 	diags  diag.List
 
-	scanned      int // so many diagnostics are of the scan
+	scanned      int  // so many diagnostics are of the scan
 	unclosed     bool // some bracket is never closed
 	explained    int
 	yaml         bool // a line looked like YAML, and it was said
