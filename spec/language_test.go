@@ -3,6 +3,7 @@ package spec_test
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -70,5 +71,38 @@ func TestExamplesOfTheSpecification(t *testing.T) {
 		if got := string(format.File(file)); !diags.HasErrors() && got != src.Text {
 			t.Errorf("%s: an example is not formatted; it should be\n%s", languageFile, got)
 		}
+	}
+}
+
+// "Spec 7.5" in the comment of an archive is a section of the language's specification.
+func TestCitationsLeadToSections(t *testing.T) {
+	sections := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^##+ (\d+(?:\.\d+)?) `).FindAllStringSubmatch(language(t), -1) {
+		sections[m[1]] = true
+	}
+	archives, err := filepath.Glob("../testdata/spec/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cited := 0
+	for _, name := range archives {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		comment, _, _ := strings.Cut("\n"+string(text), "\n-- ")
+		for _, m := range regexp.MustCompile(`Spec (\S*[^\s.,;:])(?:,? (?:and|to) (\d[\d.]*\d|\d))?`).FindAllStringSubmatch(comment, -1) {
+			for _, section := range m[1:] {
+				if section == "" {
+					continue
+				}
+				if cited++; !sections[section] {
+					t.Errorf("%s cites section %s of %s, which has none", filepath.Base(name), section, languageFile)
+				}
+			}
+		}
+	}
+	if cited < 10 {
+		t.Errorf("found only %d citations", cited)
 	}
 }
