@@ -3,6 +3,7 @@ package check
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/slopstudios/slop/lang/diag"
@@ -230,11 +231,46 @@ func (c *checker) problem(e *syntax.Expr, p eval.Problem) {
 	if p.Fix != nil {
 		d.Fix = &diag.Fix{Span: d.Span, Text: *p.Fix}
 	}
+	if p.Code == "E0101" {
+		c.agentInBrackets(&d, e)
+	}
 	if d.Span.Start == d.Span.End && d.Span.End < e.At.End {
 		_, size := utf8.DecodeRuneInString(c.src.Text[d.Span.End:])
 		d.Span.End += size
 	}
 	c.add(d)
+}
+
+// agentInBrackets turns an unknown function into what it was meant for, when it is an agent: `output writer("…")`.
+func (c *checker) agentInBrackets(d *diag.Diagnostic, e *syntax.Expr) {
+	name := c.src.Slice(d.Span)
+	if c.agents[name] == nil && c.uses[name] == nil && !c.isAgent(name) {
+		return
+	}
+	if c.uses[name] != nil {
+		c.useCount[name]++
+	}
+	d.Code = "E0005"
+	d.Message = fmt.Sprintf("`%s` is an agent: its text stands behind it, without brackets", name)
+	d.Label = fmt.Sprintf("call it in a line of its own: `answer = %s \"…\"`", name)
+	d.Help = []string{"an agent is called in a line of its own, or behind `output`; a name before `(` in an expression is a function"}
+	before := strings.TrimRight(c.src.Text[:e.At.Start], " ")
+	if e.At.Start != d.Span.Start || !strings.HasSuffix(before, "output") && !strings.HasSuffix(before, "->") {
+		return // no place for a call
+	}
+	inside := strings.TrimSpace(c.src.Slice(source.Span{Start: d.Span.End, End: e.At.End}))
+	inside = strings.TrimSpace(strings.TrimSuffix(strings.TrimPrefix(inside, "("), ")"))
+	if isPath(inside) {
+		d.Label = fmt.Sprintf("write `%s \"<<%s>>\"`", name, inside)
+		d.Fix = &diag.Fix{Span: e.At, Text: fmt.Sprintf("%s \"<<%s>>\"", name, inside)}
+	}
+	for _, t := range e.Texts {
+		open, shut := c.src.Slice(source.Span{Start: d.Span.End, End: t.At.Start}), c.src.Slice(source.Span{Start: t.At.End, End: e.At.End})
+		if strings.TrimSpace(open) == "(" && strings.TrimSpace(shut) == ")" {
+			d.Label = fmt.Sprintf("write `%s \"…\"`", name)
+			d.Fix = &diag.Fix{Span: e.At, Text: name + " " + c.src.Slice(t.At)}
+		}
+	}
 }
 
 // lookup finds a value name from a block outward.
