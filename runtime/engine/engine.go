@@ -205,7 +205,9 @@ func (e *Engine) Adopt(ctx context.Context, id run.ID) error {
 	if s.lease, err = e.store.Claim(ctx, id, e.owner, e.ttl); err != nil {
 		return fmt.Errorf("take up run %s: %w", id, outward(err))
 	}
+	s.rebuild = &rebuild{s, map[run.Path]*run.CallWish{}}
 	s.fold()
+	s.rebuild = nil
 	return e.animate(s)
 }
 

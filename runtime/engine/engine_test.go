@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
 	"github.com/slopstudios/slop/lang"
@@ -23,6 +24,7 @@ import (
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/runs"
 	"github.com/slopstudios/slop/runtime/store/memory"
+	"github.com/slopstudios/slop/stdlib/contexts"
 	"github.com/slopstudios/slop/stdlib/echo"
 	"github.com/slopstudios/slop/stdlib/human"
 )
@@ -464,5 +466,40 @@ output "<<a>><<b>><<c>><<d>><<e>>"`), scope)
 	}
 	if got := folder.View().Usage; got.CostSource != run.Unknown {
 		t.Errorf("the run used %+v: the sum hides that a part is unknown", got)
+	}
+}
+
+// The shared state of a run lives in the process; another process makes it anew from the history.
+func TestTheSharedStateSurvivesTheProcess(t *testing.T) {
+	w := newWorld(t)
+	w.add("memory", contexts.New())
+	begun := make(chan struct{})
+	var calls atomic.Int32
+	w.model("hangs", func(ctx context.Context, c *agent.Call) agent.Reply {
+		if calls.Add(1) == 1 {
+			close(begun)
+			return hang(ctx, c)
+		}
+		return agent.Reply{Value: "!"}
+	})
+	p := w.plan(`one = memory.set(path: "a.b", value: [1, 2])
+two = memory.set(path: "a.c", value: "gone")
+three = memory.delete "a.c"
+slow = hangs "x" after three
+got = memory.get "a" after slow
+output {slow: slow, got: got}`)
+	s := memory.New()
+	dead := engine.New(engine.Config{Registry: w.registry, Store: s, Owner: "dead"})
+	id := start(t, dead, p, run.Options{})
+	<-begun
+	shut(t, dead)
+	e := engine.New(engine.Config{Registry: w.registry, Store: s})
+	defer shut(t, e)
+	if err := e.Adopt(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{"slow": "!", "got": map[string]any{"b": []any{1, 2}}}
+	if diff := cmp.Diff(want, wait(t, e, id).Value); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -204,7 +204,10 @@ func (s *session) fold() bool {
 		if f.At.After(s.now) {
 			s.now = f.At.UTC().Round(0)
 		}
-		_, err := s.machine.Apply(f)
+		delta, err := s.machine.Apply(f)
+		if s.rebuild != nil && err == nil {
+			s.rebuild.see(f.Body, delta.Opened)
+		}
 		if err != nil && !errors.Is(err, machine.ErrStale) {
 			s.err = fmt.Errorf("run %s cannot go on after fact %d: %w", s.id, f.Seq, err)
 			return false
@@ -233,4 +236,26 @@ func (s *session) extend() {
 		s.lease = lease
 	}
 	s.alarms.set(&alarm{at: s.now.Add(s.engine.ttl / 3), lease: true})
+}
+
+// rebuild makes the shared state of a run anew while its history is folded in another process: calls that are free and change something change nothing but
+// that state, so those that were done are done once more.
+type rebuild struct {
+	session *session
+	open    map[run.Path]*run.CallWish
+}
+
+func (r *rebuild) see(body run.Body, opened []run.Wish) {
+	for _, w := range opened {
+		if c, ok := w.(*run.CallWish); ok && c.Callee.Free && r.session.callee(c.Callee).do {
+			r.open[c.Path] = c
+		}
+	}
+	done, ok := body.(*run.CallDone)
+	if !ok || r.open[done.Path] == nil {
+		return
+	}
+	f := &flight{session: r.session, wish: r.open[done.Path], callee: r.session.callee(r.open[done.Path].Callee), ctx: r.session.ctx}
+	f.answer() // its answer is known
+	delete(r.open, done.Path)
 }

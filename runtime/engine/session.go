@@ -52,6 +52,7 @@ type session struct {
 	queue    []*parked // calls that wait for this run's own limit, in order
 	inAir    int       // calls that hold a slot
 	alarms   alarms
+	rebuild  *rebuild               // while the history of another process is folded
 	grounded map[attempt]bool       // calls whose CallStarted may be stored, and that this session knows it never made
 	careful  bool                   // the machine was folded again in this turn: wishes may be closed before they were looked at
 	asks     map[run.Path]*run.Form // questions that wait

@@ -2,6 +2,7 @@ package runs
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/runtime/run"
@@ -67,7 +68,9 @@ func (f *Folder) Add(fact run.Fact) {
 	case *run.Answered:
 		f.answered(b.Path, Done, fact)
 	case *run.TimerFired:
-		// A question whose time is over shows so when the run goes on: a timer's name says nothing about a view.
+		if path, ok := strings.CutSuffix(b.Timer, "@timeout"); ok {
+			f.unanswered(run.Path(path), fact)
+		}
 	case *run.PauseAsked:
 		f.paused = true
 	case *run.ResumeAsked:
@@ -130,6 +133,16 @@ func (f *Folder) answered(path run.Path, status StepStatus, fact run.Fact) {
 	}
 	f.asking--
 	s.Status, s.Finished, s.Form = status, fact.At, nil
+}
+
+// unanswered closes a question whose time is over. Other steps have timers of that name too: they say themselves how they ended.
+func (f *Folder) unanswered(path run.Path, fact run.Fact) {
+	i, ok := f.index[path]
+	if !ok || f.view.Steps[i].Status != Asking {
+		return
+	}
+	f.answered(path, Failed, fact)
+	f.view.Steps[i].Error = "nobody answered in time"
 }
 
 // View gives the run as it is now. The caller may keep it.

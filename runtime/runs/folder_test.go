@@ -96,3 +96,17 @@ func TestFold(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestAQuestionWhoseTimeIsOver(t *testing.T) {
+	f := runs.Fold(ladder())
+	f.Add(run.Fact{Seq: 1, Body: &run.Started{}})
+	f.Add(run.Fact{Seq: 2, Body: &run.TimerFired{Timer: "quote@timeout"}}) // of a step nobody was asked about
+	f.Add(run.Fact{Seq: 3, Body: &run.Asked{Path: "ok"}})
+	if f.Status() != run.Waiting {
+		t.Errorf("while it is asked the run is %s", f.Status())
+	}
+	f.Add(run.Fact{Seq: 4, Body: &run.TimerFired{Timer: "ok@timeout"}})
+	if s, _ := f.Step("ok"); s.Status != runs.Failed || s.Form != nil || f.Status() != run.Running {
+		t.Errorf("after its time: %+v, the run is %s", s, f.Status())
+	}
+}
