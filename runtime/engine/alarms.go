@@ -2,6 +2,7 @@ package engine
 
 import (
 	"container/heap"
+	"slices"
 	"time"
 )
 
@@ -10,22 +11,40 @@ type alarm struct {
 	at     time.Time
 	number uint64 // as they were set: equal times ring in order
 	off    bool
+	rung   bool
 	parked *parked // a wish that is due, or a timer of the machine
 	flight *flight // a call whose time, or whose grace, is over
 	lease  bool    // the lease wants extending
 }
 
-// alarms is a heap, the next one first. Alarms that are off fall out when they come up.
+// alarms is a heap, the next one first. Alarms that are off fall out when they come up, or all at once when they are most of it.
 type alarms struct {
 	heap  []*alarm
 	count uint64
+	off   int // how many in the heap are off
 }
+
+// manyOff is how many alarms that are off are worth tidying up for.
+const manyOff = 256
 
 func (a *alarms) set(al *alarm) *alarm {
 	a.count++
 	al.number = a.count
 	heap.Push(a, al)
 	return al
+}
+
+// cancel turns an alarm off; nil is none. It lets go of what the alarm was for.
+func (a *alarms) cancel(al *alarm) {
+	if al == nil || al.off || al.rung {
+		return
+	}
+	al.off, al.flight, al.parked = true, nil, nil
+	if a.off++; a.off > manyOff && a.off > len(a.heap)/2 {
+		a.heap = slices.DeleteFunc(a.heap, func(al *alarm) bool { return al.off })
+		a.off = 0
+		heap.Init(a)
+	}
 }
 
 // next is the time of the first alarm that is on.
@@ -35,6 +54,7 @@ func (a *alarms) next() (time.Time, bool) {
 			return a.heap[0].at, true
 		}
 		heap.Pop(a)
+		a.off--
 	}
 	return time.Time{}, false
 }
@@ -45,7 +65,9 @@ func (a *alarms) due(now time.Time) *alarm {
 	if !ok || at.After(now) {
 		return nil
 	}
-	return heap.Pop(a).(*alarm)
+	al := heap.Pop(a).(*alarm)
+	al.rung = true
+	return al
 }
 
 func (a *alarms) Len() int { return len(a.heap) }

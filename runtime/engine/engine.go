@@ -69,6 +69,7 @@ type Engine struct {
 	mu        sync.Mutex
 	sessions  map[run.ID]*session
 	plans     map[*plan.Plan]string // hashes of those that are stored
+	adopting  map[run.ID]bool
 	listening bool
 	closed    bool
 }
@@ -79,7 +80,7 @@ var _ runs.Runs = (*Engine)(nil)
 func New(c Config) *Engine {
 	e := &Engine{
 		store: c.Store, registry: c.Registry, secrets: c.Secrets, grace: c.Grace, patience: patience, ttl: c.Lease, owner: c.Owner, folder: c.Folder,
-		entropy: c.Entropy, sessions: map[run.ID]*session{}, plans: map[*plan.Plan]string{},
+		entropy: c.Entropy, sessions: map[run.ID]*session{}, adopting: map[run.ID]bool{}, plans: map[*plan.Plan]string{},
 	}
 	if e.store == nil {
 		e.store = memory.New()
@@ -182,9 +183,14 @@ func (e *Engine) keep(ctx context.Context, p *plan.Plan) (string, error) {
 // Adopt takes up a run that no process is at work on: after a crash, or on another machine. It folds the log and goes on where the run was.
 // store.ErrHeld when another holds it, runs.ErrFinished, runs.ErrNotFound.
 func (e *Engine) Adopt(ctx context.Context, id run.ID) error {
-	if e.session(id) != nil {
-		return nil
+	if ok, err := e.mayAdopt(id); !ok {
+		return err
 	}
+	defer func() {
+		e.mu.Lock()
+		delete(e.adopting, id)
+		e.mu.Unlock()
+	}()
 	facts, err := e.store.Load(ctx, id, 0)
 	if err != nil {
 		return fmt.Errorf("take up run %s: %w", id, outward(err))
@@ -209,6 +215,22 @@ func (e *Engine) Adopt(ctx context.Context, id run.ID) error {
 	s.fold()
 	s.rebuild = nil
 	return e.animate(s)
+}
+
+// mayAdopt reserves a run for one caller. A run that is at work here needs nothing.
+func (e *Engine) mayAdopt(id run.ID) (bool, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case e.closed:
+		return false, runs.ErrClosed
+	case e.sessions[id] != nil:
+		return false, nil
+	case e.adopting[id]:
+		return false, fmt.Errorf("take up run %s: %w", id, store.ErrHeld)
+	}
+	e.adopting[id] = true
+	return true, nil
 }
 
 // Recover takes up every unfinished run that nobody holds, and returns how many.

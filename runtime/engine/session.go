@@ -293,6 +293,7 @@ func (s *session) settle() {
 			r.to <- r.err
 		}
 		s.replies = s.replies[:0]
+		clear(s.sources)
 		s.sources = s.sources[:0]
 		s.careful = false
 		if s.finished != nil || !s.grant() {
@@ -402,9 +403,7 @@ func (s *session) over(path run.Path) {
 func (s *session) unpark(id run.WishID, p *parked) {
 	delete(s.parked, id)
 	p.gone = true
-	if p.alarm != nil {
-		p.alarm.off = true
-	}
+	s.alarms.cancel(p.alarm)
 	if p.ticket != nil && p.ticket.drop() {
 		s.freed() // else its slot is on the way, and seated gives it back
 	}
@@ -469,7 +468,6 @@ func (s *session) ring() {
 			return
 		}
 		switch {
-		case a.off:
 		case a.parked != nil:
 			delete(s.parked, a.parked.wish.ID())
 			s.sources = append(s.sources, letter{kind: ringLetter})
@@ -647,9 +645,7 @@ func (s *session) launch(f *flight, alone bool) {
 
 // landed records the end of a call.
 func (s *session) landed(f *flight) {
-	if f.alarm != nil {
-		f.alarm.off = true
-	}
+	s.alarms.cancel(f.alarm)
 	s.conclude(f)
 	if f.slot {
 		f.slot = false
@@ -715,9 +711,7 @@ func (s *session) tell(w *run.CancelWish) {
 
 // await sets the alarm for a call that was asked to end.
 func (s *session) await(f *flight) {
-	if f.alarm != nil {
-		f.alarm.off = true
-	}
+	s.alarms.cancel(f.alarm)
 	rest := s.engine.patience
 	if f.callee.do {
 		rest = s.engine.grace
