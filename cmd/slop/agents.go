@@ -110,10 +110,10 @@ func signatureText(s types.Signature) string {
 			continue
 		}
 		arg := p.Name + ": " + p.Type.String()
-		if !p.Required && !p.Type.Optional {
+		if !p.Required && !p.Type.Optional { // it has a default
 			arg += "?"
 		}
-		args = append(args, strings.Replace(arg, " or nothing", "?", 1))
+		args = append(args, arg)
 	}
 	if len(args) > 0 {
 		b.WriteString("(" + strings.Join(args, ", ") + ")")
@@ -128,5 +128,5 @@ func signatureText(s types.Signature) string {
 	default:
 		b.WriteString(s.Result.String())
 	}
-	return b.String()
+	return strings.ReplaceAll(b.String(), " or nothing", "?")
 }

@@ -147,7 +147,17 @@ func usageError(args []string, err error) error {
 			break
 		}
 	}
-	return &exit{exitUsage, fmt.Errorf("%w\n  see: slop%s --help", err, verb)}
+	message := err.Error()
+	if word, ok := strings.CutPrefix(message, "unexpected argument "); ok && verb == " run" {
+		if strings.Contains(word, "=") {
+			return usage("inputs stand behind -i: slop run … -i %s", word)
+		}
+		return usage("slop run takes one script; %s is too much (inputs: -i name=value)", word)
+	}
+	if strings.HasPrefix(message, "--set: missing value") {
+		message = "-i needs an input: -i name=value"
+	}
+	return usage("%s\n  see: slop%s --help", message, verb)
 }
 
 // sayError prints an error that is not a diagnostic.

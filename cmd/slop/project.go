@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -149,13 +148,10 @@ func (c *console) trust(p *project, flag bool) error {
 	asks := "  " + screen.Inert(strings.Join(f.Asks, "\n  "))
 	if c.asks {
 		fmt.Fprintf(c.err, "%s is not trusted yet. It\n%s\nDo you trust it? [yes/no] ", c.style.Bold(f.Source.Name), asks)
-		line, err := bufio.NewReader(c.in).ReadString('\n')
+		line, _ := c.readLine()
 		switch strings.ToLower(strings.TrimSpace(line)) {
 		case "y", "yes":
 			return p.places.Remember(f)
-		}
-		if err != nil {
-			fmt.Fprintln(c.err)
 		}
 		return usage("%s is not trusted; nothing was run", f.Source.Name)
 	}

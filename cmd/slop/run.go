@@ -70,17 +70,20 @@ func (v *runCmd) Run(c *console) error {
 		return &exit{code: exitScript}
 	}
 	values, err := v.values(c, p)
-	if err != nil {
-		return err
+	if err == nil && !v.DryRun {
+		err = c.trust(pr, v.Trust)
 	}
-	if v.DryRun {
+	if err == nil && !v.DryRun {
+		err = pr.missingSecrets(p.Secrets)
+	}
+	switch {
+	case err != nil && v.JSON:
+		c.printJSON(runReport{Status: "invalid", Error: &errorReport{Code: "E_USAGE", Message: err.Error()}, Steps: []stepReport{}, Cost: new(float64)})
+		return err
+	case err != nil:
+		return err
+	case v.DryRun:
 		return c.dryRun(p, values, options)
-	}
-	if err := c.trust(pr, v.Trust); err != nil {
-		return err
-	}
-	if err := pr.missingSecrets(p.Secrets); err != nil {
-		return err
 	}
 	return v.play(c, pr, p, values, options)
 }

@@ -45,7 +45,7 @@ var start = time.Date(2026, time.January, 1, 12, 0, 0, 0, time.UTC)
 
 // Run plays t against p.
 func Run(p *plan.Plan, t plan.Test) Result {
-	w := &world{plan: p, test: t, now: start, answers: map[string]*script{}}
+	w := &world{plan: standIns(p, t), test: t, now: start, answers: map[string]*script{}}
 	if !w.read() {
 		return Result{Problems: w.problems}
 	}
@@ -340,8 +340,8 @@ func (w *world) ask(a *run.AskWish) {
 	}
 	answer := s.take()
 	if answer.fails {
-		if a.Deadline.IsZero() { // without a deadline the person says so instead
-			w.fact(&run.CallFailed{Path: a.Path, Attempt: 1, Outcome: run.Refused, Message: answer.fail})
+		if a.Deadline.IsZero() {
+			w.problem(w.test.At, "", "%s at %s cannot fail: it waits for an answer without a `timeout`; mock the answer instead", a.Agent, a.Path)
 		}
 		return // the timer beside it fires: nobody answered
 	}

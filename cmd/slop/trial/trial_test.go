@@ -21,7 +21,11 @@ func play(t *testing.T, script string) trial.Result {
 			t.Fatal(err)
 		}
 	}
-	p, tests, diags := lang.CompileTests(source.NewFile("main.slop", script), r.Scope())
+	scope := r.Scope()
+	scope.Load = func(_, path string) (string, string, error) {
+		return path, "input text: string\nagent polish = claude \"You polish.\"\npolish \"Polish: <<text>>\"\n", nil
+	}
+	p, tests, diags := lang.CompileTests(source.NewFile("main.slop", script), scope)
 	if diags.HasErrors() {
 		t.Fatalf("the script has errors: %s: %s", diags[0].Code, diags[0].Message)
 	}
@@ -116,6 +120,16 @@ test "alone" {
 	}
 	if r.Elapsed != 2*time.Hour {
 		t.Errorf("elapsed %v, want the two hours of the question", r.Elapsed)
+	}
+}
+
+// A used flow is mocked whole, or by the agents inside it.
+func TestFlows(t *testing.T) {
+	for _, mock := range []string{`mock shine -> "P"`, `mock polish -> "P"`, `fail shine "away"` + "\n" + `mock shine -> "P"`, `fail polish "away"` + "\n" + `mock polish -> "P"`} {
+		r := play(t, "use \"./part.slop\" as shine\na = shine \"one\" else shine(text: \"two\")\noutput a\ntest \"t\" {\n"+mock+"\nexpect output == \"P\"\n}\n")
+		if got := problems(r); got != "" {
+			t.Errorf("%s: %s", mock, got)
+		}
 	}
 }
 
