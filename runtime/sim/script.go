@@ -112,10 +112,18 @@ func (g *writer) lines(indent, n, depth int, vars []variable, deeds bool) []vari
 			g.close(indent, vars, depth, deeds, "try")
 		case 8, 9:
 			list := g.list(vars)
-			g.line(indent, v+" = map "+v+"x in "+list+g.tolerance()+" {")
+			tolerance := g.tolerance()
+			into := strings.Contains(tolerance, "tolerate") && !g.plain && g.r.IntN(2) == 0
+			if into {
+				tolerance += " into " + v + "missed"
+			}
+			g.line(indent, v+" = map "+v+"x in "+list+tolerance+" {")
 			g.block(indent+1, depth-1, with(vars, variable{v + "x", false}), deeds)
 			g.close(indent, vars, depth, deeds, "list")
 			vars = with(vars, variable{v, true})
+			if into {
+				vars = with(vars, variable{v + "missed", false})
+			}
 			continue
 		case 10:
 			g.line(indent, fmt.Sprintf("%s = reduce %sp in %s by %d {", v, v, g.list(vars), 2+g.r.IntN(2)))
@@ -226,8 +234,8 @@ func (g *writer) close(indent int, vars []variable, depth int, deeds bool, kind 
 	if g.r.IntN(4) == 0 && !g.plain {
 		s += " timeout 5m"
 	}
-	if g.r.IntN(6) == 0 && !g.plain {
-		s += fmt.Sprintf(" budget %d calls", 1+g.r.IntN(6))
+	if g.r.IntN(4) == 0 && !g.plain {
+		s += []string{fmt.Sprintf(" budget %d calls", 1+g.r.IntN(6)), fmt.Sprintf(" budget $0.%02d", 2+g.r.IntN(20)), fmt.Sprintf(" budget %d tokens", 2000+g.r.IntN(20000))}[g.r.IntN(3)]
 	}
 	if g.r.IntN(3) > 0 {
 		g.line(indent, s)

@@ -82,7 +82,7 @@ func isStep(k plan.NodeKind) bool {
 }
 
 func (r *places) inNode(s spot, n *plan.Node, rest, path string) ([]spot, bool) {
-	if n.Kind == plan.CallNode && (rest == "" || rest[0] == '~' && digits(rest[1:]) == len(rest)-1) {
+	if n.Kind == plan.CallNode && (rest == "" || rest[0] == '~' && len(rest) > 1 && digits(rest[1:]) == len(rest)-1) {
 		return []spot{s}, true
 	}
 	into := func(block int, segment string, viaElse bool) ([]spot, bool) {
