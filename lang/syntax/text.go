@@ -89,18 +89,14 @@ func (d *decoder) trim() {
 
 // skipIndent returns where a line begins once its indent is gone. A line of blanks is an empty one.
 func (d *decoder) skipIndent(i int) int {
-	n := 0
-	for n < len(d.indent) && i+n < d.to && d.text[i+n] == d.indent[n] {
-		n++
+	text := i
+	for text < d.to && blankByte(d.text[text]) {
+		text++
 	}
-	if n == len(d.indent) {
-		return i + n
+	if text == d.to || d.text[text] == '\n' || d.text[text] == '\r' {
+		return text
 	}
-	rest := strings.TrimLeft(d.text[i:d.to], " \t")
-	if rest == "" || rest[0] == '\n' || rest[0] == '\r' {
-		return d.to - len(rest)
-	}
-	return i + n
+	return min(i+len(d.indent), text)
 }
 
 func (d *decoder) run() {
