@@ -246,7 +246,11 @@ func (c *checker) unknownCallee(callee syntax.Callee) {
 		}
 		d.Help = []string{fmt.Sprintf("`%s` can do: %s", callee.Agent.Text, quoted(diag.NearestN(name, family, 8)))}
 	default:
-		if near, ok := diag.Nearest(name, all); ok {
+		near, ok := diag.Nearest(name, all)
+		if whole := withFamily(name, all); len(whole) == 1 {
+			near, ok = whole[0], true
+		}
+		if ok {
 			d.Label = fmt.Sprintf("did you mean `%s`?", near)
 			d.Fix = &diag.Fix{Span: callee.At, Text: near}
 			d.Help = []string{"agents in scope: " + strings.Join(diag.NearestN(name, all, 8), ", ")}
@@ -262,6 +266,17 @@ func (c *checker) unknownCallee(callee syntax.Callee) {
 	}
 	c.unknown[key] = len(*c.diags)
 	c.add(d)
+}
+
+// withFamily are the capabilities that a name alone may stand for: human.approve for approve.
+func withFamily(name string, all []string) []string {
+	var whole []string
+	for _, known := range all {
+		if strings.HasSuffix(known, "."+name) {
+			whole = append(whole, known)
+		}
+	}
+	return whole
 }
 
 // harmless picks what to show as an example: what changes nothing, if there is such.

@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -167,10 +168,24 @@ func (c *checker) resolveExpr(e *syntax.Expr, at place) {
 			continue
 		}
 		if !mentioned(x.Refs, name.Text) {
+			said := len(*c.diags)
 			c.resolveName(x, name.Text, spanIn(c.src, e, name.Start, name.End), at)
+			c.fieldOfItem(said, name.Text, e.Code)
 		}
 	}
 }
+
+// fieldOfItem adds to what was said about an unknown name, when it stands in a function that goes over a list: there a field of the item has a dot.
+func (c *checker) fieldOfItem(said int, name, code string) {
+	if len(*c.diags) == said || !overItems.MatchString(code) {
+		return
+	}
+	if d := &(*c.diags)[len(*c.diags)-1]; d.Code == "E0101" && d.Fix == nil {
+		d.Help = append(d.Help, fmt.Sprintf("if it is a field of each item of the list, write `.%s`", name))
+	}
+}
+
+var overItems = regexp.MustCompile(`\b(map|filter|all|any|one|none|count|find|findIndex|findLast|sortBy|groupBy|sum|countBy|reduce)\s*\(`)
 
 func mentioned(refs []Ref, name string) bool {
 	for _, r := range refs {
