@@ -34,8 +34,8 @@ func openPTY() (master, slave *os.File, err error) {
 	return master, slave, err
 }
 
-// tty types one line of the input file each time the program waits for one: when it has been silent after writing. ^C in the file is Ctrl-C, typed half
-// a second after the last, whatever the program writes.
+// tty types one line of the input file each time the program waits for one: when it has been silent after writing. ^C in the file is Ctrl-C, typed a
+// while after the last, whatever the program writes.
 func tty(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 3 {
 		ts.Fatalf("usage: tty CODE INPUT COMMAND…")
@@ -82,6 +82,7 @@ func tty(ts *testscript.TestScript, neg bool, args []string) {
 		defer mu.Unlock()
 		return strings.ReplaceAll(shown.String(), "\r\n", "\n")
 	}
+	const patience = time.Second // before Ctrl-C, so that there is something under way
 	deadline := time.After(20 * time.Second)
 	typed := time.Now()
 	for {
@@ -89,7 +90,7 @@ func tty(ts *testscript.TestScript, neg bool, args []string) {
 		due := false
 		select {
 		case <-wrote:
-			due = time.Since(typed) > 500*time.Millisecond && len(lines) > 0 && lines[0] == "^C"
+			due = len(lines) > 0 && lines[0] == "^C" && time.Since(typed) > patience
 		case <-ended:
 			_, _ = ts.Stdout().Write([]byte(show()))
 			checkCode(ts, args[0], cmd.Wait())
@@ -99,7 +100,7 @@ func tty(ts *testscript.TestScript, neg bool, args []string) {
 			text := show()
 			ts.Fatalf("the program does not end; it showed at last:\n%s", text[max(0, len(text)-2000):])
 		case <-silent.C:
-			due = show() != "" && len(lines) > 0 && lines[0] != ""
+			due = show() != "" && len(lines) > 0 && lines[0] != "" && (lines[0] != "^C" || time.Since(typed) > patience)
 		}
 		silent.Stop()
 		if !due {
