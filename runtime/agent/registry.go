@@ -272,6 +272,9 @@ func (g guard) Call(ctx context.Context, c *Call) (reply Reply) {
 		}
 		if r := recover(); r != nil {
 			reply = Fail(run.Unavailable, fmt.Sprintf("agent %s crashed: %v%s", g.name, r, crashSite(debug.Stack())))
+			if c.Callee != nil && c.Callee.Effect == types.Think {
+				reply.Usage = run.Usage{Calls: 1, Tokens: run.Unknown, CostSource: run.Unknown}
+			}
 		}
 	}()
 	reply = g.agent.Call(ctx, c)

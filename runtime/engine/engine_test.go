@@ -429,6 +429,7 @@ func TestUsageIsNeverMadeUp(t *testing.T) {
 	w.model("bills", func(context.Context, *agent.Call) agent.Reply {
 		return agent.Reply{Value: "x", Usage: run.Usage{Input: 10, Tokens: run.Reported, Cost: 7, CostSource: run.Reported}}
 	})
+	w.model("crashes", func(context.Context, *agent.Call) agent.Reply { panic("x") })
 	w.model("limited", func(context.Context, *agent.Call) agent.Reply { return agent.Fail(run.RateLimited, "later") })
 	scope := w.registry.Scope()
 	priced := scope.Capabilities["counts"]
@@ -439,7 +440,8 @@ b = counts "x"
 c = bills "x"
 d = limited "x" else "none"
 e = echo "x"
-output "<<a>><<b>><<c>><<d>><<e>>"`), scope)
+f = crashes "x" else "none"
+output "<<a>><<b>><<c>><<d>><<e>><<f>>"`), scope)
 	if diags.HasErrors() {
 		t.Fatal(diags)
 	}
@@ -459,6 +461,7 @@ output "<<a>><<b>><<c>><<d>><<e>>"`), scope)
 		"c": {Calls: 1, Input: 10, Tokens: run.Reported, Cost: 7, CostSource: run.Reported},
 		"d": {Calls: 1},
 		"e": {Calls: 1},
+		"f": {Calls: 1, Tokens: run.Unknown, CostSource: run.Unknown},
 	} {
 		if s, _ := folder.Step(path); s.Usage != want {
 			t.Errorf("%s used %+v, want %+v", path, s.Usage, want)

@@ -91,6 +91,8 @@ func (f *flight) crashed(reason any) {
 		reason = "it ended its goroutine"
 	}
 	f.body = f.failed(agent.Fail(run.Unavailable, fmt.Sprintf("agent %s crashed: %v", f.wish.Agent, reason)))
+	f.usage = used(run.Usage{}, f.callee.pinned, true)
+	f.body.(*run.CallFailed).Usage = f.usage
 }
 
 // flyAll makes free calls one after another and posts their results at once.
@@ -197,7 +199,7 @@ func (f *flight) conclude(r agent.Reply) run.Body {
 	} else if value, err = declared(f.callee.pinned, value); err != nil {
 		return f.failed(replace(r, run.Failure, err.Error()))
 	}
-	f.usage = used(r.Usage, f.callee.pinned, "")
+	f.usage = used(r.Usage, f.callee.pinned, true)
 	return &run.CallDone{Path: w.Path, Attempt: w.Attempt, Value: value, Usage: f.usage, AgentID: s.redactor.text(r.AgentID)}
 }
 
@@ -226,7 +228,7 @@ func declared(s *types.Signature, v any) (any, error) {
 }
 
 func (f *flight) invalid(r agent.Reply, answer any, problems []string) run.Body {
-	f.usage = used(r.Usage, f.callee.pinned, "")
+	f.usage = used(r.Usage, f.callee.pinned, true)
 	for i, p := range problems {
 		problems[i] = clip(p, maxMessage)
 	}
@@ -256,7 +258,7 @@ func (f *flight) failed(r agent.Reply) run.Body {
 	default:
 		r.Outcome = run.Failure
 	}
-	f.usage = used(r.Usage, f.callee.pinned, r.Outcome)
+	f.usage = used(r.Usage, f.callee.pinned, false)
 	message := r.Message
 	if message == "" {
 		message = "it failed and did not say why"
@@ -267,15 +269,16 @@ func (f *flight) failed(r agent.Reply) run.Body {
 	}
 }
 
-// used completes what an agent reported: what nobody reported is unknown, never 0. A model that refused a call before it began used nothing.
-func used(u run.Usage, s *types.Signature, outcome run.Outcome) run.Usage {
+// used completes what an agent reported: what a model answered without a word about it is unknown, never 0. Of a failure the adapter says itself whether it
+// may be charged for: then silence means that it used nothing. mute: nobody was there to say.
+func used(u run.Usage, s *types.Signature, mute bool) run.Usage {
 	if u.Calls == 0 {
 		u.Calls = 1
 	}
 	if s.Free {
 		return u
 	}
-	model := s.Effect == types.Think && outcome != run.RateLimited && outcome != run.Denied
+	model := s.Effect == types.Think && mute
 	if u.Tokens == "" {
 		if u.Input+u.Output+u.CacheRead+u.CacheWrite > 0 {
 			u.Tokens = run.Reported

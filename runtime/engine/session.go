@@ -663,9 +663,9 @@ func (s *session) conclude(f *flight) {
 	case f.closed:
 		s.record(&run.CallEnded{Path: f.wish.Path, Attempt: f.wish.Attempt, Usage: f.usage})
 	case f.told && !(ok && f.grace):
-		s.end(f, f.usage)
+		s.end(f, used(f.usage, f.callee.pinned, true)) // a model that was cut off and says nothing may charge all the same
 	case f.late && !(ok && f.callee.do):
-		s.record(f.overdue(f.usage))
+		s.record(f.overdue(used(f.usage, f.callee.pinned, true)))
 	case ok:
 		if s.record(done) != nil {
 			s.end(f, f.usage) // nobody waits for it any more
@@ -736,7 +736,7 @@ func (s *session) timeUp(f *flight) {
 
 // abandon records the end of a call that does not end by itself. What still comes of it changes nothing.
 func (s *session) abandon(f *flight) {
-	unknown := used(run.Usage{}, f.callee.pinned, run.Timeout) // its worker still has what was used
+	unknown := used(run.Usage{}, f.callee.pinned, true) // its worker still has what was used
 	if f.told {
 		s.end(f, unknown)
 		return
