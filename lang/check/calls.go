@@ -334,8 +334,12 @@ func (c *checker) safe(a *syntax.Arg, k known, p *types.Param, sig *types.Signat
 	if !p.Host {
 		return
 	}
-	if text != nil {
+	if text != nil && (len(text.Parts) == 0 || text.Parts[0].Expr == nil) {
 		c.checkHost(text)
+		return
+	}
+	// A URL that begins with a value is used as it is, so what it begins with must be trusted.
+	if text != nil && !c.leads(text) {
 		return
 	}
 	if k.Taint&eval.World != 0 && textual(k.Type) {
@@ -344,6 +348,20 @@ func (c *checker) safe(a *syntax.Arg, k known, p *types.Param, sig *types.Signat
 			Help: []string{"write the host out and put only the rest in: `\"https://example.com/<<path>>\"`"},
 		})
 	}
+}
+
+// leads reports whether text of the world stands in a URL before the first slash, question mark or hash of its own.
+func (c *checker) leads(t *syntax.Text) bool {
+	for i := range t.Parts {
+		p := &t.Parts[i]
+		if p.Expr == nil && strings.ContainsAny(p.Literal, "/?#") {
+			return false
+		}
+		if p.Expr != nil && c.tainted(p.Expr) {
+			return true
+		}
+	}
+	return false
 }
 
 // built reports whether an expression, or the `let` it names, puts a value into a text. A script for a shell may be an input as a whole, but not be built from one.
@@ -388,7 +406,7 @@ func (c *checker) checkHost(t *syntax.Text) {
 		}
 		c.add(diag.Diagnostic{
 			Code: "E0123", Span: p.At, Message: "the host of a URL cannot come from a value", Label: "whoever made the value could send the call anywhere",
-			Help: []string{"write the host out: `\"https://example.com/<<…>>\"`", "if the whole address is a value that you trust, such as an input, pass it as one: `url: address`"},
+			Help: []string{"write the host out: `\"https://example.com/<<…>>\"`", "if you trust where the value comes from, as with an input, give the URL by name: `(url: \"<<address>>/…\")`"},
 		})
 		return
 	}
