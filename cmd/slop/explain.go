@@ -116,8 +116,12 @@ var failures = []diag.Explanation{
 		Text: "`human.ask`, `human.approve` and `human.choose` ask on the terminal. Run the script in one, or give the step an `else` that stands in for a person."},
 	{Code: "E_REQUIRE", Title: "a `require` was not met",
 		Text: "The condition after `require` was false, so its block failed with the text after its `else`."},
+	{Code: "E_SCRIPT", Title: "the script has errors, so nothing ran",
+		Text: "Only `slop run --json` says so: its `diagnostics` are those of `slop check --json`."},
 	{Code: "E_TIMEOUT", Title: "a step or the run took longer than it may",
 		Text: "A call has its `timeout` for one attempt, a block from opening to closing, a run from --timeout or `budget 10m`. Give it more time, `retry` it, or say with `else` what stands in for it."},
+	{Code: "E_USAGE", Title: "an input, a secret or trust is missing, so nothing ran",
+		Text: "Only `slop run --json` says so, beside what stands on standard error. `slop help inputs` and `slop help configuration` tell what may be given."},
 	{Code: "E_VALUE", Title: "an expression could not be computed",
 		Text: "The expression read a field that is not there, divided by zero, or met a value of another type than it needs. The message shows the place."},
 }

@@ -233,7 +233,7 @@ func (s *session) drawFailure(end run.Finished, code int) {
 		s.place(&d, e.Path, e)
 		d.Help = append(d.Help, s.hints(e, code)...)
 	default:
-		d.Code, d.Message = "E_FAILED", "the run failed"
+		d.Code, d.Message = "E_FAIL", "the run failed"
 	}
 	d.Help = append(d.Help, s.finishedSteps()...)
 	if d.File == nil {

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -128,6 +131,52 @@ func TestHelpFits(t *testing.T) {
 		for i, line := range strings.Split(topic.text, "\n") {
 			if n := len([]rune(line)); n > 85 {
 				t.Errorf("help %s, line %d has %d columns: %s", topic.name, i, n, line)
+			}
+		}
+	}
+}
+
+// Each code of a failed run is in the table of spec/diagnostics.md, as `slop explain` has it, and the table has no other.
+func TestFailuresAreDocumented(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "spec", "diagnostics.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(page), "## Failures of runs")
+	for _, f := range failures {
+		if !strings.Contains(section, "| "+string(f.Code)+" | "+f.Title+" |") {
+			t.Errorf("spec/diagnostics.md lacks: | %s | %s |", f.Code, f.Title)
+		}
+	}
+	if n := strings.Count(section, "\n| E_"); n != len(failures) {
+		t.Errorf("the table has %d codes, slop explain %d", n, len(failures))
+	}
+}
+
+// Every code that the runtime gives a failure is explained.
+func TestFailuresAreExplained(t *testing.T) {
+	known := map[string]bool{}
+	for _, f := range failures {
+		known[string(f.Code)] = true
+	}
+	code := regexp.MustCompile(`"(E_[A-Z_]+)"`)
+	for _, folder := range []string{"machine", "engine"} {
+		files, err := filepath.Glob(filepath.Join("..", "..", "runtime", folder, "*.go"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no files in runtime/%s: %v", folder, err)
+		}
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range code.FindAllStringSubmatch(string(text), -1) {
+				if !known[m[1]] {
+					t.Errorf("%s: slop explain does not know %s", file, m[1])
+				}
 			}
 		}
 	}
