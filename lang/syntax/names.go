@@ -77,6 +77,23 @@ func (r *reader) names(n any) {
 		r.atLeastOne(n.At, "limit", n.Limit)
 	case *Type:
 		r.foreignType(n)
+	case *Call:
+		r.elseLast(n.Clauses)
+	}
+}
+
+// elseLast reports a clause behind the else: it would look as if it belonged to the fallback.
+func (r *reader) elseLast(clauses []Clause) {
+	last := -1
+	for i, c := range clauses {
+		if c.Kind == ElseClause {
+			last = i
+		} else if last >= 0 {
+			r.report(diag.Diagnostic{
+				Code: "E0001", Span: c.At, Message: fmt.Sprintf("`%s` stands behind `else`, which comes last", c.Kind), Label: "move it before `else`",
+			})
+			return
+		}
 	}
 }
 
