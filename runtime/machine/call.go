@@ -111,13 +111,16 @@ func (m *Machine) offer(c *call) {
 }
 
 func (m *Machine) openCall(c *call) {
-	w := *c.sent
-	w.Attempt = c.attempt
-	w.Due = c.due
+	w := c.sent // as it is for the first attempt: most calls have no other
+	if c.attempt > 1 || !c.due.IsZero() {
+		again := *c.sent
+		w = &again
+	}
+	w.Attempt, w.Due = c.attempt, c.due
 	if !c.free {
 		w.Reserve = c.need
 	}
-	c.wish.node, c.wish.wish = c.node, &w
+	c.wish.node, c.wish.wish = c.node, w
 	m.openWish(&c.wish)
 }
 
