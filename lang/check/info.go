@@ -122,7 +122,6 @@ type Persona struct {
 
 	bad      bool
 	mentions []*Decl // what its text and arguments mention, bases included
-	secrets  []*Decl
 }
 
 // Expr is a typed expression. One that stands in a persona or in a test counts its depths from the file's block; one in a `must` mentions fields
