@@ -40,7 +40,7 @@ const (
 type Config struct {
 	Store       store.Store
 	Registry    *agent.Registry
-	Secrets     func(name string) (string, error) // nil: there are none
+	Secrets     func(name string) (string, error) // nil: there are none; called from many goroutines
 	MaxParallel int                               // calls at a time, over all runs; 0: DefaultParallel
 	Grace       time.Duration                     // how long the end of a cancelled `do` is awaited; 0: DefaultGrace
 	Lease       time.Duration                     // 0: leases do not lapse by time

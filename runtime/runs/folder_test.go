@@ -18,18 +18,20 @@ func call(name, agent string, fallbacks ...plan.Fallback) plan.Node {
 // ladder is a plan with one of each way down.
 func ladder() *plan.Plan {
 	return &plan.Plan{Blocks: []plan.Block{
-		{Value: 5, Nodes: []plan.Node{ // 0: the file
+		{Value: 6, Nodes: []plan.Node{ // 0: the file
 			call("quote", "oracle", plan.Fallback{Kind: plan.Skip}, plan.Fallback{Kind: plan.BlockElse, Block: 1}),
 			{Kind: plan.MapNode, Name: "notes", Map: &plan.Map{Block: 2}},
 			{Kind: plan.ChoiceNode, Name: "pick", Choice: &plan.Choice{Branches: []plan.Branch{{Block: 1}, {Block: 3}}, Else: 2}},
 			{Kind: plan.MatchNode, Name: "kind", Match: &plan.Match{Arms: []plan.Arm{{Values: []any{"a/b"}, Block: 3}, {Values: []any{3}, Block: 1}}, Else: -1}},
 			{Kind: plan.LoopNode, Name: "poem", Loop: &plan.Loop{Block: 4}},
+			{Kind: plan.GroupNode, Name: "safe", Group: &plan.Group{Block: 5}, Else: []plan.Fallback{{Kind: plan.BlockElse, Block: 2}}},
 			call("", "editor"),
 		}},
-		{Value: 0, Nodes: []plan.Node{call("", "elder")}},                                         // 1
-		{Value: 0, Nodes: []plan.Node{call("", "reader")}},                                        // 2
-		{Value: -1, Nodes: []plan.Node{call("deep", "digger")}},                                   // 3
-		{Value: 1, Nodes: []plan.Node{call("review", "critic"), call("", "writer"), {Name: "x"}}}, // 4
+		{Value: 0, Nodes: []plan.Node{call("", "elder")}},                                                  // 1
+		{Value: 0, Nodes: []plan.Node{call("", "reader")}},                                                 // 2
+		{Value: -1, Nodes: []plan.Node{call("deep", "digger")}},                                            // 3
+		{Value: 1, Nodes: []plan.Node{call("review", "critic"), call("", "writer"), {Name: "x"}}},          // 4
+		{Value: 0, Nodes: []plan.Node{call("", "builder", plan.Fallback{Kind: plan.BlockElse, Block: 1})}}, // 5
 	}}
 }
 
@@ -37,7 +39,7 @@ func TestAgentsOfPaths(t *testing.T) {
 	for path, want := range map[run.Path]string{
 		"quote": "oracle", "quote~1": "oracle", "quote/else2": "elder", "quote/else": "",
 		"notes[3]": "reader", "notes[99]~2": "reader", "pick/then": "elder", "pick/elif2/deep": "digger", "pick/else": "reader",
-		`kind/"a/b"/deep`: "digger", "kind/3": "elder", "poem#2/review": "critic", "poem#2": "writer", "output": "editor", "nowhere/at/all": "",
+		`kind/"a/b"/deep`: "digger", "kind/3": "elder", "poem#2/review": "critic", "poem#2": "writer", "output": "editor", "safe": "builder", "safe/else": "elder", "safe/else2": "reader", "nowhere/at/all": "",
 	} {
 		f := runs.Fold(ladder())
 		f.Add(run.Fact{Seq: 1, Body: &run.CallStarted{Path: path, Attempt: 1}})

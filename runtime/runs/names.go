@@ -85,7 +85,7 @@ func (n *names) find(block int, segments []string) *plan.Node {
 // inside walks from a node.
 func (n *names) inside(node *plan.Node, segments []string) *plan.Node {
 	if len(segments) > 0 {
-		if i, ok := elseNumber(segments[0], node); ok {
+		if i, ok := n.elseNumber(segments[0], node); ok {
 			if found := n.find(node.Else[i].Block, segments[1:]); found != nil {
 				return found
 			}
@@ -130,24 +130,46 @@ func (n *names) inside(node *plan.Node, segments []string) *plan.Node {
 	return nil
 }
 
-// elseNumber reads /else, /else2 … as the fallback of a node that it names.
-func elseNumber(segment string, node *plan.Node) (int, bool) {
+// elseNumber reads /else, /else2 … as the fallback of a node that it names. A nameless step at the path of its container comes first in the count.
+func (n *names) elseNumber(segment string, node *plan.Node) (int, bool) {
 	digits, ok := strings.CutPrefix(segment, "else")
 	if !ok {
 		return 0, false
 	}
-	i := 0
+	number := 1
 	if digits != "" {
-		n, err := strconv.Atoi(digits)
-		if err != nil || n < 2 {
+		var err error
+		if number, err = strconv.Atoi(digits); err != nil || number < 2 {
 			return 0, false
 		}
-		i = n - 1
 	}
-	if i >= len(node.Else) || node.Else[i].Kind != plan.BlockElse {
+	i := number - 1 - n.elsesBelow(node)
+	if i < 0 || i >= len(node.Else) || node.Else[i].Kind != plan.BlockElse {
 		return 0, false
 	}
 	return i, true
+}
+
+// elsesBelow counts the /else in use at the path of a node by what stands in it.
+func (n *names) elsesBelow(node *plan.Node) int {
+	switch {
+	case node.Choice != nil && node.Choice.Else >= 0, node.Match != nil && node.Match.Else >= 0:
+		return 1
+	case node.Group != nil:
+		return n.elsesOf(node.Group.Block)
+	case node.Flow != nil:
+		return n.elsesOf(node.Flow.Block)
+	}
+	return 0
+}
+
+func (n *names) elsesOf(block int) int {
+	b := &n.plan.Blocks[block]
+	if b.Value < 0 || b.Value >= len(b.Nodes) || b.Nodes[b.Value].Name != "" {
+		return 0
+	}
+	inner := &b.Nodes[b.Value]
+	return n.elsesBelow(inner) + len(inner.Else)
 }
 
 func branchName(i int) string {
