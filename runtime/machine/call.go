@@ -155,7 +155,8 @@ func (m *Machine) dropCall(c *call) {
 	m.settle(c, run.Amount{}) // gives back what no attempt has used
 }
 
-// stopCall ends a call because its block ended. It reports whether the end of a `do` is awaited.
+// stopCall ends a call because its block ended. It reports whether the end of a `do` is awaited. Questions and waits are `do` for the order they stand in;
+// nothing of them is under way in the world, so they are withdrawn at once.
 func (m *Machine) stopCall(c *call, told bool) bool {
 	switch {
 	case c.state == callStarted && c.changes():
@@ -411,11 +412,12 @@ func (m *Machine) render(n *node) (*run.CallWish, *run.Error) {
 		if err != nil {
 			return nil, err
 		}
-		if v == nil { // an optional one that is not there
+		t, ok := callee.params[a.Name]
+		if v == nil && (t.Kind != types.Any || t.Optional) { // an optional one that is not there
 			delete(w.Args, a.Name)
 			continue
 		}
-		if t, ok := callee.params[a.Name]; ok {
+		if ok {
 			if want := misfit(t, v); want != "" {
 				return nil, valueError(a.Value.At, "the argument "+a.Name+" must be "+want+", this is "+brief(v))
 			}

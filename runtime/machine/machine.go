@@ -74,12 +74,13 @@ type Machine struct {
 
 	asks, active, sleeps int // open questions, calls under way or on offer, waits: they make the status
 
-	buf []byte // scratch for fingerprints
+	limit int    // maxServed
+	buf   []byte // scratch for fingerprints
 }
 
 // New is a run of p before its first fact. p is not changed and must not change.
 func New(id run.ID, p *plan.Plan) *Machine {
-	return &Machine{id: id, p: p, t: newTables(p), calls: make(map[run.Path]*call), timers: make(map[string]*timer)}
+	return &Machine{id: id, p: p, t: newTables(p), calls: make(map[run.Path]*call), timers: make(map[string]*timer), limit: maxServed}
 }
 
 // ID names the run.
@@ -217,8 +218,13 @@ func shorter(a, b time.Duration) time.Duration {
 	return a
 }
 
+// maxServed is how many nodes one fact may set going. A map of a million items stays below; a loop of a billion rounds that calls nobody does not, and would
+// hold up every other run of the process.
+const maxServed = 5_000_000
+
 // drain serves what became ready until nothing is, unless the run is paused; and lets calls that wait for budget try again.
 func (m *Machine) drain() {
+	count := 0
 	for {
 		switch {
 		case len(m.wakes) > 0:
@@ -230,6 +236,11 @@ func (m *Machine) drain() {
 			m.ready[m.served] = nil
 			m.served++
 			n.queued = false
+			if count++; count > m.limit {
+				err := m.fault(n, "E_LIMIT", "limit", fmt.Sprintf("more than %d steps in a row that call nobody", m.limit))
+				m.failFrame(m.root, err, true)
+				continue
+			}
 			m.advance(n)
 		default:
 			if m.served == len(m.ready) {

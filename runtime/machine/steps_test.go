@@ -1,13 +1,16 @@
 package machine_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/lang/types"
+	"github.com/slopstudios/slop/runtime/machine"
 	"github.com/slopstudios/slop/runtime/run"
 )
 
@@ -481,5 +484,76 @@ func TestErrorsOfHelloAreReadable(t *testing.T) {
 	h.fail("x", run.Failure, "down")
 	if got := h.failsWith("E_CALL").String(); !strings.Contains(got, "E_CALL at x: down") {
 		t.Errorf("got %q", got)
+	}
+}
+
+func TestNothingIsAValueWhereAnythingMayStand(t *testing.T) {
+	h := begin(t, "input x: any\nm = memory.set(path: \"p\", value: x)\noutput memory.get \"p\"", map[string]any{"x": nil})
+	if v, ok := h.call("m").Args["value"]; !ok || v != nil {
+		t.Errorf("got %v", h.call("m").Args)
+	}
+}
+
+func TestAnEmptyPlanEndsAtOnce(t *testing.T) {
+	h := beginWith(t, &plan.Plan{Blocks: []plan.Block{{Value: -1, Parent: -1}}}, &run.Started{})
+	h.ends(map[string]any{})
+}
+
+func TestAMissingInputFailsTheRun(t *testing.T) {
+	h := begin(t, "input x: string\na = writer \"<<x>>\"\noutput a", nil)
+	h.failsWith("E_INPUT", "x is missing")
+}
+
+func TestALaterMachinesRunIsRefused(t *testing.T) {
+	m := machine.New("r1", compile(t, "output 1", nil))
+	_, err := m.Apply(run.Fact{Seq: 1, At: start, Body: &run.Started{Machine: machine.Version + 1}})
+	if !errors.Is(err, machine.ErrVersion) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestASnapshotOfAnotherPlanIsRefused(t *testing.T) {
+	h := begin(t, "a = writer \"a\"\nb = map x in [1, 2] { reader \"<<x>>\" }\noutput [a, b]", nil)
+	snap, err := h.m.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range [][]byte{nil, []byte("{}"), []byte(`{"v":1,"machine":1,"frames":[{"block":99}]}`), []byte(strings.Replace(string(snap), `"v":1`, `"v":9`, 1))} {
+		if _, err := machine.Restore(h.p, s); err == nil {
+			t.Errorf("%s was restored", s)
+		}
+	}
+	if _, err := machine.Restore(compile(t, "output 1", nil), snap); err == nil {
+		t.Error("a snapshot was restored with another plan")
+	}
+}
+
+func TestABudgetWithinABudget(t *testing.T) {
+	h := begin(t, `
+input xs: [int]
+budget 4 calls
+ys = map x in xs limit 3 tolerate all {
+  writer "<<x>>"
+} budget 3 calls
+z = writer "z"
+output [len(ys), z]
+`, map[string]any{"xs": numbers(6)})
+	h.calls("ys[0]", "ys[1]", "ys[2]", "z")
+	h.answer("z", "Z")
+	h.answer("ys[1]", "1")
+	h.answer("ys[0]", "0")
+	h.answer("ys[2]", "2")
+	h.ends([]any{3, "Z"})
+}
+
+func TestALoopThatCallsNobodyIsBounded(t *testing.T) {
+	m := machine.New("r1", compile(t, "n = loop i from 0 max 1000000000 { output i + 1 }\noutput n", nil))
+	m.SetLimit(1000)
+	d, err := m.Apply(run.Fact{Seq: 1, At: start, Body: &run.Started{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f, ok := d.Opened[0].(*run.FinishWish); !ok || f.Finished.Error.Code != "E_LIMIT" {
+		t.Errorf("got %s", d.Opened)
 	}
 }
