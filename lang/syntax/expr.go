@@ -237,6 +237,9 @@ var constants = map[string]bool{"true": true, "false": true, "nil": true, "not":
 
 // dotted splits a name, or names joined by dots, without blanks.
 func dotted(code string) ([]string, bool) {
+	if len(code) > 1000 { // no name of a person's; eval has limits for what is no path
+		return nil, false
+	}
 	start := true
 	for _, c := range code {
 		switch {

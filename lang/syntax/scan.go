@@ -17,6 +17,9 @@ const (
 	MaxBytes = 8 << 20
 	MaxDepth = 200
 
+	// Each word and sign takes some two hundred bytes of memory while a file is read. A script of MaxBytes has a million.
+	maxTokens = 1_500_000
+
 	// A file that is not a script at all has a mistake at every turn: nobody wants them all.
 	maxDiagnostics = 200
 	maxExplained   = 50 // lines whose mistake is looked into
@@ -41,7 +44,7 @@ type scanner struct {
 	missing  int // how many brackets may be closed where the indent says that they should have been
 	unclosed []bracket
 	stray    []lexer.Token
-	tooDeep  bool
+	tooDeep  bool // nested too deep or too long: nothing is read
 	open     bool // a triple-quoted text is still open at the end of the file
 
 	lineIndent int
@@ -119,6 +122,13 @@ func (s *scanner) run() {
 	}
 	for s.pos < len(s.text) && !s.tooDeep {
 		s.next()
+		if len(s.tokens) > maxTokens {
+			s.tooDeep = true
+			s.report(diag.Diagnostic{
+				Code: "E0130", Span: span(&s.tokens[maxTokens]), Message: fmt.Sprintf("this file has more than %d words and signs", maxTokens),
+				Help: []string{"keep data in files of its own and hand it in: `input text: file`"},
+			})
+		}
 	}
 	for i := len(s.stack) - 1; i >= 0; i-- { // the end of the file closes what is still open
 		s.giveUp()
