@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/runtime/machine"
@@ -105,4 +106,23 @@ func BenchmarkDiamond(b *testing.B) {
 
 func BenchmarkExpressions(b *testing.B) {
 	benchmark(b, compile(b, strings.Replace(mapping, "item <<x>>", "item <<x + 1>>", 1), nil), map[string]any{"xs": numbers(10000)}, 10000)
+}
+
+// TestTheCostOfAnItemDoesNotGrow would see a search through the run: at sixteen times the items it would make each sixteen times as dear.
+func TestTheCostOfAnItemDoesNotGrow(t *testing.T) {
+	for _, limit := range []string{"limit 16", "limit 100000"} {
+		p := compile(t, strings.Replace(mapping, "limit 16", limit, 1), nil)
+		perItem := func(n int) time.Duration {
+			best := time.Hour
+			for range 3 {
+				began := time.Now()
+				carryOut(t, p, map[string]any{"xs": numbers(n)})
+				best = min(best, time.Since(began)/time.Duration(n))
+			}
+			return best
+		}
+		if few, many := perItem(2000), perItem(32000); many > 6*few {
+			t.Errorf("%s: an item costs %s among 2,000 and %s among 32,000", limit, few, many)
+		}
+	}
 }

@@ -86,7 +86,8 @@ const (
 
 func (m *Machine) plan(n *node) *plan.Node  { return &m.p.Blocks[n.f.block].Nodes[n.slot] }
 func (m *Machine) table(n *node) *nodeTable { return &m.t.blocks[n.f.block].nodes[n.slot] }
-func (f *frame) up(depth int) *frame        { return upward(f, depth) }
+
+// budgetOf is the innermost budget that what happens in a node is charged to.
 func (m *Machine) budgetOf(n *node) *scope {
 	if n.scope != nil {
 		return n.scope
@@ -94,7 +95,8 @@ func (m *Machine) budgetOf(n *node) *scope {
 	return n.f.scope
 }
 
-func upward(f *frame, depth int) *frame {
+// up is the frame depth blocks outward.
+func (f *frame) up(depth int) *frame {
 	for ; depth > 0 && f.owner != nil; depth-- {
 		f = f.owner.f
 	}
