@@ -133,7 +133,7 @@ func TestPrintHostile(t *testing.T) {
 		t.Errorf("%d bytes:\n%.2000q", len(out), out)
 	}
 	lines := strings.Split(out, "\n")
-	if strings.Index(lines[4], "^^^^") < 0 || len([]rune(lines[4][:strings.Index(lines[4], "^")])) != len([]rune(lines[3][:strings.Index(lines[3], "HERE")])) {
+	if !strings.Contains(lines[4], "^^^^") || len([]rune(lines[4][:strings.Index(lines[4], "^")])) != len([]rune(lines[3][:strings.Index(lines[3], "HERE")])) {
 		t.Errorf("the carets are not below the word:\n%s\n%s", lines[3], lines[4])
 	}
 }

@@ -62,7 +62,6 @@ var (
 	boolType    = types.Type{Kind: types.Bool}
 	listType    = types.ListOf(anyType)
 	stringsType = types.ListOf(stringType)
-	numbersType = types.ListOf(floatType)
 	numberType  = floatType // an int fits
 )
 

@@ -185,7 +185,7 @@ func (r *reader) fillCode(x *Expr, plain bool) {
 		x.Code, x.Path = code, path
 		return
 	}
-	if strings.IndexAny(code, "\"'\n\r") < 0 && !strings.Contains(code, "//") && !strings.Contains(code, "\u00a0") {
+	if !strings.ContainsAny(code, "\"'\n\r") && !strings.Contains(code, "//") && !strings.Contains(code, "\u00a0") {
 		x.Code = code
 		return
 	}

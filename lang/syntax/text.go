@@ -37,8 +37,7 @@ type decoder struct {
 
 	parts   []Part
 	literal strings.Builder
-	wrote   bool // literal holds something that is not just a slice of the source
-	piece   int  // where the literal began
+	piece   int // where the literal began
 }
 
 // trim drops the first and the last line end and finds the common indent.

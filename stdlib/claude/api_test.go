@@ -220,7 +220,7 @@ func TestAPIFailures(t *testing.T) {
 		"500":                   {plain(500, "api_error", "oops"), run.Unavailable, "oops", ""},
 		"529":                   {plain(529, "overloaded_error", "Overloaded"), run.Unavailable, "Overloaded", ""},
 		"502 in HTML":           {html, run.Unavailable, "502", ""},
-		"redirect":              {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1:1/", 307) }, run.Failure, "base_url", ""},
+		"redirect":              {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusTemporaryRedirect) }, run.Failure, "base_url", ""},
 		"overloaded in between": {mid("overloaded_error"), run.Unavailable, "in the middle", run.Estimated},
 		"limit in between":      {mid("rate_limit_error"), run.RateLimited, "in the middle", run.Estimated},
 		"unknown in between":    {mid("strange_error"), run.Unavailable, "in the middle", run.Estimated},
