@@ -110,6 +110,8 @@ var failures = []diag.Explanation{
 		Text: "The call changes the world, so it is never repeated by itself. Look what it did, then run again."},
 	{Code: "E_INVALID", Title: "an answer does not have the type the script asks for",
 		Text: "The answer was read against `as T`, the agent was told what was wrong as often as `repair` allows, and it still did not fit."},
+	{Code: "E_LIMIT", Title: "the flow goes on and on without calling anybody",
+		Text: "Very many lets, gates and loops ran one after the other and none of them called an agent. Such a flow is ended, since nothing outside could end it. Make its loops or lists smaller."},
 	{Code: "E_LOOP", Title: "a loop ran out of rounds",
 		Text: "`stop if` did not hold in any round, and the loop's `else` did not stand in for that. Raise `max`, or use `else keep`."},
 	{Code: "E_NO_PERSON", Title: "a person must answer and there is no terminal",

@@ -10,6 +10,7 @@ import (
 
 	"github.com/slopstudios/slop/cmd/slop/config"
 	"github.com/slopstudios/slop/cmd/slop/screen"
+	"github.com/slopstudios/slop/lang/diag"
 	"github.com/slopstudios/slop/lang/source"
 	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/agent"
@@ -39,6 +40,9 @@ func (c *console) readScript(path string) (*source.File, error) {
 			if _, other := os.Stat(path + ".slop"); other == nil {
 				return nil, usage("there is no file %s, did you mean %s.slop?", path, path)
 			}
+		}
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, usage("%s%s", plainPathError(err), neighbour(path))
 		}
 		return nil, usage("%s", plainPathError(err))
 	}
@@ -124,7 +128,7 @@ func (p *project) load(from, path string) (name, text string, err error) {
 	f, err := os.Open(real)
 	if err != nil {
 		if errors.Is(err, os.ErrNotExist) {
-			return "", "", fmt.Errorf("there is no file %s", filepath.ToSlash(name))
+			return "", "", fmt.Errorf("there is no file %s%s", filepath.ToSlash(name), neighbour(name))
 		}
 		return "", "", plainPathError(err)
 	}
@@ -134,6 +138,21 @@ func (p *project) load(from, path string) (name, text string, err error) {
 		return "", "", plainPathError(err)
 	}
 	return filepath.ToSlash(name), string(body), nil
+}
+
+// neighbour suggests a script beside one that is not there.
+func neighbour(path string) string {
+	scripts, err := filepath.Glob(filepath.Join(filepath.Dir(path), "*.slop"))
+	if err != nil {
+		return ""
+	}
+	for i := range scripts {
+		scripts[i] = filepath.Base(scripts[i])
+	}
+	if near, ok := diag.Nearest(filepath.Base(path), scripts); ok {
+		return ", did you mean " + near + "?"
+	}
+	return ""
 }
 
 // trust makes sure that the user stands behind the project's slop.toml before anything in it counts.

@@ -32,7 +32,7 @@ func (s *session) exitCode(end run.Finished, o run.Options) int {
 	switch end.Error.Kind {
 	case string(run.Denied):
 		return exitAuth
-	case string(run.OverBudget), string(run.RateLimited):
+	case string(run.OverBudget), string(run.RateLimited), "limit":
 		return exitBudget
 	case string(run.Unavailable):
 		return exitUnreachable
