@@ -27,9 +27,9 @@ func (v *completionCmd) Run(c *console, k *kong.Kong) error {
 		one := verb{name: n.Name, help: n.Help}
 		for _, group := range n.AllFlags(true) {
 			for _, f := range group {
-				one.flags = append(one.flags, flag{"--" + f.Name, f.Help})
+				one.flags = append(one.flags, flag{"--" + f.Name, f.Help, !f.IsBool()})
 				if f.Short != 0 {
-					one.flags = append(one.flags, flag{"-" + string(f.Short), f.Help})
+					one.flags = append(one.flags, flag{"-" + string(f.Short), f.Help, !f.IsBool()})
 				}
 			}
 		}
@@ -55,7 +55,10 @@ type verb struct {
 	flags      []flag
 }
 
-type flag struct{ name, help string }
+type flag struct {
+	name, help string
+	takes      bool // a value behind it
+}
 
 func (v verb) flagNames() string {
 	names := make([]string, len(v.flags))
@@ -132,11 +135,13 @@ func zshCompletion(verbs []verb) string {
 				continue
 			}
 			spec := f.name + "[" + zshHelp(f.help) + "]"
-			if values := fixedValues[f.name]; values != "" {
+			switch values := fixedValues[f.name]; {
+			case values != "":
 				spec += ":value:(" + values + ")"
-			}
-			if f.name == "--input" {
+			case f.name == "--input":
 				spec += ":file:_files"
+			case f.takes:
+				spec += ":value:"
 			}
 			fmt.Fprintf(&b, " \\\n      %s", zshQuote(spec))
 		}
@@ -182,14 +187,15 @@ func fishCompletion(verbs []verb) string {
 				kind, name = "-s", f.name[1:]
 			}
 			extra := ""
-			if values := fixedValues[f.name]; values != "" {
+			switch values := fixedValues[f.name]; {
+			case values != "":
 				extra = " -x -a " + fishQuote(values)
-			}
-			switch f.name {
-			case "-i", "--set":
+			case f.name == "-i" || f.name == "--set":
 				extra = ` -x -a '(slop complete inputs (__slop_script) 2>/dev/null | string replace -r "\$" "=")'`
-			case "--input":
+			case f.name == "--input":
 				extra = " -r -F"
+			case f.takes:
+				extra = " -x"
 			}
 			fmt.Fprintf(&b, "complete -c slop -n '__fish_seen_subcommand_from %s' %s %s -d %s%s\n", v.name, kind, name, fishQuote(f.help), extra)
 		}
