@@ -63,6 +63,10 @@ func (m *Machine) startCall(n *node) {
 		m.fail(n, m.within(n, err), false)
 		return
 	}
+	if m.calls[w.Path] != nil { // a step named `then` beside a nameless `if`: the answers of two calls could not be told apart
+		m.fail(n, m.fault(n, "E_PATH", "value", "another step under way has the path "+string(w.Path)+" too: rename it"), false)
+		return
+	}
 	switch sig.Kind {
 	case types.Ask:
 		m.startAsk(n, sig, w)

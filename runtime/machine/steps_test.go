@@ -557,3 +557,9 @@ func TestALoopThatCallsNobodyIsBounded(t *testing.T) {
 		t.Errorf("got %s", d.Opened)
 	}
 }
+
+func TestTwoCallsCannotHaveOnePath(t *testing.T) {
+	h := begin(t, "input c: bool\nx = try {\n then = writer \"a\"\n if c { critic \"b\" }\n}\noutput x ?? \"none\"", map[string]any{"c": true})
+	h.calls()
+	h.failsWith("E_PATH", "x/then")
+}
