@@ -217,8 +217,31 @@ func (r *reference) try(in *room, n *plan.Node, path string, current *any) (any,
 		return r.block(n.Match.Else, in, nil, path+"/else", false)
 	case plan.LoopNode:
 		return r.loop(in, n, path, current)
+	case plan.FlowNode:
+		return r.flow(in, n, path)
 	}
 	return nil, fmt.Errorf("the reference does not know %s", n.Kind)
+}
+
+// flow binds the inputs of a used flow; its block stands alone.
+func (r *reference) flow(in *room, n *plan.Node, path string) (any, error) {
+	fl := n.Flow
+	binds := make([]any, len(fl.Inputs))
+	for i, input := range fl.Inputs {
+		var err error
+		switch {
+		case fl.Text != nil && i == fl.TextInput:
+			binds[i], err = r.text(in, fl.Text)
+		case fl.Args[i] != nil:
+			binds[i], err = r.eval(in, fl.Args[i])
+		case len(input.Default) > 0:
+			binds[i], err = eval.FromJSON(input.Default)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return r.block(fl.Block, nil, binds, path, false)
 }
 
 func (r *reference) loop(in *room, n *plan.Node, path string, current *any) (any, error) {
@@ -309,6 +332,26 @@ func (r *reference) eval(in *room, e *plan.Expr) (any, error) {
 	return p.Eval(env)
 }
 
+func (r *reference) text(in *room, t *plan.Text) (string, error) {
+	var b strings.Builder
+	for _, part := range t.Parts {
+		b.WriteString(part.Literal)
+		if part.Expr == nil {
+			continue
+		}
+		v, err := r.eval(in, part.Expr)
+		if err != nil {
+			return "", err
+		}
+		s, err := eval.Render(v)
+		if err != nil {
+			return "", err
+		}
+		b.WriteString(s)
+	}
+	return b.String(), nil
+}
+
 func (r *reference) call(in *room, n *plan.Node) (any, error) {
 	c := n.Call
 	sig := &r.p.Callees[c.Callee]
@@ -318,22 +361,11 @@ func (r *reference) call(in *room, n *plan.Node) (any, error) {
 	}
 	var words []string
 	for _, t := range texts {
-		var b strings.Builder
-		for _, part := range t.Parts {
-			b.WriteString(part.Literal)
-			if part.Expr != nil {
-				v, err := r.eval(in, part.Expr)
-				if err != nil {
-					return nil, err
-				}
-				s, err := eval.Render(v)
-				if err != nil {
-					return nil, err
-				}
-				b.WriteString(s)
-			}
+		word, err := r.text(in, &t)
+		if err != nil {
+			return nil, err
 		}
-		words = append(words, b.String())
+		words = append(words, word)
 	}
 	if sig.Kind == types.Sleep {
 		return nil, nil

@@ -10,6 +10,7 @@ import (
 // A plain one has nothing whose outcome depends on what happens first, so that Reference can say what its value is.
 func Script(r *rand.Rand, plain bool) string {
 	g := &writer{r: r, plain: plain}
+	g.line(0, `use "./sub.slop" as sub`)
 	g.line(0, "input topic: string")
 	g.line(0, "input list: [string]")
 	if r.IntN(3) == 0 && !plain {
@@ -18,6 +19,21 @@ func Script(r *rand.Rand, plain bool) string {
 	vars := []variable{{"topic", false}, {"list", true}}
 	g.value(0, g.lines(0, 2+r.IntN(5), 3, vars, true))
 	return g.b.String()
+}
+
+// Files are what the programs of Script use.
+func Files() map[string]string {
+	return map[string]string{"sub.slop": `
+input text: string
+input times: int = 1 must times < 3
+one = writer "sub <<text>> <<times>>"
+two = try {
+  oracle "two <<one>>"
+} else {
+  editor "instead <<text>>"
+}
+output critic "end <<two>>" else "sub failed"
+`}
 }
 
 type variable struct {
@@ -87,8 +103,14 @@ func (g *writer) lines(indent, n, depth int, vars []variable, deeds bool) []vari
 			kind %= 7
 		}
 		switch kind {
-		case 0, 1, 2:
+		case 0, 1:
 			g.line(indent, v+" = "+g.call(vars))
+		case 2:
+			g.line(indent, v+" = "+[]string{
+				"sub " + g.text(vars),
+				fmt.Sprintf("sub(text: string(%s), times: %d)", vars[g.r.IntN(len(vars))].name, 1+g.r.IntN(2)),
+				"sub " + g.text(vars) + ` else "no sub"`,
+			}[g.r.IntN(3)])
 		case 3:
 			if !deeds {
 				continue

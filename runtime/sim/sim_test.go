@@ -21,7 +21,7 @@ func play(t *testing.T, seed uint64) {
 	t.Helper()
 	plain := seed%2 == 0
 	script := sim.Script(rand.New(rand.NewPCG(seed, 0)), plain)
-	p, diags := lang.Compile(source.NewFile("main.slop", script), langtest.Scope())
+	p, diags := lang.Compile(source.NewFile("main.slop", script), langtest.Files(langtest.Scope(), sim.Files()))
 	for _, d := range diags {
 		if d.Severity == diag.Error {
 			t.Fatalf("seed %d: line %d: %s %s\n%s", seed, d.File.Pos(d.Span.Start).Line, d.Code, d.Message, script)
