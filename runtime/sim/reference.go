@@ -17,7 +17,7 @@ func Reference(p *plan.Plan, inputs map[string]any) (value any, failed bool) {
 	for i, in := range p.Inputs {
 		binds[i] = inputs[in.Name]
 	}
-	v, err := r.block(0, nil, binds, "", false)
+	v, err := r.block(0, nil, binds, false)
 	return v, err != nil
 }
 
@@ -28,7 +28,6 @@ type room struct {
 	block  int
 	outer  *room
 	binds  []any
-	path   string
 	values []any
 	done   []bool
 }
@@ -41,9 +40,9 @@ type unfinished struct{} // a round that was only judged
 
 func (unfinished) Error() string { return "judged only" }
 
-func (r *reference) block(block int, outer *room, binds []any, path string, judge bool) (any, error) {
+func (r *reference) block(block int, outer *room, binds []any, judge bool) (any, error) {
 	b := &r.p.Blocks[block]
-	in := &room{block: block, outer: outer, binds: binds, path: path, values: make([]any, len(b.Nodes)), done: make([]bool, len(b.Nodes))}
+	in := &room{block: block, outer: outer, binds: binds, values: make([]any, len(b.Nodes)), done: make([]bool, len(b.Nodes))}
 	last := -1
 	for slot := range b.Nodes {
 		if b.Nodes[slot].Kind == plan.StopNode {
@@ -108,17 +107,8 @@ func (r *reference) there(in *room, n *plan.Node, depth int) bool {
 
 func (r *reference) node(in *room, slot int) (any, error) {
 	n := &r.p.Blocks[in.block].Nodes[slot]
-	path := in.path
-	switch {
-	case n.Name != "" && path != "":
-		path += "/" + n.Name
-	case n.Name != "":
-		path = n.Name
-	case path == "":
-		path = "output"
-	}
 	var current any
-	v, err := r.try(in, n, path, &current)
+	v, err := r.try(in, n, &current)
 	for _, f := range n.Else {
 		if err == nil || err == error(stopped{}) {
 			return v, err
@@ -131,13 +121,12 @@ func (r *reference) node(in *room, slot int) (any, error) {
 		case plan.Fail:
 			return nil, fmt.Errorf("fail")
 		}
-		// Where a fallback's own path matters is whether the call in it fails: the path without the number will do, the dice are cast by text.
-		v, err = r.block(f.Block, in, []any{map[string]any{"step": "", "kind": "", "message": ""}, current}, path+"/else", false)
+		v, err = r.block(f.Block, in, []any{map[string]any{"step": "", "kind": "", "message": ""}, current}, false)
 	}
 	return v, err
 }
 
-func (r *reference) try(in *room, n *plan.Node, path string, current *any) (any, error) {
+func (r *reference) try(in *room, n *plan.Node, current *any) (any, error) {
 	switch n.Kind {
 	case plan.LetNode, plan.ValueNode:
 		return r.eval(in, n.Expr)
@@ -155,11 +144,11 @@ func (r *reference) try(in *room, n *plan.Node, path string, current *any) (any,
 	case plan.CallNode:
 		return r.call(in, n)
 	case plan.GroupNode:
-		return r.block(n.Group.Block, in, nil, path, false)
+		return r.block(n.Group.Block, in, nil, false)
 	case plan.RaceNode:
 		// All members of a plain race send the same, so each that wins has the same value.
 		b := &r.p.Blocks[n.Race.Block]
-		inner := &room{block: n.Race.Block, outer: in, path: path, values: make([]any, len(b.Nodes)), done: make([]bool, len(b.Nodes))}
+		inner := &room{block: n.Race.Block, outer: in, values: make([]any, len(b.Nodes)), done: make([]bool, len(b.Nodes))}
 		for slot := range b.Nodes {
 			if v, err := r.node(inner, slot); err == nil {
 				return v, nil
@@ -167,7 +156,7 @@ func (r *reference) try(in *room, n *plan.Node, path string, current *any) (any,
 		}
 		return nil, fmt.Errorf("race")
 	case plan.MapNode:
-		return r.each(in, n, path)
+		return r.each(in, n)
 	case plan.ReduceNode:
 		items, err := r.items(in, &n.Reduce.Over)
 		if err != nil || len(items) == 0 {
@@ -181,7 +170,7 @@ func (r *reference) try(in *room, n *plan.Node, path string, current *any) (any,
 					next = append(next, part[0])
 					continue
 				}
-				v, err := r.block(n.Reduce.Block, in, []any{part}, path, false)
+				v, err := r.block(n.Reduce.Block, in, []any{part}, false)
 				if err != nil {
 					return nil, err
 				}
@@ -195,13 +184,13 @@ func (r *reference) try(in *room, n *plan.Node, path string, current *any) (any,
 			if v, err := r.eval(in, &b.Cond); err != nil {
 				return nil, err
 			} else if v == true {
-				return r.block(b.Block, in, nil, path+"/then", false)
+				return r.block(b.Block, in, nil, false)
 			}
 		}
 		if n.Choice.Else < 0 {
 			return nil, nil
 		}
-		return r.block(n.Choice.Else, in, nil, path+"/else", false)
+		return r.block(n.Choice.Else, in, nil, false)
 	case plan.MatchNode:
 		v, err := r.eval(in, &n.Match.Subject)
 		if err != nil {
@@ -210,21 +199,21 @@ func (r *reference) try(in *room, n *plan.Node, path string, current *any) (any,
 		for _, a := range n.Match.Arms {
 			for _, x := range a.Values {
 				if eval.Equal(v, x) {
-					return r.block(a.Block, in, nil, path, false)
+					return r.block(a.Block, in, nil, false)
 				}
 			}
 		}
-		return r.block(n.Match.Else, in, nil, path+"/else", false)
+		return r.block(n.Match.Else, in, nil, false)
 	case plan.LoopNode:
-		return r.loop(in, n, path, current)
+		return r.loop(in, n, current)
 	case plan.FlowNode:
-		return r.flow(in, n, path)
+		return r.flow(in, n)
 	}
 	return nil, fmt.Errorf("the reference does not know %s", n.Kind)
 }
 
 // flow binds the inputs of a used flow; its block stands alone.
-func (r *reference) flow(in *room, n *plan.Node, path string) (any, error) {
+func (r *reference) flow(in *room, n *plan.Node) (any, error) {
 	fl := n.Flow
 	binds := make([]any, len(fl.Inputs))
 	for i, input := range fl.Inputs {
@@ -241,10 +230,10 @@ func (r *reference) flow(in *room, n *plan.Node, path string) (any, error) {
 			return nil, err
 		}
 	}
-	return r.block(fl.Block, nil, binds, path, false)
+	return r.block(fl.Block, nil, binds, false)
 }
 
-func (r *reference) loop(in *room, n *plan.Node, path string, current *any) (any, error) {
+func (r *reference) loop(in *room, n *plan.Node, current *any) (any, error) {
 	v, err := r.eval(in, &n.Loop.From)
 	if err != nil {
 		return nil, err
@@ -255,7 +244,7 @@ func (r *reference) loop(in *room, n *plan.Node, path string, current *any) (any
 	}
 	for k := 1; k <= n.Loop.Max; k++ {
 		*current = v
-		next, err := r.block(n.Loop.Block, in, []any{v}, fmt.Sprintf("%s#%d", path, k), n.Loop.JudgeOnly && k == n.Loop.Max)
+		next, err := r.block(n.Loop.Block, in, []any{v}, n.Loop.JudgeOnly && k == n.Loop.Max)
 		if err == error(stopped{}) {
 			return v, nil
 		}
@@ -271,7 +260,7 @@ func (r *reference) loop(in *room, n *plan.Node, path string, current *any) (any
 	return v, nil
 }
 
-func (r *reference) each(in *room, n *plan.Node, path string) (any, error) {
+func (r *reference) each(in *room, n *plan.Node) (any, error) {
 	items, err := r.items(in, &n.Map.Over)
 	if err != nil {
 		return nil, err
@@ -288,7 +277,7 @@ func (r *reference) each(in *room, n *plan.Node, path string) (any, error) {
 	}
 	out := []any{}
 	for i, x := range items {
-		v, err := r.block(n.Map.Block, in, []any{x, i}, fmt.Sprintf("%s[%d]", path, i), false)
+		v, err := r.block(n.Map.Block, in, []any{x, i}, false)
 		if err == nil {
 			out = append(out, v)
 			continue
