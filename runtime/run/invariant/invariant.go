@@ -199,6 +199,24 @@ func (c *checker) callStarted(b *run.CallStarted) {
 	c.reserve(b.Path, s)
 	c.needs(b.Path, s.spot)
 	c.deed(s.spot, true)
+	c.alone(b.Path, s.spot)
+}
+
+// alone checks that nothing of what a fallback replaces still changes the world when a call of the fallback starts.
+func (c *checker) alone(path run.Path, way []spot) {
+	for i, s := range way {
+		if !s.viaElse {
+			continue
+		}
+		for other, o := range c.calls {
+			if !o.open || i+1 >= len(o.spot) || o.spot[i].same() != s.same() || o.spot[i+1].block == way[i+1].block {
+				continue
+			}
+			if sig := c.signature(o.spot); sig.Effect != types.Think && sig.Effect != types.Read {
+				c.problem("%s starts while %s, which it replaces, is under way", path, other)
+			}
+		}
+	}
 }
 
 func (c *checker) callDone(b *run.CallDone) {

@@ -127,6 +127,18 @@ func TestEachInvariantIsSeen(t *testing.T) {
 	}
 }
 
+func TestAFallbackStartsAloneInTheWorld(t *testing.T) {
+	p := compile(t, "x = try {\n a = shell \"a\"\n b = writer \"b\"\n output [a, b]\n} else {\n c = writer \"c\"\n output [c, c]\n}\noutput x")
+	bodies := []run.Body{started(), begins("x/a", 1), begins("x/b", 1), failed("x/b", 1), begins("x/else/c", 1)}
+	if problems := strings.Join(invariant.Check(p, history(bodies...)), "\n"); !strings.Contains(problems, "which it replaces") {
+		t.Errorf("got %q", problems)
+	}
+	bodies = slices.Insert(bodies, 4, failed("x/a", 1))
+	if problems := invariant.Check(p, history(bodies...)); len(problems) > 0 {
+		t.Errorf("got %q", problems)
+	}
+}
+
 func TestStrangePathsAreNoStep(t *testing.T) {
 	p := compile(t, script)
 	for _, path := range []run.Path{"", "/", "a/", "a~", "a~x", "ys[", "ys[x]/r", "ys[1", "ys[1]x", "ys#1/r", "~1", "[0]", `"`, "ys[0]/r~1~2", "ys[0]/elsewhere"} {
