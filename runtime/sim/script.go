@@ -98,7 +98,10 @@ func (g *writer) call(vars []variable) string {
 func (g *writer) lines(indent, n, depth int, vars []variable, deeds bool) []variable {
 	for range n {
 		v := g.name()
-		kind := g.r.IntN(16)
+		kind := g.r.IntN(19)
+		if kind > 15 {
+			kind = 3 // deeds are what order and failure are about
+		}
 		if depth == 0 && kind >= 7 {
 			kind %= 7
 		}
