@@ -128,8 +128,11 @@ func (c *checker) clauseFits(clause *syntax.Clause, call *syntax.Call, t *Call) 
 		case sig.Kind == types.Ask:
 			d.Message, d.Label = "a person's answer cannot be cached", "ask again, or keep the answer with `memory.set`"
 			c.add(d)
-		case effectOf(sig) == types.Do && !sig.Idempotent:
+		case effectOf(sig) == types.Do:
 			d.Message, d.Label = fmt.Sprintf("`%s` changes something, so it cannot be cached", call.Callee), "with a cached answer the change would not be made"
+			c.add(d)
+		case sig.Free:
+			d.Message, d.Label = fmt.Sprintf("`%s` costs nothing, so there is nothing to cache", call.Callee), "it is asked each time"
 			c.add(d)
 		}
 	}

@@ -61,6 +61,7 @@ type Engine struct {
 	folder   string
 	entropy  io.Reader
 	limits   *limits
+	cache    cache
 	pool     pool
 	ctx      context.Context
 	stop     context.CancelCauseFunc
@@ -253,7 +254,7 @@ func (e *Engine) Recover(ctx context.Context) (int, error) {
 
 func (e *Engine) newSession(id run.ID, p *plan.Plan, o run.Options) *session {
 	s := &session{
-		engine: e, id: id, plan: p, priority: o.Priority, parallel: o.MaxParallel, machine: machine.New(id, p),
+		engine: e, id: id, plan: p, tenant: o.Tenant, priority: o.Priority, parallel: o.MaxParallel, machine: machine.New(id, p),
 		callees: map[*types.Signature]*callee{}, flights: map[attempt]*flight{}, parked: map[run.WishID]*parked{},
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}

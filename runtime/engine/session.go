@@ -30,6 +30,7 @@ type session struct {
 	engine   *Engine
 	id       run.ID
 	plan     *plan.Plan
+	tenant   string
 	priority int
 	parallel int // calls of this run at a time; 0: no limit of its own
 	ctx      context.Context
@@ -509,6 +510,9 @@ func (s *session) begin(w *run.CallWish) {
 		return
 	}
 	delete(s.grounded, key)
+	if !w.Started && s.recall(w) {
+		return
+	}
 	f := &flight{session: s, wish: w, callee: s.callee(w.Callee)}
 	if f.callee.inline && w.Timeout == 0 {
 		f.ctx = s.ctx
@@ -669,7 +673,9 @@ func (s *session) conclude(f *flight) {
 	case ok:
 		if s.record(done) != nil {
 			s.end(f, f.usage) // nobody waits for it any more
+			return
 		}
+		s.keep(f.wish, done.Value)
 	default:
 		if s.record(f.body) != nil {
 			s.end(f, f.usage)
