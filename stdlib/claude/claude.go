@@ -86,6 +86,24 @@ func New(c Config) agent.Agent {
 	return a
 }
 
+// programLimit: processes of the claude program that run at once fight over its login and its settings, and one token is lost in the end.
+const programLimit = 4
+
+// Limit is how many calls at a time an agent of that configuration takes when nobody says otherwise; 0: any number.
+func Limit(c Config) int {
+	if c.Program == "" {
+		c.Program = "claude"
+	}
+	acts := len(c.Tools) > 0 || c.Folder != ""
+	if c.Prefer == "api" && !acts {
+		return 0
+	}
+	if _, absent := exec.LookPath(c.Program); absent != nil && c.Prefer != "cli" && !acts {
+		return 0 // the API is asked
+	}
+	return programLimit
+}
+
 type claude struct {
 	Config
 	limited bool // MaxTokens was configured

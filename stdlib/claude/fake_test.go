@@ -123,7 +123,11 @@ func program(t *testing.T, script ...string) (path, dir string) {
 	}
 	path = filepath.Join(dir, "claude")
 	wrapper := fmt.Sprintf("#!/bin/sh\nFAKE_CLAUDE='%s' exec '%s' \"$@\"\n", dir, os.Args[0])
-	if err := os.WriteFile(path, []byte(wrapper), 0o700); err != nil {
+	// Another process writes the program: a file that this one holds open for writing could be inherited by a call that starts at the same moment
+	// in a parallel test, and would then be too busy to run.
+	write := exec.Command("sh", "-c", `cat >"$0" && chmod 700 "$0"`, path)
+	write.Stdin = strings.NewReader(wrapper)
+	if err := write.Run(); err != nil {
 		t.Fatal(err)
 	}
 	return path, dir
