@@ -6,6 +6,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -97,7 +98,7 @@ func (e *Error) Error() string {
 func Load(folder string, places Places) (*Config, error) {
 	c := &Config{Agents: map[string]Agent{}, Secrets: map[string]Secret{}}
 	user := filepath.Join(places.Config, Name)
-	if _, err := os.Stat(user); err == nil {
+	if _, err := os.Stat(user); err == nil && places.Config != "" {
 		if c.User, err = Read(user); err != nil {
 			return nil, err
 		}
@@ -157,7 +158,7 @@ type Places struct {
 	State  string // history of the REPL, trust; created with mode 0700 when first needed
 }
 
-// UserPlaces follows SLOP_HOME, else the XDG variables, else their defaults below the home folder.
+// UserPlaces follows SLOP_HOME, else the XDG variables, else their defaults below the home folder. Without any of them a place is "".
 func UserPlaces(env func(string) string) Places {
 	if home := env("SLOP_HOME"); home != "" {
 		return Places{Config: home, State: filepath.Join(home, "state")}
@@ -167,6 +168,9 @@ func UserPlaces(env func(string) string) Places {
 		if dir := env(name); filepath.IsAbs(dir) {
 			return filepath.Join(dir, "slop")
 		}
+		if !filepath.IsAbs(home) {
+			return "" // never the folder one stands in, which may be anybody's
+		}
 		return filepath.Join(append(append([]string{home}, rest...), "slop")...)
 	}
 	return Places{Config: xdg("XDG_CONFIG_HOME", ".config"), State: xdg("XDG_STATE_HOME", ".local", "state")}
@@ -174,6 +178,9 @@ func UserPlaces(env func(string) string) Places {
 
 // StateFile returns the path of a file in the state folder, which exists afterwards and is the user's alone.
 func (p Places) StateFile(name string) (string, error) {
+	if p.State == "" {
+		return "", errors.New("there is no folder for the state: set HOME or SLOP_HOME")
+	}
 	if err := os.MkdirAll(p.State, 0o700); err != nil {
 		return "", err
 	}

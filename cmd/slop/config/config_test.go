@@ -199,4 +199,38 @@ func TestPlaces(t *testing.T) {
 	if p := config.UserPlaces(get); p.Config != "/s" || p.State != "/s/state" {
 		t.Errorf("SLOP_HOME: %+v", p)
 	}
+	for _, home := range []string{"", "relative"} {
+		p := config.UserPlaces(func(name string) string { return map[string]string{"HOME": home}[name] })
+		if p != (config.Places{}) {
+			t.Errorf("with HOME=%q: %+v, want none", home, p)
+		}
+	}
+}
+
+// Without a home nothing in the folder one stands in counts as the user's own: it may be anybody's.
+func TestNoHome(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, name := range []string{config.Name, ".config/slop/" + config.Name} {
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte("[agents.sh]\nuse = \"shell\"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	elsewhere := t.TempDir()
+	c, err := config.Load(elsewhere, config.Places{})
+	if err != nil || c.User != nil || len(c.Agents) != 0 {
+		t.Errorf("Load without places: %+v, %v", c, err)
+	}
+	c, err = config.Load(".", config.Places{})
+	if err != nil || c.User != nil || c.Project == nil {
+		t.Fatalf("Load without places: %+v, %v", c, err)
+	}
+	if (config.Places{}).Trusted(c.Project, elsewhere) {
+		t.Error("without a state folder a file is trusted")
+	}
+	if err := (config.Places{}).Remember(c.Project); err == nil || !strings.Contains(err.Error(), "HOME") {
+		t.Errorf("Remember without a state folder: %v", err)
+	}
 }

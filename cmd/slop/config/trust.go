@@ -38,6 +38,9 @@ func (p Places) Remember(f *File) error {
 
 func (p Places) remembered() map[string]string {
 	known := map[string]string{}
+	if p.State == "" {
+		return known
+	}
 	text, err := os.ReadFile(filepath.Join(p.State, "trusted.json"))
 	if err == nil {
 		_ = json.Unmarshal(text, &known) // a damaged list trusts nothing
