@@ -3,6 +3,7 @@ package stdlib
 
 import (
 	"os"
+	"slices"
 
 	"github.com/slopstudios/slop/runtime/agent"
 	"github.com/slopstudios/slop/stdlib/claude"
@@ -29,32 +30,69 @@ type Config struct {
 type Named struct {
 	Name  string
 	Agent agent.Agent
+	Limit int // calls at a time where nobody says otherwise; 0: no limit
 }
 
-// Agents lists every agent, in alphabetical order.
-func Agents(c Config) []Named {
-	if c.Claude.APIKey == nil {
-		c.Claude.APIKey = environment("ANTHROPIC_API_KEY")
+// New gives the agent of that name. It is false when there is none.
+func New(name string, c Config) (Named, bool) {
+	i := slices.IndexFunc(list, func(e entry) bool { return e.name == name })
+	if i < 0 {
+		return Named{}, false
 	}
-	if c.OpenAI.APIKey == nil {
-		c.OpenAI.APIKey, c.OpenAI.KeyName = environment("OPENAI_API_KEY"), "OPENAI_API_KEY"
+	return list[i].make(c), true
+}
+
+// Names lists every agent, in alphabetical order.
+func Names() []string {
+	names := make([]string, len(list))
+	for i, e := range list {
+		names[i] = e.name
 	}
-	c.Ollama.Name = "ollama"
-	if c.Ollama.BaseURL == "" {
-		c.Ollama.BaseURL = openai.OllamaURL
+	return names
+}
+
+type entry struct {
+	name  string
+	build func(c Config) agent.Agent
+	limit func(c Config) int // nil: no limit
+}
+
+func (e entry) make(c Config) Named {
+	n := Named{Name: e.name, Agent: e.build(c)}
+	if e.limit != nil {
+		n.Limit = e.limit(c)
 	}
-	return []Named{
-		{"claude", claude.New(c.Claude)},
-		{"echo", echo.New()},
-		{"http", http.New(c.HTTP)},
-		{"human", human.New()},
-		{"memory", contexts.New()},
-		{"ollama", openai.New(c.Ollama)},
-		{"openai", openai.New(c.OpenAI)},
-		{"shell", shell.New(c.Shell)},
-		{"strudel", strudel.New()},
-		{"wait", wait.New()},
-	}
+	return n
+}
+
+// list is the one list of what comes with the language, in alphabetical order.
+var list = []entry{
+	{name: "claude", build: func(c Config) agent.Agent {
+		if c.Claude.APIKey == nil {
+			c.Claude.APIKey = environment("ANTHROPIC_API_KEY")
+		}
+		return claude.New(c.Claude)
+	}, limit: func(c Config) int { return claude.Limit(c.Claude) }},
+	{name: "echo", build: func(Config) agent.Agent { return echo.New() }},
+	{name: "http", build: func(c Config) agent.Agent { return http.New(c.HTTP) }},
+	{name: "human", build: func(Config) agent.Agent { return human.New() }},
+	{name: "memory", build: func(Config) agent.Agent { return contexts.New() }},
+	{name: "ollama", build: func(c Config) agent.Agent {
+		c.Ollama.Name = "ollama"
+		if c.Ollama.BaseURL == "" {
+			c.Ollama.BaseURL = openai.OllamaURL
+		}
+		return openai.New(c.Ollama)
+	}},
+	{name: "openai", build: func(c Config) agent.Agent {
+		if c.OpenAI.APIKey == nil {
+			c.OpenAI.APIKey, c.OpenAI.KeyName = environment("OPENAI_API_KEY"), "OPENAI_API_KEY"
+		}
+		return openai.New(c.OpenAI)
+	}},
+	{name: "shell", build: func(c Config) agent.Agent { return shell.New(c.Shell) }},
+	{name: "strudel", build: func(Config) agent.Agent { return strudel.New() }},
+	{name: "wait", build: func(Config) agent.Agent { return wait.New() }},
 }
 
 func environment(name string) func() (string, error) {

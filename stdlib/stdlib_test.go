@@ -1,6 +1,8 @@
 package stdlib_test
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -9,12 +11,14 @@ import (
 	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/agent"
 	"github.com/slopstudios/slop/stdlib"
+	"github.com/slopstudios/slop/stdlib/claude"
 )
 
 // The archives are checked against a scope written down for them: it says what the agents themselves say, or the archives prove nothing.
 func TestTheScopeOfTheArchivesIsThatOfTheAgents(t *testing.T) {
 	r := agent.NewRegistry()
-	for _, a := range stdlib.Agents(stdlib.Config{}) {
+	for _, name := range stdlib.Names() {
+		a, _ := stdlib.New(name, stdlib.Config{})
 		if err := r.Register(a.Name, a.Agent, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -42,4 +46,34 @@ func essence(s types.Signature) map[string]any {
 		m["param "+p.Name] = map[string]any{"secret": p.Secret, "host": p.Host}
 	}
 	return m
+}
+
+// Processes of the claude program share one login, so few run at a time unless configuration says otherwise; the API takes what comes.
+func TestTheClaudeProgramIsLimited(t *testing.T) {
+	folder := t.TempDir()
+	program := filepath.Join(folder, "claude")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		config claude.Config
+		want   int
+	}{
+		{claude.Config{Program: program}, 4},
+		{claude.Config{Program: program, Prefer: "cli"}, 4},
+		{claude.Config{Program: program, Prefer: "api"}, 0},
+		{claude.Config{Program: filepath.Join(folder, "none")}, 0},
+		{claude.Config{Program: filepath.Join(folder, "none"), Tools: []string{"Read"}}, 4}, // only the program can do
+	} {
+		named, ok := stdlib.New("claude", stdlib.Config{Claude: tt.config})
+		if !ok || named.Limit != tt.want {
+			t.Errorf("%+v: %d calls at a time, want %d", tt.config, named.Limit, tt.want)
+		}
+	}
+	if named, _ := stdlib.New("echo", stdlib.Config{}); named.Limit != 0 {
+		t.Errorf("echo takes %d calls at a time", named.Limit)
+	}
+	if _, ok := stdlib.New("nobody", stdlib.Config{}); ok {
+		t.Error("there is an agent named nobody")
+	}
 }

@@ -17,15 +17,15 @@ import (
 	"github.com/slopstudios/slop/stdlib/shell"
 )
 
-// kind is a built-in agent as slop.toml sees it: which keys mean something to it beside use, limit and rate, and what they change.
-type kind struct {
-	name      string
+// setting is what slop.toml can say about a built-in agent beside use, limit and rate: the keys, and what they change.
+type setting struct {
 	keys      []string
 	configure func(c *stdlib.Config, a config.Agent)
 }
 
-var kinds = []kind{
-	{"claude", modelKeys("base_url", "api_key_env", "effort", "prefer", "tools", "folder", "env"), func(c *stdlib.Config, a config.Agent) {
+// settings of the agents that have any, by the name in stdlib's list.
+var settings = map[string]setting{
+	"claude": {modelKeys("base_url", "api_key_env", "effort", "prefer", "tools", "folder", "env"), func(c *stdlib.Config, a config.Agent) {
 		c.Claude = claude.Config{
 			Prefer: a.Prefer, Model: a.Model, MaxTokens: a.MaxTokens, BaseURL: a.BaseURL, Price: a.Price, Tools: a.Tools, Folder: a.Folder, Env: a.Env,
 			Idle: a.Timeout,
@@ -34,34 +34,14 @@ var kinds = []kind{
 			c.Claude.APIKey, c.Claude.KeyName = environment(a.APIKeyEnv), a.APIKeyEnv
 		}
 	}},
-	{"echo", nil, nil},
-	{"http", nil, nil},
-	{"human", nil, nil},
-	{"memory", nil, nil},
-	{"ollama", modelKeys("base_url", "api_key_env"), func(c *stdlib.Config, a config.Agent) { c.Ollama = chat(a) }},
-	{"openai", modelKeys("base_url", "api_key_env"), func(c *stdlib.Config, a config.Agent) {
+	"ollama": {modelKeys("base_url", "api_key_env"), func(c *stdlib.Config, a config.Agent) { c.Ollama = chat(a) }},
+	"openai": {modelKeys("base_url", "api_key_env"), func(c *stdlib.Config, a config.Agent) {
 		c.OpenAI = chat(a)
 		if c.OpenAI.BaseURL == "" {
 			c.OpenAI.BaseURL = os.Getenv("OPENAI_BASE_URL")
 		}
 	}},
-	{"shell", []string{"folder", "env"}, func(c *stdlib.Config, a config.Agent) { c.Shell = shell.Config{Folder: a.Folder, Env: a.Env} }},
-	{"strudel", nil, nil},
-	{"wait", nil, nil},
-}
-
-// make gives the agent that a describes.
-func (k kind) make(a config.Agent) agent.Agent {
-	var c stdlib.Config
-	if k.configure != nil {
-		k.configure(&c, a)
-	}
-	for _, named := range stdlib.Agents(c) {
-		if named.Name == k.name {
-			return named.Agent
-		}
-	}
-	panic("slop: stdlib has no agent " + k.name)
+	"shell": {[]string{"folder", "env"}, func(c *stdlib.Config, a config.Agent) { c.Shell = shell.Config{Folder: a.Folder, Env: a.Env} }},
 }
 
 // modelKeys are the keys that every model takes, and more.
@@ -86,41 +66,37 @@ func environment(name string) func() (string, error) {
 // agents registers the built-in agents under their names and the configured ones under theirs, where the configured win.
 func agents(p *project) (*agent.Registry, error) {
 	r := agent.NewRegistry()
-	for _, k := range kinds {
-		if _, configured := p.config.Agents[k.name]; configured {
+	for _, name := range stdlib.Names() {
+		if _, configured := p.config.Agents[name]; configured {
 			continue
 		}
-		if err := register(r, k, config.Agent{Name: k.name, Use: k.name}); err != nil {
+		if err := register(r, config.Agent{Name: name, Use: name}); err != nil {
 			return nil, err
 		}
 	}
 	for _, name := range p.config.Names() {
 		a := p.config.Agents[name]
-		k, err := kindOf(a)
-		if err != nil {
+		if err := meant(a); err != nil {
 			return nil, err
 		}
-		if err := register(r, k, a); err != nil {
+		if err := register(r, a); err != nil {
 			return nil, err
 		}
 	}
 	return r, nil
 }
 
-func kindOf(a config.Agent) (kind, error) {
-	names := make([]string, len(kinds))
-	for i, k := range kinds {
-		names[i] = k.name
-		if k.name != a.Use {
-			continue
-		}
+// meant reports what slop.toml says about an agent and nobody understands.
+func meant(a config.Agent) error {
+	names := stdlib.Names()
+	if slices.Contains(names, a.Use) {
+		known := append([]string{"use", "limit", "rate"}, settings[a.Use].keys...)
 		for _, key := range a.Keys {
-			if !slices.Contains([]string{"use", "limit", "rate"}, key) && !slices.Contains(k.keys, key) {
-				known := append([]string{"use", "limit", "rate"}, k.keys...)
-				return k, a.Fault(key, fmt.Sprintf("`%s` means nothing to an agent that uses %s", key, k.name), "", "it takes: "+strings.Join(known, ", "))
+			if !slices.Contains(known, key) {
+				return a.Fault(key, fmt.Sprintf("`%s` means nothing to an agent that uses %s", key, a.Use), "", "it takes: "+strings.Join(known, ", "))
 			}
 		}
-		return k, nil
+		return nil
 	}
 	key, message := "use", fmt.Sprintf("there is no built-in agent `%s`", a.Use)
 	if !slices.Contains(a.Keys, "use") {
@@ -130,17 +106,26 @@ func kindOf(a config.Agent) (kind, error) {
 	if near, ok := diag.Nearest(a.Use, names); ok && key == "use" {
 		label = fmt.Sprintf("did you mean `%s`?", near)
 	}
-	return kind{}, a.Fault(key, message, label, "write use = and one of: "+strings.Join(names, ", "))
+	return a.Fault(key, message, label, "write use = and one of: "+strings.Join(names, ", "))
 }
 
-func register(r *agent.Registry, k kind, a config.Agent) error {
-	if err := r.Register(a.Name, k.make(a), func(s *types.Signature) { adjust(s, a) }); err != nil {
+func register(r *agent.Registry, a config.Agent) error {
+	var c stdlib.Config
+	if s := settings[a.Use]; s.configure != nil {
+		s.configure(&c, a)
+	}
+	named, ok := stdlib.New(a.Use, c)
+	if !ok {
+		panic("slop: stdlib has no agent " + a.Use)
+	}
+	if err := r.Register(a.Name, named.Agent, func(s *types.Signature) { adjust(s, a) }); err != nil {
 		return err
 	}
-	if a.Limit > 0 || a.Rate != "" {
-		return r.SetLimits(a.Name, agent.Limits{Limit: a.Limit, PerSecond: a.PerSecond(), PerMinute: a.PerMinute()})
+	limits := agent.Limits{Limit: named.Limit, PerSecond: a.PerSecond(), PerMinute: a.PerMinute()}
+	if a.Limit > 0 {
+		limits.Limit = a.Limit
 	}
-	return nil
+	return r.SetLimits(a.Name, limits)
 }
 
 // adjust puts what is configured into the signature, which the plan pins.

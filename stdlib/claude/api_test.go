@@ -210,17 +210,19 @@ func TestAPIFailures(t *testing.T) {
 		say    string
 		tokens run.Source
 	}{
-		"400":                   {plain(400, "invalid_request_error", "prompt is too long"), run.Failure, "prompt is too long", ""},
-		"401":                   {plain(401, "authentication_error", "invalid x-api-key "+canary), run.Denied, "ANTHROPIC_API_KEY", ""},
-		"403":                   {plain(403, "permission_error", "no"), run.Denied, "403", ""},
-		"billing":               {plain(402, "billing_error", "no credit"), run.Denied, "no credit", ""},
-		"404":                   {plain(404, "not_found_error", "model: x"), run.Failure, "model: x", ""},
-		"413":                   {plain(413, "request_too_large", "too large"), run.Failure, "too large", ""},
-		"429":                   {plain(429, "rate_limit_error", "slow down"), run.RateLimited, "slow down", ""},
-		"500":                   {plain(500, "api_error", "oops"), run.Unavailable, "oops", ""},
-		"529":                   {plain(529, "overloaded_error", "Overloaded"), run.Unavailable, "Overloaded", ""},
-		"502 in HTML":           {html, run.Unavailable, "502", ""},
-		"redirect":              {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusTemporaryRedirect) }, run.Failure, "base_url", ""},
+		"400":         {plain(400, "invalid_request_error", "prompt is too long"), run.Failure, "prompt is too long", ""},
+		"401":         {plain(401, "authentication_error", "invalid x-api-key "+canary), run.Denied, "ANTHROPIC_API_KEY", ""},
+		"403":         {plain(403, "permission_error", "no"), run.Denied, "403", ""},
+		"billing":     {plain(402, "billing_error", "no credit"), run.Denied, "no credit", ""},
+		"404":         {plain(404, "not_found_error", "model: x"), run.Failure, "model: x", ""},
+		"413":         {plain(413, "request_too_large", "too large"), run.Failure, "too large", ""},
+		"429":         {plain(429, "rate_limit_error", "slow down"), run.RateLimited, "slow down", ""},
+		"500":         {plain(500, "api_error", "oops"), run.Unavailable, "oops", ""},
+		"529":         {plain(529, "overloaded_error", "Overloaded"), run.Unavailable, "Overloaded", ""},
+		"502 in HTML": {html, run.Unavailable, "502", ""},
+		"redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusTemporaryRedirect)
+		}, run.Failure, "base_url", ""},
 		"overloaded in between": {mid("overloaded_error"), run.Unavailable, "in the middle", run.Estimated},
 		"limit in between":      {mid("rate_limit_error"), run.RateLimited, "in the middle", run.Estimated},
 		"unknown in between":    {mid("strange_error"), run.Unavailable, "in the middle", run.Estimated},

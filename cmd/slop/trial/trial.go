@@ -73,6 +73,7 @@ type world struct {
 	finished *run.Finished
 	problems []Problem
 	calls    int
+	made     int // files
 }
 
 // script is what a callee answers, in order; the last is repeated.
@@ -113,7 +114,7 @@ func (w *world) read() bool {
 				w.problem(l.At, "", "the flow has no input %s", l.Name)
 				continue
 			}
-			v, problems := eval.Read(w.plan.Inputs[in].Type, v)
+			v, problems := eval.Read(w.plan.Inputs[in].Type, w.files(w.plan.Inputs[in].Type, v))
 			if len(problems) > 0 {
 				w.problem(l.At, "", "given %s: %s", l.Name, strings.Join(problems, "; "))
 				continue
@@ -303,7 +304,7 @@ func (w *world) done(c *run.CallWish, v any) {
 		w.fact(&run.CallDone{Path: c.Path, Attempt: c.Attempt})
 		return
 	}
-	read, problems := eval.Read(t, v)
+	read, problems := eval.Read(t, w.files(t, v))
 	if len(problems) > 0 {
 		w.fact(&run.CallFailed{
 			Path: c.Path, Attempt: c.Attempt, Outcome: run.Invalid, Message: "the mock's answer does not fit: " + strings.Join(problems, "; "),
@@ -349,7 +350,7 @@ func (w *world) ask(a *run.AskWish) {
 	if len(a.Form.Choices) > 0 {
 		t = types.Type{Kind: types.Enum, Values: a.Form.Choices}
 	}
-	v, problems := eval.Read(t, answer.value)
+	v, problems := eval.Read(t, w.files(t, answer.value))
 	if len(problems) > 0 {
 		w.problem(w.test.At, "", "%s at %s cannot be answered so: %s", a.Agent, a.Path, strings.Join(problems, "; "))
 		return

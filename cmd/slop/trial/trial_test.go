@@ -16,7 +16,8 @@ import (
 func play(t *testing.T, script string) trial.Result {
 	t.Helper()
 	r := agent.NewRegistry()
-	for _, a := range stdlib.Agents(stdlib.Config{}) {
+	for _, name := range stdlib.Names() {
+		a, _ := stdlib.New(name, stdlib.Config{})
 		if err := r.Register(a.Name, a.Agent, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -145,5 +146,38 @@ func TestProblems(t *testing.T) {
 		if got := problems(r); got != tt.want {
 			t.Errorf("%s\ngot  %s\nwant %s", tt.test, got, tt.want)
 		}
+	}
+}
+
+// A text of a test stands for a file wherever a file belongs: as an input, in a list, in an answer.
+func TestTextsStandForFiles(t *testing.T) {
+	r := play(t, `
+input one: file
+input more: [file]
+input kept: {cover: file, title: string}
+sound = strudel.render(code: "c")
+all = map f in more { echo "<<f.name>> <<f.size>> <<f.text>>" }
+output [one.text, kept.cover.text, kept.title, sound.text, join(all, ";")]
+test "files" {
+  given one = "ä"
+  given more = ["first", ""]
+  given kept = {cover: "picture", title: "t"}
+  mock strudel.render -> "noise"
+  expect output == ["ä", "picture", "t", "noise", "file2.txt 5 first;file3.txt 0 "]
+}
+`)
+	if got := problems(r); got != "" {
+		t.Error(got)
+	}
+	r = play(t, `
+input one: file
+output one.name
+test "a number is no file" {
+  given one = 3
+  expect output == "x"
+}
+`)
+	if got := problems(r); !strings.Contains(got, "given one: ") || !strings.Contains(got, "file") {
+		t.Errorf("a number as a file: %q", got)
 	}
 }
