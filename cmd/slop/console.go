@@ -12,18 +12,19 @@ import (
 
 // console is the outside of the process: its streams and what is known of them.
 type console struct {
-	in, out, err *os.File
-	asks         bool // a person reads err and can answer on in
-	live         bool // err is a terminal that can be redrawn
-	outTerminal  bool
-	style        screen.Style // of err
-	outStyle     screen.Style
-	errTerminal  bool
-	flagColor    string
+	in, err     *os.File
+	out         *outlet
+	asks        bool // a person reads err and can answer on in
+	live        bool // err is a terminal that can be redrawn
+	outTerminal bool
+	style       screen.Style // of err
+	outStyle    screen.Style
+	errTerminal bool
+	flagColor   string
 }
 
 func newConsole() *console {
-	c := &console{in: os.Stdin, out: os.Stdout, err: os.Stderr}
+	c := &console{in: os.Stdin, out: &outlet{File: os.Stdout}, err: os.Stderr}
 	c.errTerminal = term.IsTerminal(int(c.err.Fd()))
 	c.outTerminal = term.IsTerminal(int(c.out.Fd()))
 	ci := os.Getenv("CI") != "" && os.Getenv("CI") != "0" && os.Getenv("CI") != "false"

@@ -96,7 +96,7 @@ CONFIGURATION
     system = "You write plainly."
     max_tokens = 2000
     limit = 4                 # calls at a time
-    rate = "60/m"             # calls per s, m or h
+    rate = "60/m"             # calls per s or m
     price = {input = 5, output = 25}     # dollars per million tokens
 
     [agents.local]

@@ -44,7 +44,16 @@ func main() { os.Exit(Main(os.Args[1:])) }
 // Main runs one command line and returns the exit code of the process.
 func Main(args []string) int {
 	c := newConsole()
-	err := c.dispatch(args)
+	code := c.end(c.dispatch(args))
+	code, lost := c.out.check(code)
+	if lost != nil {
+		c.sayError(lost)
+	}
+	return code
+}
+
+// end says why a command failed and gives the exit code.
+func (c *console) end(err error) int {
 	var e *exit
 	switch {
 	case err == nil:

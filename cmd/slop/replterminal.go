@@ -31,7 +31,7 @@ const (
 func (r *repl) readTerminal() error {
 	st := r.c.outStyle
 	fmt.Fprintln(r.c.out, st.Bold("slop "+versionText())+st.Dim("  :help for help, Ctrl-D to leave"))
-	if os.Getenv("TERM") == "dumb" || os.Getenv("TERM") == "" || !r.c.outTerminal || !answersCursor(r.c.in, r.c.out) {
+	if os.Getenv("TERM") == "dumb" || os.Getenv("TERM") == "" || !r.c.outTerminal || !answersCursor(r.c.in, r.c.out.File) {
 		return r.readPlain()
 	}
 	shell := readline.NewShell()

@@ -25,7 +25,7 @@ type runCmd struct {
 	DryRun      bool     `name:"dry-run" help:"Show what would happen and what it may cost, and call nothing."`
 	Events      string   `placeholder:"ndjson" help:"Print every event as a line of JSON on standard output, instead of the value."`
 	JSON        bool     `name:"json" help:"Print the run as one JSON object on standard output, instead of the value."`
-	MaxParallel int      `name:"max-parallel" placeholder:"N" help:"Calls at a time."`
+	MaxParallel *string  `name:"max-parallel" placeholder:"N" help:"Calls at a time."`
 	Budget      []string `sep:"none" placeholder:"AMOUNT" help:"What the run may use: 0.50 (dollars), '20 calls', '5000 tokens'. May be repeated."`
 	Timeout     string   `placeholder:"DURATION" help:"How long the run may take, such as 90s or 10m (then exit 124)."`
 	Trust       bool     `help:"Trust the project's slop.toml, and remember that until it changes."`
@@ -90,21 +90,19 @@ func (v *runCmd) Run(c *console) error {
 
 // options puts flags before the environment before slop.toml.
 func (v *runCmd) options(conf config.Run) (run.Options, error) {
-	o := run.Options{MaxParallel: v.MaxParallel, By: "cli"}
+	o := run.Options{By: "cli"}
 	bad := func(what, value string, err error) error { return usage("%s %s: %s", what, value, err) }
-	if o.MaxParallel < 0 {
-		return o, usage("--max-parallel must be a number from 1")
+	o.MaxParallel = conf.MaxParallel
+	parallel, from := os.Getenv("SLOP_MAX_PARALLEL"), "SLOP_MAX_PARALLEL"
+	if v.MaxParallel != nil {
+		parallel, from = *v.MaxParallel, "--max-parallel"
 	}
-	if o.MaxParallel == 0 {
-		if s := os.Getenv("SLOP_MAX_PARALLEL"); s != "" {
-			n, err := strconv.Atoi(s)
-			if err != nil || n < 1 {
-				return o, usage("SLOP_MAX_PARALLEL must be a number from 1, not %q", s)
-			}
-			o.MaxParallel = n
-		} else {
-			o.MaxParallel = conf.MaxParallel
+	if parallel != "" || v.MaxParallel != nil {
+		n, err := strconv.Atoi(parallel)
+		if err != nil || n < 1 {
+			return o, usage("%s must be a whole number from 1, not %q", from, parallel)
 		}
+		o.MaxParallel = n
 	}
 	timeout, from := v.Timeout, "--timeout"
 	if timeout == "" {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -24,12 +23,13 @@ type session struct {
 	plan   *plan.Plan
 	redact func(string) string // blacks out the values of secrets
 	screen screen.Screen       // nil: nothing is shown
-	events io.Writer           // nil: events are not written
+	events *outlet             // nil: events are not written
 
 	id          run.ID
 	folder      *runs.Folder
 	unasked     *run.Asked // the question nobody was there to answer
 	interrupted bool
+	unread      bool         // the reader of the events went away
 	questions   []*run.Asked // the first stands on the terminal
 	listener    *listener    // nil until the first question
 }
@@ -49,6 +49,9 @@ func (s *session) play(ctx context.Context, values map[string]any, options run.O
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)
+	pipes := make(chan os.Signal, 1) // asked for, a write to nobody is an error and not the end of this process, which would leave commands behind
+	signal.Notify(pipes, syscall.SIGPIPE)
+	defer signal.Stop(pipes)
 	if s.screen != nil {
 		defer s.screen.Close()
 	}
@@ -118,6 +121,10 @@ func (s *session) take(ctx context.Context, e runs.Event) {
 	}
 	if s.events != nil {
 		s.writeEvent(e)
+		if s.events.fault() != nil && !s.unread {
+			s.unread = true
+			_ = s.runs.Cancel(ctx, s.id, "slop run", "nobody reads its events") // finished meanwhile: nothing to end
+		}
 	}
 	if s.screen != nil {
 		s.screen.Event(e)
