@@ -2,7 +2,7 @@
 //
 // An archive has main.slop and the parts agents (see script), inputs and secrets (JSON objects), options ({"timeout": "30s", "maxParallel": 2, "calls": 5,
 // "tokens": 100, "money": 0.5}), outside (`after 5s cancel "reason"`, `pause`, `resume`, `answer PATH VALUE`), and what is expected: out/history, a line a
-// fact with the time of the run where it moved, and out/result. A string that an input of type file is given names a part of the archive.
+// fact with the time of the run where it moved, and out/result; where an archive has out/notes, also what follows from the facts and is not said by them. A string that an input of type file is given names a part of the archive.
 //
 // The run lives in a bubble of testing/synctest, so hours cost nothing, and a conductor lets scripted agents answer in a fixed order.
 package hosttest
@@ -60,6 +60,9 @@ func Run(t *testing.T, folder string) {
 					if result || fresh {
 						a.Expect(t, "out/result", s.result())
 					}
+					if _, notes := a.Part("out/notes"); notes {
+						a.Expect(t, "out/notes", s.notes.String())
+					}
 				}
 			})
 		})
@@ -79,6 +82,7 @@ type stage struct {
 	id        run.ID
 	conductor *conductor
 	finished  run.Finished
+	notes     strings.Builder
 }
 
 func (s *stage) play() {
@@ -241,7 +245,7 @@ func (s *stage) seq(path run.Path, attempt int) run.Seq {
 
 // people answer what they are asked, as the script says. A question that nobody has an answer for cancels the run.
 func (s *stage) people(ctx context.Context) {
-	folder := runs.Fold(s.plan)
+	folder := runs.Fold(s.plan).Named(s.id)
 	for ev, err := range s.engine.Watch(ctx, s.id, 0) {
 		if err != nil {
 			return
@@ -337,13 +341,14 @@ func (s *stage) facts() []run.Fact {
 	return facts
 }
 
-// verify holds the history to what every history keeps, and folds it once more.
+// verify holds the history to what every history keeps, and folds it once more; so does a folder, which must see the run as the machine does.
 func (s *stage) verify() {
 	facts := s.facts()
 	for _, broken := range invariant.Check(s.plan, facts) {
 		s.t.Errorf("invariant: %s", broken)
 	}
 	m := machine.New(s.id, s.plan)
+	folder := runs.Fold(s.plan).Named(s.id)
 	for _, f := range facts {
 		raw, err := run.EncodeFact(f)
 		if err != nil {
@@ -356,11 +361,33 @@ func (s *stage) verify() {
 		if _, err := m.Apply(back); err != nil {
 			s.t.Errorf("fact %d, %s, does not fold again: %v", f.Seq, f, err)
 		}
+		for _, n := range folder.Add(back) {
+			fmt.Fprintf(&s.notes, "%s: %s\n", f.At.Sub(facts[0].At).Round(time.Millisecond), clockTime.ReplaceAllStringFunc(n.String(), func(at string) string {
+				when, _ := time.Parse(time.RFC3339, at)
+				return when.Sub(facts[0].At).Round(time.Millisecond).String()
+			}))
+		}
+		if got, want := folder.Status(), m.Status(); got != want {
+			s.t.Errorf("after fact %d, %s, the folder says %s, the machine %s", f.Seq, f, got, want)
+		}
+	}
+	for _, step := range folder.View().Steps {
+		switch step.Status {
+		case runs.Done, runs.Failed, runs.Cancelled:
+		default:
+			s.t.Errorf("%s is %q after the end", step.Path, step.Status)
+		}
+		if step.Agent == "" {
+			s.t.Errorf("nobody knows whose step %s is", step.Path)
+		}
 	}
 	if end := m.Finished(); end == nil || end.Status != s.finished.Status {
 		s.t.Errorf("the history ends with %+v, the run ended with %+v", end, s.finished)
 	}
 }
+
+// clockTime is a moment in a note; a notes part says how long after the start.
+var clockTime = regexp.MustCompile(`[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z`)
 
 // place is where an agent crashed: it changes with every edit.
 var place = regexp.MustCompile(`\([a-z_]+\.go:[0-9]+\)`)

@@ -96,6 +96,7 @@ func (m *Machine) reserve(c *call) bool {
 			return false
 		}
 		c.state = callBlocked
+		m.note(c.node, run.Note{Kind: run.NoteBudget, Path: c.path})
 		s.waiting = append(s.waiting, c)
 		s.live++
 		c.blocked = s

@@ -180,6 +180,7 @@ func (m *Machine) stopCall(c *call, told bool) bool {
 		m.openCancel(c, false)
 		return false
 	}
+	m.noteWithdrawn(c)
 	m.dropCall(c)
 	return false
 }
@@ -248,6 +249,7 @@ func (m *Machine) callFailed(b *run.CallFailed) error {
 	switch {
 	case b.Outcome == run.Interrupted && (!c.changes() || c.free):
 		c.attempt++
+		m.note(c.node, run.Note{Kind: run.NoteRetry, Path: c.path, Attempt: c.attempt})
 		m.again(c, time.Time{})
 	case b.Outcome == run.Interrupted && !m.caught(c.node):
 		m.unsure(c)
@@ -257,12 +259,13 @@ func (m *Machine) callFailed(b *run.CallFailed) error {
 		c.retries++
 		wait := max(backoff(m.seed, c.path, c.retries, pc.Wait), b.RetryAfter)
 		c.attempt++
+		m.note(c.node, run.Note{Kind: run.NoteRetry, Path: c.path, Attempt: c.attempt, Until: m.now.Add(wait)})
 		m.again(c, m.now.Add(wait))
 	default:
 		n := c.node
 		m.dropCall(c)
 		n.call = nil
-		m.fail(n, m.callError(n, c, b), false)
+		m.fall(n, m.callError(n, c, b), false)
 	}
 	return nil
 }

@@ -287,8 +287,16 @@ func (m *Machine) dropKid(f *frame) {
 	f.owner.kids = kids[:len(kids)-1]
 }
 
-// fail ends what a running node does, because of err; then its fallbacks are tried. told: its `do` calls are told to end, else only awaited.
+// fail ends a running node for a reason that no fact tells; then its fallbacks are tried. told: its `do` calls are told to end, else only awaited.
 func (m *Machine) fail(n *node, err *run.Error, told bool) {
+	if n.state == nodeRunning {
+		m.noteFailure(n, err)
+		m.fall(n, err, told)
+	}
+}
+
+// fall is fail for a reason that is known: a fact tells it, or the block within.
+func (m *Machine) fall(n *node, err *run.Error, told bool) {
 	if n.state != nodeRunning {
 		return
 	}
@@ -458,8 +466,10 @@ func (m *Machine) fallBack(n *node) {
 	}
 	switch fb.Kind {
 	case plan.Skip:
+		m.note(n, run.Note{Kind: run.NoteElse, Name: "skip", Error: n.err})
 		m.done(n, nil)
 	case plan.Keep:
+		m.note(n, run.Note{Kind: run.NoteElse, Name: "keep", Error: n.err})
 		m.done(n, n.loopValue())
 	case plan.Fail:
 		env := map[string]any{"error": failure}
@@ -473,10 +483,11 @@ func (m *Machine) fallBack(n *node) {
 			m.fail(n, err, false)
 			return
 		}
-		n.err = m.fault(n, "E_FAIL", "fail", text)
-		m.end(n, intentFail, false)
+		m.fail(n, m.fault(n, "E_FAIL", "fail", text), false)
 	default:
-		m.openFrame(n, frameSpec{block: fb.Block, path: m.path(n).Else(m.table(n).elses + i + 1), part: fallbackPart + int64(i), binds: binds, scope: n.f.scope})
+		path := m.path(n).Else(m.table(n).elses + i + 1)
+		m.note(n, run.Note{Kind: run.NoteElse, Name: string(path), Error: n.err})
+		m.openFrame(n, frameSpec{block: fb.Block, path: path, part: fallbackPart + int64(i), binds: binds, scope: n.f.scope})
 	}
 }
 

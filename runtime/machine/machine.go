@@ -74,6 +74,9 @@ type Machine struct {
 
 	asks, active, sleeps int // open questions, calls under way or on offer, waits: they make the status
 
+	notes   []run.Note // of the fact at hand
+	unnoted int        // beyond maxNotes
+
 	limit int    // maxServed
 	buf   []byte // scratch for fingerprints
 }

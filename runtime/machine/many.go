@@ -120,9 +120,10 @@ func (m *Machine) itemFailed(n *node, i int, err *run.Error) {
 	x.missed = append(x.missed, missed{i, err})
 	if len(x.missed) > x.allowed {
 		m.keepMissed(n)
-		m.fail(n, err, false)
+		m.fall(n, err, false)
 		return
 	}
+	m.note(nil, run.Note{Kind: run.NoteLeftOut, Path: m.path(n).Item(i), Error: err})
 	m.enqueue(n)
 }
 
@@ -230,6 +231,7 @@ func (m *Machine) nextRound(n *node) {
 	}
 	x.round++
 	x.running = 1
+	m.note(n, run.Note{Kind: run.NoteRound, Number: x.round, Of: l.Max})
 	m.openFrame(n, frameSpec{block: l.Block, path: m.path(n).Round(x.round), part: int64(x.round), binds: []any{x.value}, scope: m.budgetOf(n), judge: l.JudgeOnly && x.round == l.Max})
 }
 
@@ -264,6 +266,7 @@ func (m *Machine) raceWon(f *frame) bool {
 	if pn.Race.N == 0 {
 		n.value = winners[0]
 	}
+	m.noteWinners(n, f)
 	m.end(n, intentDone, false)
 	return true
 }
@@ -293,6 +296,7 @@ func (m *Machine) raceLost(n *node) bool {
 		}
 	}
 	err := m.fault(f.owner, last.Code, last.Kind, strings.Join(reasons, "; "))
+	m.noteFailure(f.owner, err)
 	m.failFrame(f, err, false)
 	return true
 }

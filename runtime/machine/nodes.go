@@ -121,7 +121,7 @@ func (m *Machine) childFailed(f *frame, err *run.Error) {
 		m.itemFailed(n, int(f.part), err)
 		return
 	}
-	m.fail(n, err, false)
+	m.fall(n, err, false)
 }
 
 func (m *Machine) require(n *node) {
@@ -152,6 +152,7 @@ func (m *Machine) stopIf(n *node) {
 		m.done(n, nil)
 	default:
 		loop := n.f.owner
+		m.note(loop, run.Note{Kind: run.NoteStopped, Number: loop.many.round})
 		loop.value = loop.loopValue()
 		m.end(loop, intentDone, false)
 	}
@@ -175,6 +176,7 @@ func (m *Machine) choose(n *node) {
 		}
 	}
 	if c.Else < 0 {
+		m.note(n, run.Note{Kind: run.NoteBranch})
 		m.done(n, nil)
 		return
 	}
@@ -222,6 +224,7 @@ func armName(v any) string {
 }
 
 func (m *Machine) branch(n *node, block int, name string, i int) {
+	m.note(n, run.Note{Kind: run.NoteBranch, Name: name})
 	m.openFrame(n, frameSpec{block: block, path: m.path(n).Join(name), part: int64(i), scope: m.budgetOf(n)})
 }
 

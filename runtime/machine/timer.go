@@ -91,6 +91,7 @@ func (m *Machine) fire(t *timer) {
 	n.timer = nil
 	switch t.kind {
 	case waitTimer:
+		m.note(n, run.Note{Kind: run.NoteWaited})
 		m.dropCall(n.call)
 		m.done(n, nil)
 	case askTimer:
@@ -155,6 +156,7 @@ func (m *Machine) startSleep(n *node, w *run.CallWish) {
 	}
 	n.timer = &timer{id: string(m.path(n)), node: n, kind: kind, until: until, after: after}
 	m.addTimer(n.timer)
+	m.note(n, run.Note{Kind: run.NoteWaits, Until: until})
 }
 
 func firstOf(a, b any) any {

@@ -89,7 +89,7 @@ func (m *Machine) closeWish(h *holder) {
 
 // delta hands out what this turn opened and closed.
 func (m *Machine) delta() run.Delta {
-	var d run.Delta
+	d := run.Delta{Notes: m.takeNotes()}
 	if len(m.closed) > 0 {
 		slices.SortStableFunc(m.closed, func(a, b closing) int { return inPlan(a.node, b.node, a.order, b.order) })
 		d.Closed = make([]run.WishID, len(m.closed))

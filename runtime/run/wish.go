@@ -85,10 +85,11 @@ func (w *ComputeWish) ID() WishID { return WishID("compute " + string(w.Path)) }
 func (w *CancelWish) ID() WishID  { return WishID("cancel " + string(w.Path) + " " + itoa(w.Attempt)) }
 func (w *FinishWish) ID() WishID  { return "finish" }
 
-// Delta is what a fact changed: wishes that opened, and those that closed, in plan order.
+// Delta is what a fact changed: wishes that opened, and those that closed, in plan order; and what is to be said of it that no fact says, as it came about.
 type Delta struct {
 	Opened []Wish
 	Closed []WishID
+	Notes  []Note
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }

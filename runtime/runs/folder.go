@@ -1,52 +1,112 @@
 package runs
 
 import (
+	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/slopstudios/slop/lang/plan"
+	"github.com/slopstudios/slop/runtime/machine"
 	"github.com/slopstudios/slop/runtime/run"
 )
 
-// Folder makes a View of facts as they come. It belongs to one goroutine.
+// Folder makes a View of facts as they come, and says what follows from each. It belongs to one goroutine.
 type Folder struct {
-	names  *names
-	view   View
-	index  map[run.Path]int
-	open   int // calls under way
-	asking int // questions that wait
-	paused bool
+	plan    *plan.Plan
+	names   *names
+	machine *machine.Machine // of the same run: it knows what no fact says; nil before Started
+	view    View
+	index   map[run.Path]int
 }
 
 // Fold begins a view of a run of p.
 func Fold(p *plan.Plan) *Folder {
-	return &Folder{names: newNames(p), index: map[run.Path]int{}, view: View{Status: run.Queued}}
+	return &Folder{plan: p, names: newNames(p), index: map[run.Path]int{}, view: View{Status: run.Queued}}
 }
 
-// Named sets the ID that the view shows: facts do not carry it.
+// Named sets the ID of the run, which facts do not carry. It comes before the first fact.
 func (f *Folder) Named(id run.ID) *Folder {
 	f.view.ID = id
 	return f
 }
 
-// Add folds one fact. Its cost does not grow with the run.
-func (f *Folder) Add(fact run.Fact) {
+// Add folds one fact and returns what follows from it. Its cost does not grow with the run. Of a history that does not begin with Started, or that its plan
+// does not fit, it knows only what the facts themselves say.
+func (f *Folder) Add(fact run.Fact) []run.Note {
+	f.fact(fact)
+	notes := f.follow(fact)
+	for i := range notes {
+		f.note(&notes[i], fact.At)
+	}
+	if f.machine != nil {
+		f.view.Status = f.machine.Status()
+	}
+	return notes
+}
+
+// follow has the machine fold the fact too.
+func (f *Folder) follow(fact run.Fact) []run.Note {
+	if _, ok := fact.Body.(*run.Started); ok && f.machine == nil && f.plan != nil && len(f.plan.Blocks) > 0 {
+		f.machine = machine.New(f.view.ID, f.plan)
+	}
+	if f.machine == nil {
+		return nil
+	}
+	delta, err := f.machine.Apply(fact)
+	if err != nil && !errors.Is(err, machine.ErrStale) {
+		f.machine = nil
+	}
+	return delta.Notes
+}
+
+// note lets what no fact says show in the steps.
+func (f *Folder) note(n *run.Note, at time.Time) {
+	switch n.Kind {
+	case run.NoteWaits:
+		s := f.step(n.Path)
+		s.Agent, s.Status, s.Started, s.Until, s.Attempts = n.Agent, Asking, at, n.Until, 1
+	case run.NoteWaited:
+		f.step(n.Path).settle(Done, at)
+	case run.NoteRetry:
+		if !n.Until.IsZero() {
+			s := f.step(n.Path)
+			s.Status, s.Until = Retrying, n.Until
+		}
+	case run.NoteWithdrawn:
+		f.step(n.Path).settle(Cancelled, at)
+	case run.NoteFailed:
+		if n.Agent == "" {
+			return // of a block or a gate: the error of the run, or the note of its fallback, says it
+		}
+		s := f.step(n.Path)
+		s.Agent, s.Error = n.Agent, n.Error.Message
+		if s.Started.IsZero() {
+			s.Started = at
+		}
+		s.settle(Failed, at)
+	}
+}
+
+func (s *Step) settle(status StepStatus, at time.Time) {
+	s.Status, s.Finished, s.Until, s.Form = status, at, time.Time{}, nil
+}
+
+func (f *Folder) fact(fact run.Fact) {
 	v := &f.view
 	switch b := fact.Body.(type) {
 	case *run.Started:
-		v.Started = fact.At
+		v.Started, v.Status = fact.At, run.Running
 	case *run.CallStarted:
 		s := f.step(b.Path)
-		if s.Status != Running {
-			f.open++
-		}
 		if s.Started.IsZero() {
 			s.Started = fact.At
 		}
-		s.Status, s.Error = Running, ""
+		s.Status, s.Error, s.Until = Running, "", time.Time{}
 		s.Attempts = max(s.Attempts, b.Attempt)
 	case *run.CallDone:
 		s := f.end(b.Path, b.Attempt, Done, fact)
+		s.Cached = b.Source == "cache"
 		s.Usage, v.Usage = s.Usage.Add(b.Usage), v.Usage.Add(b.Usage)
 	case *run.CallFailed:
 		s := f.end(b.Path, b.Attempt, Failed, fact)
@@ -60,9 +120,6 @@ func (f *Folder) Add(fact run.Fact) {
 		s.Usage, v.Usage = s.Usage.Add(b.Usage), v.Usage.Add(b.Usage)
 	case *run.Asked:
 		s := f.step(b.Path)
-		if s.Status != Asking {
-			f.asking++
-		}
 		form := b.Form
 		s.Status, s.Started, s.Attempts, s.Form = Asking, fact.At, max(s.Attempts, 1), &form
 	case *run.Answered:
@@ -71,15 +128,9 @@ func (f *Folder) Add(fact run.Fact) {
 		if path, ok := strings.CutSuffix(b.Timer, "@timeout"); ok {
 			f.unanswered(run.Path(path), fact)
 		}
-	case *run.PauseAsked:
-		f.paused = true
-	case *run.ResumeAsked:
-		f.paused = false
 	case *run.Finished:
 		f.finish(b, fact)
-		return
 	}
-	v.Status = f.status()
 }
 
 func (f *Folder) finish(b *run.Finished, fact run.Fact) {
@@ -89,20 +140,9 @@ func (f *Folder) finish(b *run.Finished, fact run.Fact) {
 		v.Usage = b.Usage
 	}
 	for i := range v.Steps {
-		if s := &v.Steps[i]; s.Status == Running || s.Status == Asking {
-			s.Status, s.Finished, s.Form = Cancelled, fact.At, nil
+		if s := &v.Steps[i]; s.Status == Running || s.Status == Asking || s.Status == Retrying {
+			s.settle(Cancelled, fact.At)
 		}
-	}
-}
-
-func (f *Folder) status() run.Status {
-	switch {
-	case f.paused:
-		return run.Paused
-	case f.asking > 0 && f.open == 0:
-		return run.Waiting
-	default:
-		return run.Running
 	}
 }
 
@@ -111,34 +151,30 @@ func (f *Folder) step(path run.Path) *Step {
 	if !ok {
 		i = len(f.view.Steps)
 		f.index[path] = i
-		f.view.Steps = append(f.view.Steps, Step{Path: path, Agent: f.names.agent(path)})
+		f.view.Steps = append(f.view.Steps, f.names.step(path))
 	}
 	return &f.view.Steps[i]
 }
 
 func (f *Folder) end(path run.Path, attempt int, status StepStatus, fact run.Fact) *Step {
 	s := f.step(path)
-	if s.Status == Running {
-		f.open--
-	}
-	s.Status, s.Finished = status, fact.At
+	s.settle(status, fact.At)
 	s.Attempts = max(s.Attempts, attempt)
 	return s
 }
 
 func (f *Folder) answered(path run.Path, status StepStatus, fact run.Fact) {
 	s := f.step(path)
-	if s.Status != Asking {
+	if s.Status != Asking || s.Form == nil {
 		return // a late answer
 	}
-	f.asking--
-	s.Status, s.Finished, s.Form = status, fact.At, nil
+	s.settle(status, fact.At)
 }
 
 // unanswered closes a question whose time is over. Other steps have timers of that name too: they say themselves how they ended.
 func (f *Folder) unanswered(path run.Path, fact run.Fact) {
 	i, ok := f.index[path]
-	if !ok || f.view.Steps[i].Status != Asking {
+	if !ok || f.view.Steps[i].Status != Asking || f.view.Steps[i].Form == nil {
 		return
 	}
 	f.answered(path, Failed, fact)

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/slopstudios/slop/lang/plan"
+	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/runs"
 )
@@ -17,7 +18,7 @@ func call(name, agent string, fallbacks ...plan.Fallback) plan.Node {
 
 // ladder is a plan with one of each way down.
 func ladder() *plan.Plan {
-	return &plan.Plan{Blocks: []plan.Block{
+	return &plan.Plan{Callees: []types.Signature{{Name: "noop", Effect: types.Think}}, Blocks: []plan.Block{
 		{Value: 6, Nodes: []plan.Node{ // 0: the file
 			call("quote", "oracle", plan.Fallback{Kind: plan.Skip}, plan.Fallback{Kind: plan.BlockElse, Block: 1}),
 			{Kind: plan.MapNode, Name: "notes", Map: &plan.Map{Block: 2}},
@@ -49,9 +50,26 @@ func TestAgentsOfPaths(t *testing.T) {
 	}
 }
 
+// simple is a plan of three steps that need each other in no way: a call that is tried again, a question, a call.
+func simple() *plan.Plan {
+	says := func(n plan.Node, callee, retry int) plan.Node {
+		n.Call.Callee, n.Call.Retry, n.Call.Text = callee, retry, &plan.Text{Parts: []plan.Part{{Literal: "go?"}}}
+		return n
+	}
+	return &plan.Plan{
+		Callees: []types.Signature{
+			{Name: "oracle", Effect: types.Think, Primary: "text", Result: types.Type{Kind: types.String}},
+			{Name: "human.approve", Use: "human.approve", Kind: types.Ask, Effect: types.Do, Primary: "question", Result: types.Type{Kind: types.String}},
+		},
+		Blocks: []plan.Block{{Value: -1, Parent: -1, Nodes: []plan.Node{
+			says(call("quote", "oracle"), 0, 1), says(call("ok", "human.approve"), 1, 0), says(call("notes", "reader"), 0, 0),
+		}}},
+	}
+}
+
 func TestFold(t *testing.T) {
 	at := func(s int) time.Time { return time.Unix(int64(s), 0).UTC() }
-	f := runs.Fold(ladder()).Named("r")
+	f := runs.Fold(simple()).Named("r")
 	seq := run.Seq(0)
 	add := func(body run.Body) {
 		seq++
@@ -66,10 +84,12 @@ func TestFold(t *testing.T) {
 	wantStatus(run.Queued)
 	add(&run.Started{})
 	add(&run.CallStarted{Path: "quote", Attempt: 1})
+	add(&run.CallStarted{Path: "notes", Attempt: 1})
+	add(&run.CallDone{Path: "notes", Attempt: 1, Value: "n"})
 	wantStatus(run.Running)
 	add(&run.CallFailed{Path: "quote", Attempt: 1, Outcome: run.Timeout, Message: "slow", Usage: run.Usage{Calls: 1, Tokens: run.Unknown}})
-	if s, _ := f.Step("quote"); s.Status != runs.Failed || s.Error != "slow" {
-		t.Errorf("after a failure: %+v", s)
+	if s, _ := f.Step("quote"); s.Status != runs.Retrying || s.Error != "slow" || s.Until.IsZero() {
+		t.Errorf("after a failure that is tried again: %+v", s)
 	}
 	add(&run.CallStarted{Path: "quote", Attempt: 2})
 	add(&run.Asked{Path: "ok", Form: run.Form{Kind: "approve", Text: "go?"}})
@@ -79,19 +99,19 @@ func TestFold(t *testing.T) {
 	add(&run.PauseAsked{})
 	wantStatus(run.Paused)
 	add(&run.ResumeAsked{})
+	wantStatus(run.Waiting)
 	add(&run.Answered{Path: "ok", Value: "yes"})
 	wantStatus(run.Running)
 	add(&run.Answered{Path: "ok", Value: "no"}) // a late one changes nothing
-	wantStatus(run.Running)
-	add(&run.CallStarted{Path: "notes[0]", Attempt: 1})
 	add(&run.Finished{Status: run.Succeeded, Value: "out"})
+	wantStatus(run.Succeeded)
 
 	want := runs.View{
-		ID: "r", Status: run.Succeeded, Output: "out", Started: at(1), Finished: at(12), Usage: run.Usage{Calls: 2, Input: 5, Tokens: run.Unknown},
+		ID: "r", Status: run.Succeeded, Output: "out", Started: at(1), Finished: at(13), Usage: run.Usage{Calls: 2, Input: 5, Tokens: run.Unknown},
 		Steps: []runs.Step{
-			{Path: "quote", Agent: "oracle", Status: runs.Done, Attempts: 2, Started: at(2), Finished: at(6), Usage: run.Usage{Calls: 2, Input: 5, Tokens: run.Unknown}},
-			{Path: "ok", Status: runs.Done, Attempts: 1, Started: at(5), Finished: at(9)},
-			{Path: "notes[0]", Agent: "reader", Status: runs.Cancelled, Attempts: 1, Started: at(11), Finished: at(12)},
+			{Path: "quote", Agent: "oracle", Status: runs.Done, Attempts: 2, Started: at(2), Finished: at(8), Usage: run.Usage{Calls: 2, Input: 5, Tokens: run.Unknown}},
+			{Path: "notes", Agent: "reader", Status: runs.Done, Attempts: 1, Started: at(3), Finished: at(4)},
+			{Path: "ok", Agent: "human.approve", Status: runs.Done, Attempts: 1, Started: at(7), Finished: at(11)},
 		},
 	}
 	if diff := cmp.Diff(want, f.View()); diff != "" {
@@ -100,15 +120,48 @@ func TestFold(t *testing.T) {
 }
 
 func TestAQuestionWhoseTimeIsOver(t *testing.T) {
-	f := runs.Fold(ladder())
+	p := simple()
+	p.Blocks[0].Nodes = p.Blocks[0].Nodes[1:2]
+	p.Blocks[0].Nodes[0].Timeout = time.Minute
+	f := runs.Fold(p).Named("r")
 	f.Add(run.Fact{Seq: 1, Body: &run.Started{}})
-	f.Add(run.Fact{Seq: 2, Body: &run.TimerFired{Timer: "quote@timeout"}}) // of a step nobody was asked about
-	f.Add(run.Fact{Seq: 3, Body: &run.Asked{Path: "ok"}})
+	f.Add(run.Fact{Seq: 2, Body: &run.Asked{Path: "ok"}})
 	if f.Status() != run.Waiting {
 		t.Errorf("while it is asked the run is %s", f.Status())
 	}
-	f.Add(run.Fact{Seq: 4, Body: &run.TimerFired{Timer: "ok@timeout"}})
-	if s, _ := f.Step("ok"); s.Status != runs.Failed || s.Form != nil || f.Status() != run.Running {
+	f.Add(run.Fact{Seq: 3, Body: &run.TimerFired{Timer: "ok@timeout"}})
+	if s, _ := f.Step("ok"); s.Status != runs.Failed || s.Form != nil || s.Error != "no answer within 1m" || f.Status() != run.Running {
 		t.Errorf("after its time: %+v, the run is %s", s, f.Status())
+	}
+}
+
+// A wait and a call that no budget has room for are steps, though no fact names them.
+func TestStepsWithoutFacts(t *testing.T) {
+	p := simple()
+	p.Callees[1] = types.Signature{Name: "wait", Use: "wait", Kind: types.Sleep, Effect: types.Do, Primary: "for", Result: types.Type{Kind: types.Nothing}}
+	nodes := p.Blocks[0].Nodes
+	nodes[1].Name, nodes[1].Call.Agent, nodes[1].Call.Text.Parts[0].Literal = "pause", "wait", "30s"
+	nodes[2].Budget = []plan.Amount{{Tokens: 1}}
+	nodes[2].Else = []plan.Fallback{{Kind: plan.Skip}}
+	f := runs.Fold(p).Named("r")
+	at := time.Unix(1000, 0).UTC()
+	notes := f.Add(run.Fact{Seq: 1, At: at, Body: &run.Started{}})
+	var kinds []run.NoteKind
+	for _, n := range notes {
+		kinds = append(kinds, n.Kind)
+	}
+	if diff := cmp.Diff([]run.NoteKind{run.NoteWaits, run.NoteFailed, run.NoteElse}, kinds); diff != "" {
+		t.Error(diff)
+	}
+	want := runs.Step{Path: "pause", Agent: "wait", Status: runs.Asking, Attempts: 1, Started: at, Until: at.Add(30 * time.Second)}
+	if s, _ := f.Step("pause"); s != want {
+		t.Errorf("the wait is %+v, want %+v", s, want)
+	}
+	if s, _ := f.Step("notes"); s.Status != runs.Failed || s.Attempts != 0 || s.Agent != "reader" || s.Error == "" || s.Finished != at {
+		t.Errorf("the call over budget is %+v", s)
+	}
+	f.Add(run.Fact{Seq: 2, At: at.Add(30 * time.Second), Body: &run.TimerFired{Timer: "pause"}})
+	if s, _ := f.Step("pause"); s.Status != runs.Done || !s.Until.IsZero() || s.Finished != at.Add(30*time.Second) {
+		t.Errorf("the wait is over and %+v", s)
 	}
 }

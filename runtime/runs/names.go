@@ -13,25 +13,35 @@ import (
 // walked once.
 type names struct {
 	plan  *plan.Plan
-	known map[string]string
+	known map[string]*plan.Call
 }
 
-func newNames(p *plan.Plan) *names { return &names{plan: p, known: map[string]string{}} }
+func newNames(p *plan.Plan) *names { return &names{plan: p, known: map[string]*plan.Call{}} }
 
-func (n *names) agent(path run.Path) string {
+// step is the step at path before anything is known of it but what its plan says.
+func (n *names) step(path run.Path) Step {
+	s := Step{Path: path}
+	if c := n.call(path); c != nil {
+		s.Agent = c.Agent
+		s.Free = c.Callee >= 0 && c.Callee < len(n.plan.Callees) && n.plan.Callees[c.Callee].Free
+	}
+	return s
+}
+
+func (n *names) call(path run.Path) *plan.Call {
 	if n.plan == nil || len(n.plan.Blocks) == 0 {
-		return ""
+		return nil
 	}
 	segments := split(string(path))
 	shape := strings.Join(segments, "/")
-	agent, ok := n.known[shape]
+	call, ok := n.known[shape]
 	if !ok {
-		if node := n.find(0, segments); node != nil && node.Call != nil {
-			agent = node.Call.Agent
+		if node := n.find(0, segments); node != nil {
+			call = node.Call
 		}
-		n.known[shape] = agent
+		n.known[shape] = call
 	}
-	return agent
+	return call
 }
 
 // split cuts a path into the names that lead through the plan: `notes[3]/quote/"a/b"~1` is notes, quote, "a/b".

@@ -38,7 +38,8 @@ type Runs interface {
 	Answer(ctx context.Context, id run.ID, path run.Path, value any, by string) error
 }
 
-// Event is news of a run: exactly one field is set.
+// Event is news of a run: exactly one field is set. What follows from a fact and is not said by it (a wait, a fallback, a round) is for whoever folds the
+// facts: see Folder.Add.
 type Event struct {
 	Fact     *run.Fact
 	Progress *Progress
@@ -70,12 +71,15 @@ type View struct {
 type Step struct {
 	Path     run.Path
 	Agent    string
+	Free     bool // its agent is declared to cost nothing
 	Status   StepStatus
-	Attempts int
-	Started  time.Time // zero: calls that are free record their end only
+	Attempts int       // 0: it failed before it could be called
+	Until    time.Time // of a `wait` under way, and of a retry that waits
+	Started  time.Time // zero: calls that are free, and answers out of the cache, have an end only
 	Finished time.Time // zero: not yet
 	Usage    run.Usage
-	Error    string    // of the last attempt, when it failed
+	Cached   bool      // its answer came out of the cache
+	Error    string    // of the last attempt, when it failed; or why it could not be called
 	Form     *run.Form // of a question that waits
 }
 
@@ -85,7 +89,8 @@ type StepStatus string
 // The statuses of a call. A failed one becomes running again with its next attempt.
 const (
 	Running   StepStatus = "running"
-	Asking    StepStatus = "waiting" // for a person
+	Asking    StepStatus = "waiting"  // for a person, who sees its Form; or, without a Form, for its time
+	Retrying  StepStatus = "retrying" // the last attempt failed, the next waits for its time
 	Done      StepStatus = "done"
 	Failed    StepStatus = "failed"
 	Cancelled StepStatus = "cancelled"
