@@ -139,6 +139,7 @@ func (c *checker) declare(b *Block, d *Decl) bool {
 			b.put(d)
 			d.bad = true
 		}
+		d.reads++ // whoever reads the name may mean this one
 		return false
 	}
 	b.put(d)
@@ -173,11 +174,11 @@ func (c *checker) inner(owner *Node, syn *syntax.Block, kind blockKind, binds ..
 	if syn != nil {
 		b.at = syn.At
 		c.info.Blocks[syn] = b
-		if len(syn.Stmts) == 0 {
+		b.bad = len(syn.Stmts) == 0 || syn.Lost
+		if len(syn.Stmts) == 0 && !syn.Lost {
 			c.add(diag.Diagnostic{
 				Code: "E0132", Span: syn.At, Message: "this block is empty", Label: "a block needs at least one line: a step, or `output` and a value",
 			})
-			b.bad = true
 		}
 		c.addNodes(b, syn.Stmts)
 	}
@@ -371,6 +372,9 @@ func (c *checker) declareInside(n *Node) {
 			b = c.value(n, elseBlock, syntax.Value{Step: f.Call}, nil, binds...)
 		case f.Text != nil:
 			b = c.value(n, elseBlock, syntax.Value{}, f.Text, binds...)
+		}
+		if f.Fail != nil {
+			n.failing = binds
 		}
 		n.Fallbacks = append(n.Fallbacks, b)
 		if b != nil && b.Syntax == nil {

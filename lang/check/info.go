@@ -83,6 +83,7 @@ type Node struct {
 	question bool // its value is the answer of a question
 	bad      bool
 	taint    eval.Taint
+	failing  []*Decl // what the message of an `else fail` knows: `error` and, of a loop, its variable; they have no slot
 }
 
 // Decl is a value name.

@@ -19,8 +19,9 @@ import (
 type place struct {
 	block  *Block
 	node   *Node
-	secret bool // secrets may stand here
-	quiet  bool // a second look at something that was resolved before: no edges, no counting
+	secret bool    // secrets may stand here
+	quiet  bool    // a second look at something that was resolved before: no edges, no counting
+	binds  []*Decl // names of this place alone: what `else fail "…"` knows
 }
 
 // resolveBlock resolves every mention in the block and in the blocks inside it, and draws the edges of the block.
@@ -83,7 +84,9 @@ func (c *checker) resolveNode(n *Node) {
 			}
 		}
 		if f := clause.Fallback; f != nil && f.Fail != nil {
-			c.resolveText(f.Fail, at)
+			failing := at
+			failing.binds = n.failing
+			c.resolveText(f.Fail, failing)
 		}
 	}
 	for _, b := range n.Bodies {
@@ -246,6 +249,9 @@ func (c *checker) problem(e *syntax.Expr, p eval.Problem) {
 	if p.Fix != nil {
 		d.Fix = &diag.Fix{Span: d.Span, Text: *p.Fix}
 	}
+	if c.forgotten != nil {
+		d.Fix = c.forgotten
+	}
 	if p.Code == "E0101" {
 		c.agentInBrackets(&d, e)
 	}
@@ -303,6 +309,11 @@ func lookup(b *Block, name string) (*Decl, int) {
 
 func (c *checker) resolveName(x *Expr, name string, span source.Span, at place) {
 	d, depth := lookup(at.block, name)
+	for _, bind := range at.binds {
+		if bind.Name == name {
+			d, depth = bind, 0
+		}
+	}
 	if old := c.before[name]; old != nil && c.ownLine(d, at) {
 		d = old
 	}

@@ -352,6 +352,9 @@ func (c *checker) typeLoop(s *syntax.Loop, n *Node) known {
 			f.Binds[1].Type, f.Binds[1].taint, f.Binds[1].bad = k.Type, k.Taint, k.bad
 		}
 	}
+	if len(n.failing) > 1 {
+		n.failing[1].Type, n.failing[1].taint, n.failing[1].bad = k.Type, k.Taint, k.bad
+	}
 	return k
 }
 
@@ -371,7 +374,7 @@ func (c *checker) lastLineNamed(d *diag.Diagnostic, b *Block, want types.Type) {
 
 // untype forgets what the first look at a block found, so that it can be typed again.
 func (c *checker) untype(b *Block) {
-	b.bad, b.taint = len(b.Nodes) == 0, 0
+	b.bad, b.taint = len(b.Nodes) == 0 || b.Syntax != nil && b.Syntax.Lost, 0
 	c.retyped += len(b.Nodes)
 	for _, n := range b.Nodes {
 		n.bad, n.taint = c.info.Calls[callOf(n)] == nil && callOf(n) != nil, 0

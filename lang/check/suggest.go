@@ -11,6 +11,7 @@ import (
 	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/lang/source"
 	"github.com/slopstudios/slop/lang/syntax"
+	"github.com/slopstudios/slop/lang/types"
 )
 
 // maxSuggested is how many unknown names of a file get a suggestion: each is compared with every name in scope, and nobody reads that far.
@@ -36,7 +37,7 @@ func (c *checker) unknownName(name string, span source.Span, b *Block) {
 	} else if name == "error" {
 		d.Message = "`error` is known only inside an `else`"
 		d.Label = "nothing has failed here"
-		d.Help = []string{"`step … else { … <<error.message>> … }`; in `else fail \"…\"` and outside of blocks it cannot stand"}
+		d.Help = []string{"`step … else { … <<error.message>> … }`; in `else fail \"…\"` it is known too"}
 	} else if name == "output" {
 		d.Message = "the output has no name inside the flow"
 		d.Label = "only the `expect` of a test can look at it"
@@ -204,6 +205,11 @@ func (c *checker) livesInside(d *diag.Diagnostic, inner *Decl, b *Block) {
 	}
 	d.Message = fmt.Sprintf("`%s` lives inside %s", inner.Name, where)
 	d.Related = c.related(inner.At, fmt.Sprintf("`%s` is made here, and seen only up to the closing brace", inner.Name))
+	if c.fromItsElse(owner, b) {
+		d.Label = "an `else` does not see the block that failed"
+		d.Help = []string{"`<<error.message>>` says why it failed; to use something in both, make it above the block"}
+		return
+	}
 	switch {
 	case owner.Name == "" && owner.block.Value == owner.slot:
 		d.Label = "it is not seen from outside"
@@ -220,6 +226,16 @@ func (c *checker) livesInside(d *diag.Diagnostic, inner *Decl, b *Block) {
 	default:
 		d.Label = fmt.Sprintf("its value leaves as `%s`", owner.Name)
 	}
+}
+
+// fromItsElse tells whether b stands in an `else` of the step that holds what is mentioned.
+func (c *checker) fromItsElse(owner *Node, b *Block) bool {
+	for ; b != nil; b = b.Parent {
+		if b.owner == owner {
+			return b.kind == elseBlock
+		}
+	}
+	return false
 }
 
 // stepWord is the word that begins a step.
@@ -277,6 +293,47 @@ func (c *checker) looksLikeValue(t *syntax.Text, b *Block) {
 			})
 		})
 	}
+}
+
+// forgotAs adds what was meant to a problem with a field of an agent's plain answer: the `as` that would have given it fields. The name of the answer is marked
+// bad then: it is said once, not for every field.
+func (c *checker) forgotAs(p *eval.Problem, e *syntax.Expr, x *Expr) {
+	at := spanIn(c.src, e, p.Start, p.End)
+	field := c.src.Slice(at)
+	before := strings.TrimSuffix(strings.TrimSuffix(c.src.Text[e.At.Start:max(at.Start, e.At.Start)], "."), "?")
+	var d *Decl
+	for _, r := range x.Refs {
+		if rest, ok := strings.CutSuffix(before, r.Name); ok && (rest == "" || !isPath("x"+rest[len(rest)-1:]) && !strings.HasSuffix(rest, ".")) {
+			d = r.Decl
+		}
+	}
+	if d == nil || d.Type.Kind != types.String || d.Block == nil || d.Slot < 0 || d.Slot >= len(d.Block.Nodes) || !isPath(field) {
+		return
+	}
+	call := callOf(d.Block.Nodes[d.Slot])
+	if call == nil || c.info.Calls[call] == nil || c.info.Calls[call].Signature == nil || !c.info.Calls[call].Signature.Structured || c.info.Calls[call].As != nil {
+		return
+	}
+	shape := fmt.Sprintf("{%s: …}", field)
+	for _, item := range c.file.Items {
+		if t, ok := item.(*syntax.TypeDef); ok && slices.ContainsFunc(t.Fields, func(f syntax.Field) bool { return f.Name.Text == field }) {
+			shape = t.Name.Text
+			c.typeUses[shape]++
+			end := call.Callee.At.End
+			if call.Text != nil {
+				end = call.Text.At.End
+			} else if call.Parens {
+				end = call.At.End
+			}
+			if call.Text != nil || !call.Parens || len(call.Clauses) == 0 {
+				c.forgotten = &diag.Fix{Span: source.Span{Start: end, End: end}, Text: " as " + shape}
+			}
+			p.Label = fmt.Sprintf("did you forget `as %s`?", shape)
+			break
+		}
+	}
+	p.Help = fmt.Sprintf("the answer of an agent is a text, unless its call says otherwise: `%s = %s \"…\" as %s`", d.Name, call.Callee, shape)
+	d.bad = true
 }
 
 // scanBraces finds names of values in scope, or paths that begin with one, between an opening and a closing mark.

@@ -60,6 +60,9 @@ func (c *checker) typeExpr(e *syntax.Expr) known {
 	})
 	k.Operand = op
 	for _, p := range problems {
+		if p.Code == "E0109" {
+			c.forgotAs(&p, e, x)
+		}
 		if p.Code == "E0109" && p.Label == "" && len(e.Path) == 2 && len(x.Refs) == 1 && x.Refs[0].Decl.Type.Kind == types.String {
 			p.Label = fmt.Sprintf("a text is mentioned by its name alone: `%s`", e.Path[0])
 		}

@@ -343,10 +343,10 @@ func (t *typer) condition(n ast.Node) Operand {
 	case o.Type.Kind == types.Bool:
 	case isAny(o.Type):
 		if t.known(n) && len(t.items) == 0 {
-			t.mismatch(n, t.say(n)+" may be anything, a condition must be a bool", "is any", "compare it: `"+t.text(n)+" == true`")
+			t.mismatch(n, t.say(n)+" may be anything, a condition must be true or false", "", "compare it: `"+t.text(n)+" == true`")
 		}
 	default:
-		t.mismatch(n, "a condition must be a bool, "+t.say(n)+" is "+a(o.Type), "is "+widened(o.Type).String(), conditionCure(t.text(n), o.Type))
+		t.mismatch(n, "a condition must be true or false, "+t.say(n)+" is "+a(o.Type), "", conditionCure(t.text(n), o.Type))
 	}
 	return Operand{Type: boolType, Taint: o.Taint, Literal: o.Literal}
 }

@@ -288,7 +288,7 @@ func (p *printer) brace(i int) int {
 	return i
 }
 
-// typeDef keeps fields that share a line, as `score: int, notes: string`, on one.
+// typeDef writes a type that its author wrote on one line on one, and any other with a line for each field.
 func (p *printer) typeDef(n *syntax.TypeDef) {
 	p.write("type " + n.Name.Text + " ")
 	type part struct {
@@ -316,10 +316,12 @@ func (p *printer) typeDef(n *syntax.TypeDef) {
 			p.text(q.must.Else)
 		}
 	}
+	body := source.Span{Start: p.brace(n.Name.At.End), End: n.At.End}
+	broken := strings.Contains(p.src.Slice(body), "\n")
 	var lines []source.Span
 	var rows [][]part
 	for i, q := range parts {
-		if i > 0 && !strings.Contains(p.src.Text[parts[i-1].at.End:q.at.Start], "\n") {
+		if i > 0 && !broken {
 			rows[len(rows)-1] = append(rows[len(rows)-1], q)
 			lines[len(lines)-1].End = q.at.End
 			continue
@@ -327,7 +329,7 @@ func (p *printer) typeDef(n *syntax.TypeDef) {
 		rows = append(rows, []part{q})
 		lines = append(lines, q.at)
 	}
-	p.braced(source.Span{Start: p.brace(n.Name.At.End), End: n.At.End}, lines, func(i int) {
+	p.braced(body, lines, func(i int) {
 		for j, q := range rows[i] {
 			if j > 0 {
 				p.write(", ")

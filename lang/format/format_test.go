@@ -125,7 +125,7 @@ func TestFormat(t *testing.T) {
 		"text":      {"x = a \"\"\"\n      one\n        two\n   \"\"\"\n", "x = a \"\"\"\n      one\n        two\n   \"\"\"\n"},
 		"windows":   {"\ufeffx = a \"b\"\r\noutput x\r\n", "x = a \"b\"\noutput x\n"},
 		"comments":  {"//a\n\n\n//b\nx = a \"b\"   //c\n\n//d", "//a\n\n//b\nx = a \"b\" //c\n\n//d\n"},
-		"type":      {"type T{a:int \"x\",b:[string]?\nmust a>1 else \"no\"}", "type T {\n  a: int \"x\", b: [string]?\n  must a>1 else \"no\"\n}\n"},
+		"type":      {"type T{a:int \"x\",b:[string]?\nmust a>1 else \"no\"}", "type T {\n  a: int \"x\"\n  b: [string]?\n  must a>1 else \"no\"\n}\n"},
 		"args":      {"x = a(\n b: 1,\n\n c: 2)\n", "x = a(\n  b: 1,\n\n  c: 2,\n)\n"},
 		"long":      {"x = writer \"" + strings.Repeat("a", 90) + "\" retry 3 timeout 30s", "x = writer \"" + strings.Repeat("a", 90) + "\"\n  retry 3\n  timeout 30s\n"},
 		"no line":   {"", ""},

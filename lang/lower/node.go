@@ -42,7 +42,7 @@ func (l *lowering) node(n *check.Node) plan.Node {
 	}
 	p.Needs = needs(l.reads, n.Needs)
 	if p.Loop != nil {
-		p.Loop.JudgeOnly = judgeOnly(l.p, &p)
+		p.Loop.JudgeOnly = judgeOnly(l.p, &p) && !l.failTells(n)
 	}
 	return p
 }
@@ -201,6 +201,25 @@ func judgeOnly(p *plan.Plan, n *plan.Node) bool {
 		}
 	}
 	return true
+}
+
+// failTells tells whether the message of an `else fail` of a loop mentions the loop's variable. There it has no slot.
+func (l *lowering) failTells(n *check.Node) bool {
+	name, tells := n.Step.(*syntax.Loop).Var.Text, false
+	for _, c := range check.Clauses(n.Step) {
+		if c.Fallback == nil || c.Fallback.Fail == nil {
+			continue
+		}
+		syntax.Walk(c.Fallback.Fail, func(inner any) bool {
+			if e, ok := inner.(*syntax.Expr); ok && l.info.Exprs[e] != nil {
+				for _, r := range l.info.Exprs[e].Refs {
+					tells = tells || r.Name == name
+				}
+			}
+			return true
+		})
+	}
+	return tells
 }
 
 // mentions tells whether an expression in block b, or in a block inside it, refers to the given slot of the block depth outward of b.

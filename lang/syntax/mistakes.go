@@ -190,6 +190,10 @@ func (g *guess) yaml() bool {
 		return true
 	}
 	g.r.yaml = true
+	return g.looksLikeYAML()
+}
+
+func (g *guess) looksLikeYAML() bool {
 	return g.say("E0018", g.span(0, min(g.n, 2)), "this looks like YAML; a script is a list of steps", "",
 		`a step is one sentence: draft = writer "Write about <<topic>>"`, "blocks stand in braces: parallel { … }")
 }
@@ -198,6 +202,13 @@ func (g *guess) yaml() bool {
 func (g *guess) braces() bool {
 	for i := 0; i+1 < g.n; i++ {
 		if g.is(i, "{") && g.is(i+1, "{") && g.tok(i+1).Pos.Offset == g.tok(i).Pos.Offset+1 {
+			inner := g.next(i) - 2 // the first of the closing braces
+			if name := g.src(i+2, inner); g.stop == i && g.is(inner, "}") && i > 0 && g.name(i-1) && !g.is(0, "let", "output") {
+				if _, ok := dotted(name); ok {
+					g.say("E0017", g.span(i, inner+2), "`{{ }}` means nothing here", fmt.Sprintf("write `\"<<%s>>\"`", name), `values are put into texts: writer "Write about <<topic>>"`)
+					return g.fix(g.span(i, inner+2), `"<<`+name+`>>"`)
+				}
+			}
 			return g.say("E0017", g.span(i, i+2), "`{{ }}` means nothing here", "", `values are put into texts: writer "Write about <<topic>>"`,
 				"in a calculation a name stands for itself: let n = len(topic)")
 		}
@@ -213,6 +224,9 @@ func (g *guess) braces() bool {
 func (g *guess) arrow() bool {
 	for i := range g.n {
 		if g.is(i, "=>") {
+			if g.is(i-1, ")") && g.find(0, "match") < 0 {
+				return g.say("E0009", g.span(i, i+1), "there are no functions of your own in this language", "", foreignWords["fn"].help)
+			}
 			g.say("E0009", g.span(i, i+1), "the arrow is written `->`", "write `->`")
 			return g.fix(g.span(i, i+1), "->")
 		}
@@ -222,6 +236,9 @@ func (g *guess) arrow() bool {
 
 // hyphen: `my-draft = …`, `input my-name: string`.
 func (g *guess) hyphen() bool {
+	if g.hyphenInside() {
+		return true
+	}
 	i := 0
 	switch g.tok(0).Value {
 	case "let", "input", "secret", "agent", "type":
@@ -246,10 +263,58 @@ func (g *guess) hyphen() bool {
 	return g.fix(g.span(from, i+1), good)
 }
 
+// hyphenInside: `map my-file in files`, `my-agent "…"`.
+func (g *guess) hyphenInside() bool {
+	for i := 0; i < g.n; i++ {
+		end := i
+		for g.name(end) && g.is(end+1, "-") && g.tok(end+1).Pos.Offset == span(g.tok(end)).End && span(g.tok(end+1)).End == g.tok(end+2).Pos.Offset && g.name(end+2) {
+			end += 2
+		}
+		if end == i {
+			continue
+		}
+		if g.stop > i && g.stop <= end+1 && (g.is(i-1, "map", "reduce", "loop", "into", "after", "given", "mock", "fail") || g.text(end+1)) {
+			good := strings.ReplaceAll(g.src(i, end+1), "-", "_")
+			g.say("E0105", g.span(i, end+1), fmt.Sprintf("a name has no hyphens: `%s` is a subtraction", g.src(i, end+1)), fmt.Sprintf("write `%s`", good))
+			return g.fix(g.span(i, end+1), good)
+		}
+		i = end
+	}
+	return false
+}
+
+// yamlWords begin the lines of other workflow languages; here they are rarely what a step is called.
+var yamlWords = map[string]bool{
+	"name": true, "version": true, "title": true, "description": true, "agent": true, "agents": true, "prompt": true, "model": true, "id": true, "on": true,
+	"type": true, "workflow": true, "run": true, "uses": true, "author": true, "kind": true,
+}
+
+// recordInArm: `"a" -> {x: 1}`, where a brace opens a block.
+func (g *guess) recordInArm() bool {
+	open := g.line.start - 1
+	if !is(g.r.at(open), "{") || !is(g.r.at(open-1), "->") && !is(g.r.at(open-1), "else") || g.name(2) && (g.text(3) || g.is(3, "(", ".")) || g.text(2) && g.n == 3 && is(g.r.at(open-1), "else") {
+		return false
+	}
+	at := source.Span{Start: g.r.at(open).Pos.Offset, End: span(g.r.at(partner(g.r.at(open)))).End}
+	record := g.r.src.Slice(at)
+	if strings.Contains(record, "\n") {
+		return g.say("E0015", g.span(1, 2), "this brace opens a block, not a record", "a step's name is followed by `=`", "for a record write: { output {name: value} }")
+	}
+	g.say("E0015", at, "this brace opens a block, not a record", "write `{ output "+record+" }`")
+	return g.fix(at, "{ output "+record+" }")
+}
+
 // colon: `x: writer "…"` for `x = writer "…"`, `x := …`.
 func (g *guess) colon() bool {
 	if !g.name(0) || !g.is(1, ":", ":=") || blockWords[g.tok(0).Value] || clauseWords[g.tok(0).Value] {
 		return false
+	}
+	if g.recordInArm() {
+		return true
+	}
+	if yamlWords[g.tok(0).Value] && g.is(1, ":") && g.n == 3 && (g.name(2) || g.text(2)) && g.r.at(g.line.start-1).Type != opToken {
+		g.r.yaml = true
+		return g.looksLikeYAML()
 	}
 	g.say("E0015", g.span(1, 2), "a step's name is followed by `=`", "write `=`")
 	if g.tok(1).Pos.Offset == g.span(0, 1).End {

@@ -5,6 +5,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/slopstudios/slop/lang/diag"
 	"github.com/slopstudios/slop/lang/source"
@@ -108,6 +109,17 @@ func (g *guess) declaration() bool {
 	switch g.tok(0).Value {
 	case "use":
 		switch i := 1; {
+		case g.is(1, ".", "..", "...", "/", "@"):
+			end := g.n
+			if as := g.find(1, "as"); as > 0 {
+				end = as
+			}
+			good := `"` + g.src(1, end) + `"`
+			g.say("E0032", g.span(1, end), "what is used stands in quotes", fmt.Sprintf("write `%s`", good), "this is how it is written: "+forms["use"])
+			return g.fix(g.span(1, end), good)
+		case g.text(1) && g.name(2) && g.n == 3:
+			g.say("E0032", g.span(2, 3), "before the name of what is used stands `as`", fmt.Sprintf("write `as %s`", g.tok(2).Value))
+			return g.fix(g.span(2, 3), "as "+g.tok(2).Value)
 		case g.name(1) && !g.is(1, "template"):
 			return g.say("E0032", g.span(1, 2), "what is used stands in quotes", "", "this is how it is written: "+forms["use"])
 		case g.is(1, "template") && g.text(2):
@@ -282,7 +294,7 @@ func (g *guess) typeMistake() bool {
 			return say(i+3, typeName(g.tok(i+1).Value)+"?")
 		}
 		return say(i+3, "["+typeName(g.tok(i+1).Value)+"]")
-	case g.is(i, "of") && g.name(i+1):
+	case g.is(i, "of") && g.name(i+1) && !g.is(back-1, ","):
 		return say(i+2, "["+typeName(strings.TrimSuffix(g.tok(i+1).Value, "s"))+"]")
 	case g.is(i, "|") && g.is(i+1, "null", "nil", "None", "undefined"):
 		return say(i+2, typeName(name)+"?")
@@ -320,6 +332,9 @@ func (g *guess) blockHeader() bool {
 		switch {
 		case in < 0 && max < 0 && g.stop <= open:
 			return g.say("E0021", g.span(at, at+1), "a loop says what it starts from and how often it may run", "", help)
+		case in < 0 && g.name(at+1) && g.is(at+2, "in", "=", "of", ":"):
+			g.say("E0021", g.span(at+2, at+3), "a loop says what it starts from with `from`", "write `from`", help)
+			return g.fix(g.span(at+2, at+3), "from")
 		case in < 0:
 			return g.say("E0021", g.span(at, at+1), "a loop says what it starts from", "`from` is missing", help)
 		case max < 0 && g.stop <= open:
@@ -343,6 +358,20 @@ func (g *guess) blockHeader() bool {
 			return g.fix(g.span(at+1, at+4), good)
 		case g.name(at+1) && g.is(at+2, "{"):
 			return g.say("E0022", g.span(at+1, at+2), fmt.Sprintf("`%s` gives each item a name", word), fmt.Sprintf("write `item in %s`", g.tok(at+1).Value), help)
+		case g.name(at+1) && g.is(at+2, ",") && g.name(at+3) && g.is(at+4, "of", "from", "over", ":"):
+			g.say("E0022", g.span(at+4, at+5), fmt.Sprintf("`%s` goes through a list with `in`", word), "write `in`")
+			return g.fix(g.span(at+4, at+5), "in")
+		case g.is(at+1, "(") && open < g.n && g.next(at+1) == open:
+			inner := g.span(at+1, open)
+			good := g.src(at+2, open-1)
+			if !g.name(at+2) || !g.is(at+3, "in", "of") {
+				return g.say("E0022", inner, fmt.Sprintf("`%s` gives each item a name", word), fmt.Sprintf("write `item in %s`", good), help)
+			}
+			g.say("E0022", inner, fmt.Sprintf("behind `%s` stand no brackets", word), fmt.Sprintf("write `%s %s`", word, good), help)
+			if inner.Start == g.span(at, at+1).End {
+				good = " " + good
+			}
+			return g.fix(inner, good)
 		case g.is(at+1, "("):
 			if at == 0 || g.is(at-1, "=") {
 				return g.calculation(at)
@@ -446,7 +475,14 @@ func (g *guess) number(i int) bool {
 			return g.fix(at, inner)
 		}
 	}
-	if i+1 >= g.n {
+	if is(value, "(") && g.tok(i+2).Type == intToken && g.is(i+3, ")") {
+		g.say("E0011", g.span(i+1, i+4), fmt.Sprintf("`%s` needs no brackets", word), fmt.Sprintf("write `%s %s`", word, g.tok(i+2).Value))
+		return g.fix(g.span(i+1, i+4), " "+g.tok(i+2).Value)
+	}
+	if is(value, "{") {
+		at = source.Span{Start: g.span(i, i+1).End, End: g.span(i, i+1).End}
+	}
+	if i+1 >= g.n || is(value, "{") {
 		return g.say("E0020", at, fmt.Sprintf("behind `%s` a number is missing", word), "how many?", fmt.Sprintf("write, for instance: %s 3", word))
 	}
 	return g.say("E0020", at, fmt.Sprintf("behind `%s` comes a whole number, not %s", word, describe(value)), "", fmt.Sprintf("write, for instance: %s 3", word))
@@ -483,10 +519,40 @@ func (g *guess) duration(i int) bool {
 			return propose(at, fmt.Sprintf("I don't know the unit `%s`", strings.TrimPrefix(t.Value, digits)), digits+unit)
 		}
 	}
+	if t.Type == durationToken {
+		if good, ok := oneUnit(t.Value); ok {
+			return propose(at, "a duration is a whole number with one unit", good)
+		}
+	}
+	if is(t, "(") && g.tok(i+2).Type == durationToken && g.is(i+3, ")") {
+		g.say("E0011", g.span(i+1, i+4), fmt.Sprintf("`%s` needs no brackets", word), fmt.Sprintf("write `%s %s`", word, g.tok(i+2).Value))
+		return g.fix(g.span(i+1, i+4), " "+g.tok(i+2).Value)
+	}
 	if i+1 >= g.n {
 		return g.say("E0019", at, fmt.Sprintf("behind `%s` a duration is missing", word), "how long?", fmt.Sprintf("write, for instance: %s 30s", word))
 	}
 	return g.say("E0019", at, fmt.Sprintf("behind `%s` comes a duration, not %s", word, describe(t)), "a whole number with a unit", help)
+}
+
+// oneUnit writes `1h30m` and `1.5h` as a whole number of the largest unit that gives one.
+func oneUnit(s string) (string, bool) {
+	d, err := time.ParseDuration(s)
+	if days, ok := strings.CutSuffix(s, "d"); ok && err != nil {
+		d, err = time.ParseDuration(days + "h")
+		d *= 24
+	}
+	if err != nil || d < time.Millisecond {
+		return "", false
+	}
+	for _, unit := range []struct {
+		name string
+		size time.Duration
+	}{{"d", 24 * time.Hour}, {"h", time.Hour}, {"m", time.Minute}, {"s", time.Second}, {"ms", time.Millisecond}} {
+		if d%unit.size == 0 {
+			return fmt.Sprintf("%d%s", d/unit.size, unit.name), true
+		}
+	}
+	return "", false
 }
 
 // amount: `budget 2`, `budget 2 dollars`.
@@ -542,12 +608,24 @@ func (g *guess) clause() bool {
 		}
 	}
 	t := g.tok(g.stop)
+	if is(t, ",") && g.stop > 0 && g.behindCall() && clauseWords[g.tok(g.stop+1).Value] {
+		g.say("E0011", g.span(g.stop, g.stop+1), "clauses stand behind each other without commas", "remove this")
+		return g.fix(g.span(g.stop, g.stop+1), "")
+	}
 	if t.Type == nameToken && g.stop > 0 && g.behindCall() {
 		candidates := []string{"as", "after", "retry", "repair", "timeout", "cache", "budget", "else"}
 		switch {
 		case t.Value == "times" || t.Value == "time":
 			g.say("E0020", g.span(g.stop, g.stop+1), "the number is enough", "remove this")
 			return g.fix(g.span(g.stop, g.stop+1), "")
+		case (t.Value == "with" || t.Value == "and" || t.Value == "using" || t.Value == "then") && clauseWords[g.tok(g.stop+1).Value]:
+			g.say("E0011", g.span(g.stop, g.stop+1), fmt.Sprintf("`%s` needs no `%s` before it", g.tok(g.stop+1).Value, t.Value), "remove this")
+			return g.fix(source.Span{Start: t.Pos.Offset, End: g.tok(g.stop + 1).Pos.Offset}, "")
+		case g.is(g.stop+1, "=") && !clauseWords[t.Value]:
+			return g.say("E0016", g.span(g.stop, g.stop+1), "every step stands on a line of its own", fmt.Sprintf("begin a new line before `%s`", t.Value))
+		case (t.Value == "until" || t.Value == "while") && g.find(0, "loop") >= 0:
+			return g.say("E0001", g.span(g.stop, g.stop+1), fmt.Sprintf("a loop knows no `%s`", t.Value), "",
+				"to leave it earlier write a line in its block: "+forms["stop"])
 		case g.is(g.stop+1, ":") && !clauseWords[t.Value]:
 			return g.say("E0005", g.span(g.stop, g.stop+1), fmt.Sprintf("the argument `%s` stands in brackets, before the text", t.Value), "",
 				fmt.Sprintf("write: %s(%s: …) \"…\"", g.callee(), t.Value))

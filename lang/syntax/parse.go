@@ -199,6 +199,9 @@ func (r *reader) salvage(start, end lexer.RawCursor) {
 	case "use":
 		for i = start + 1; i < end && !is(r.at(i-1), "as"); i++ {
 		}
+		if i >= end && end == start+3 { // without its `as`
+			i = start + 2
+		}
 	default:
 		if next := r.at(i + 1); !is(next, "=") && !is(next, ":") && !is(next, ":=") {
 			return
@@ -269,6 +272,8 @@ func (r *reader) block(b *Block) {
 		}
 		if stmt, ok := r.stmt(lex, start, true); ok {
 			b.Stmts = append(b.Stmts, stmt)
+		} else {
+			b.Lost = true
 		}
 	}
 }

@@ -399,6 +399,7 @@ func (*Loop) step()   {}
 type Block struct {
 	Node
 	Stmts []Stmt
+	Lost  bool // a line of it could not be read
 
 	from lexer.Checkpoint // behind the brace: the lines are read when the line around them stands
 }

@@ -135,6 +135,11 @@ func (g *guess) brackets(i, open int) bool {
 		switch {
 		case close == open+2:
 			return g.fix(g.span(open, close+1), " "+g.tok(open+1).Value)
+		case g.is(open+2, ",") && clauseWords[g.tok(open+3).Value]:
+			g.Help[1] = "clauses stand behind the text: " + callee + " \"…\" retry 3"
+			if g.is(open+4, ":", "=") && close == open+6 {
+				return g.fix(g.span(open, close+1), " "+g.tok(open+1).Value+" "+g.tok(open+3).Value+" "+g.tok(open+5).Value)
+			}
 		case g.is(open+2, ",") && g.name(open+3) && g.is(open+4, ":"):
 			return g.fix(g.span(open, close+1), "("+g.src(open+3, close)+") "+g.tok(open+1).Value)
 		}
@@ -226,6 +231,13 @@ func (g *guess) call() bool {
 		return g.say("E0001", g.span(i, i+1), "texts are not added", "put the value into the text", `write: writer "Write about <<topic>>"`)
 	case g.is(i, ",") && g.text(i+1):
 		return g.say("E0001", g.span(i, i+2), "an agent gets one text", "", "put both into one text, or pass an argument by name: claude(model: \"opus\") \"…\"")
+	case g.is(i, "(", "{", "[") && clauseWords[g.tok(i+1).Value] && g.is(i+2, ":", "="):
+		good := g.tok(i+1).Value + " " + g.src(i+3, g.next(i)-1)
+		g.say("E0011", g.span(i, g.next(i)), "clauses stand behind the text, without brackets", fmt.Sprintf("write `%s`", good))
+		if g.next(i) == i+5 {
+			return g.fix(g.span(i, g.next(i)), good)
+		}
+		return true
 	case g.is(i, "(", "{", "["):
 		return g.say("E0001", g.span(i, i+1), "arguments stand before the text", "", fmt.Sprintf("write: %s(name: value) \"…\"", g.callee()))
 	case g.is(i, "%", ".", "?"):
@@ -256,6 +268,16 @@ func (r *reader) misplaced(start lexer.RawCursor, inBlock bool) bool {
 			Code: "E0028", Span: span(t), Message: fmt.Sprintf("`%s` stands in the file, not inside a block", t.Value), Label: "move this line to the top of the file",
 		})
 		return true
+	case "budget":
+		if !inBlock || is(next, ".") || is(next, "(") || next.Type == textToken {
+			return false
+		}
+		r.report(diag.Diagnostic{
+			Code: "E0028", Span: span(t), Message: "a line that begins with `budget` stands in the file, not inside a block",
+			Label: "move this line to the top of the file",
+			Help:  []string{"the budget of a block stands behind its closing brace, that of a step in its own line: writer \"…\" budget $0.50"},
+		})
+		return true
 	}
 	return false
 }
@@ -267,7 +289,8 @@ func (r *reader) bareValue(s *StepStmt) bool {
 		return false
 	}
 	root := call.Callee.Agent.Text
-	if !r.values()[root] {
+	constant := constants[root] && call.Callee.Capability == nil
+	if !r.values()[root] && !constant {
 		return false
 	}
 	at := source.Span{Start: s.At.Start, End: s.At.Start}
