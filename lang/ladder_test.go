@@ -85,7 +85,7 @@ func within(pkg string, folders ...string) bool {
 }
 
 // pure are the packages that decide what a script means and what happens next (spec/architecture.md, "The ladder").
-var pure = []string{"lang/source", "lang/syntax", "lang/format", "lang/types", "lang/eval", "lang/check", "lang/plan", "lang/lower", "lang/graph", "runtime/run", "runtime/machine"}
+var pure = []string{"lang/source", "lang/syntax", "lang/format", "lang/template", "lang/types", "lang/eval", "lang/check", "lang/plan", "lang/lower", "lang/graph", "runtime/run", "runtime/machine"}
 
 // testSuites are packages that exist for tests of other packages, and may wire what a program may not.
 var testSuites = []string{"lang/langtest", "runtime/store/storetest", "runtime/hosttest", "runtime/sim"}

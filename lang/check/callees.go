@@ -158,8 +158,12 @@ func (c *checker) findCallee(callee syntax.Callee, self string, explain func() b
 			}
 			return &Call{Signature: p.Signature, Flow: p.Flow, Persona: p}
 		}
-		if u := c.uses[name]; u != nil {
+		if u := c.uses[name]; u != nil && !(u.Template && c.signature(name) != nil) {
 			c.useCount[name]++
+			if c.info.Templates[name] != nil {
+				c.templateAsAgent(callee)
+				return nil
+			}
 			if f := c.info.Flows[name]; f != nil {
 				return &Call{Flow: f}
 			}

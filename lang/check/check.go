@@ -20,7 +20,7 @@ import (
 // block in the order of its edges, and last read what the first passes counted. What one pass has reported is marked bad, and the passes
 // after it are silent about everything that rests on it: one root cause, one message.
 func File(f *syntax.File, scope types.Scope) (*Info, diag.List) {
-	s := &session{flows: map[string]*Info{}, diags: &diag.List{}}
+	s := &session{flows: map[string]*Info{}, templates: map[string]*Template{}, diags: &diag.List{}}
 	info := s.file(f, scope)
 	s.diags.Sort()
 	return info, slices.CompactFunc(*s.diags, func(a, b diag.Diagnostic) bool {
@@ -54,10 +54,11 @@ func Unspoiled(said, found diag.List) diag.List {
 
 // session is what the check of a script shares with that of the flows it uses.
 type session struct {
-	diags   *diag.List
-	flows   map[string]*Info           // by resolved name
-	stack   []using                    // the uses that led to the file being checked
-	callees map[*Info]map[string]*Call // whom a file calls, made for the first test
+	diags     *diag.List
+	flows     map[string]*Info           // by resolved name
+	templates map[string]*Template       // by resolved name
+	stack     []using                    // the uses that led to the file being checked
+	callees   map[*Info]map[string]*Call // whom a file calls, made for the first test
 }
 
 // using is a `use` on the way to a file.
@@ -110,7 +111,7 @@ type parsed struct {
 	problems []eval.Problem
 }
 
-func (s *session) file(f *syntax.File, scope types.Scope) *Info {
+func newChecker(s *session, f *syntax.File, scope types.Scope) *checker {
 	c := &checker{
 		session: s, file: f, src: f.Source, scope: scope,
 		typeDefs: map[string]*syntax.TypeDef{}, typeUses: map[string]int{}, typing: map[string]bool{}, badTypes: map[string]bool{},
@@ -120,13 +121,18 @@ func (s *session) file(f *syntax.File, scope types.Scope) *Info {
 	}
 	c.info = &Info{
 		File: f, Name: flowName(f.Source.Name),
-		Types: map[string]types.Type{}, Personas: map[string]*Persona{}, Flows: map[string]*Info{},
+		Types: map[string]types.Type{}, Personas: map[string]*Persona{}, Flows: map[string]*Info{}, Templates: map[string]*Template{},
 		Blocks: map[*syntax.Block]*Block{}, Calls: map[*syntax.Call]*Call{}, Exprs: make(map[*syntax.Expr]*Expr, len(f.Source.Text)/64),
 		Steps: map[syntax.Step]types.Type{}, Named: map[*syntax.Type]types.Type{},
 	}
 	for _, name := range f.Broken {
 		c.broken[name.Text] = true
 	}
+	return c
+}
+
+func (s *session) file(f *syntax.File, scope types.Scope) *Info {
+	c := newChecker(s, f, scope)
 	c.declareFile()
 	c.loadFlows()
 	c.declareTypes()

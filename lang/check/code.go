@@ -11,10 +11,18 @@ import (
 // codeOf is an expression as lang/eval compiles it: the texts in it are strings of expr-lang, those with values calls of text(…).
 func (c *checker) codeOf(e *syntax.Expr) string {
 	var b strings.Builder
-	skip := 0
+	skip, at := 0, -1
+	splices := c.info.Splices(e)
 	for _, r := range e.Code {
+		at++
 		if skip > 0 { // the blanks that keep a placeholder as long as its text
 			skip--
+			continue
+		}
+		if len(splices) > 0 && splices[0].Start == at {
+			b.WriteString(splices[0].Code)
+			skip = splices[0].End - at - 1
+			splices = splices[1:]
 			continue
 		}
 		if i, ok := syntax.PlaceholderIndex(string(r)); ok && i < len(e.Texts) {

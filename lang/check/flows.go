@@ -26,7 +26,9 @@ func (c *checker) loadFlows() {
 		if !ok || c.uses[u.As.Text] != u || u.Path == nil {
 			continue
 		}
-		if f := c.loadFlow(u); f != nil {
+		if u.Template {
+			c.loadTemplate(u)
+		} else if f := c.loadFlow(u); f != nil {
 			c.info.Flows[u.As.Text] = f
 		}
 	}
@@ -36,12 +38,6 @@ func (c *checker) loadFlow(u *syntax.Use) *Info {
 	name, plain := u.Path.Plain()
 	d := diag.Diagnostic{Code: "E0108", Span: u.Path.At}
 	switch {
-	case u.Template:
-		d.Message = "stored prompt templates cannot be used yet"
-		d.Label = "this version knows flows only"
-		d.Help = []string{"put the text into the script with `let`, or read it as an input"}
-		c.add(d)
-		return nil
 	case !plain:
 		d.Message, d.Label = "the name of a flow cannot hold values", "it is read before the flow runs: write it out"
 		c.add(d)

@@ -25,6 +25,8 @@ type Info struct {
 	Flows    map[string]*Info // by the name a `use` gives; the same *Info for two uses of one file
 	Tests    []*syntax.Test
 
+	Templates map[string]*Template // by the name a `use template` gives; the same *Template for two uses of one file
+
 	Blocks map[*syntax.Block]*Block
 	Calls  map[*syntax.Call]*Call
 	Exprs  map[*syntax.Expr]*Expr // every expression of the file, those inside texts included

@@ -160,6 +160,7 @@ func (c *checker) resolveExpr(e *syntax.Expr, at place) {
 	}
 	p := c.parse(e.Code)
 	x.Tree = p.tree
+	c.callTemplates(p.tree)
 	for _, problem := range p.problems {
 		c.problem(e, problem)
 	}
@@ -255,6 +256,8 @@ func (c *checker) problem(e *syntax.Expr, p eval.Problem) {
 	if p.Code == "E0101" {
 		c.agentInBrackets(&d, e)
 	}
+	d.Related = c.ofTemplate(p)
+	c.templateMistakes(&d, e, p)
 	if d.Span.Start == d.Span.End && d.Span.End < e.At.End {
 		_, size := utf8.DecodeRuneInString(c.src.Text[d.Span.End:])
 		d.Span.End += size

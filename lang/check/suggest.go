@@ -41,6 +41,10 @@ func (c *checker) unknownName(name string, span source.Span, b *Block) {
 	} else if name == "output" {
 		d.Message = "the output has no name inside the flow"
 		d.Label = "only the `expect` of a test can look at it"
+	} else if u := c.uses[name]; u != nil && u.Template {
+		c.useCount[name]++
+		d.Message = fmt.Sprintf("`%s` is a template, not a value", name)
+		d.Label = fmt.Sprintf("it is called with a record: `%s`", c.templateCall(name))
 	} else if u := c.uses[name]; u != nil || c.agents[name] != nil || c.isAgent(name) {
 		d.Message = fmt.Sprintf("`%s` is an agent, not a value", name)
 		d.Label = fmt.Sprintf("an agent is called with a text: `%s \"…\"`", name)

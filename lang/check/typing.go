@@ -33,7 +33,7 @@ func (c *checker) typeExpr(e *syntax.Expr) known {
 		return known{bad: true}
 	}
 	k := known{}
-	op, problems := x.Tree.Type(func(name string) (eval.Operand, bool) {
+	op, problems := x.Tree.TypeWith(func(name string) (eval.Operand, bool) {
 		if i, ok := syntax.PlaceholderIndex(name); ok {
 			if i >= len(e.Texts) {
 				return eval.Operand{}, false
@@ -57,7 +57,7 @@ func (c *checker) typeExpr(e *syntax.Expr) known {
 		}
 		k.bad = true
 		return eval.Operand{}, false
-	})
+	}, c.templatesOf(&k))
 	k.Operand = op
 	for _, p := range problems {
 		if p.Code == "E0109" {
@@ -70,6 +70,10 @@ func (c *checker) typeExpr(e *syntax.Expr) known {
 			p.Help = optionalCure(c.src.Slice(spanIn(c.src, e, p.Start, p.End)))
 		}
 		c.problem(e, p)
+		c.forgotten = nil
+		k.bad = true
+	}
+	if !k.bad && !c.fitsWithTemplates(e) {
 		k.bad = true
 	}
 	if k.bad {

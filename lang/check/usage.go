@@ -34,6 +34,9 @@ func (c *checker) checkUnused() {
 				warn(item.Name.At, fmt.Sprintf("nothing uses the type `%s`", item.Name.Text), "no input and no `as` asks for it", fmt.Sprintf("behind a call: `as %s`", item.Name.Text))
 			}
 		case *syntax.Use:
+			if item.Template && c.useCount[item.As.Text] == 0 && c.uses[item.As.Text] == item && c.info.Templates[item.As.Text] != nil {
+				warn(item.As.At, fmt.Sprintf("nothing calls the template `%s`", item.As.Text), "it is loaded for nothing", fmt.Sprintf("put its text into another: `\"<<%s>>\"`", c.templateCall(item.As.Text)))
+			}
 			if !item.Template && c.useCount[item.As.Text] == 0 && c.uses[item.As.Text] == item && c.info.Flows[item.As.Text] != nil {
 				warn(item.As.At, fmt.Sprintf("nothing calls the flow `%s`", item.As.Text), "it is loaded for nothing", "")
 			}

@@ -28,6 +28,8 @@ type Problem struct {
 	Label      string
 	Help       string
 	Fix        *string // replaces Start … End
+
+	Template, Param string // the template, and its variable, that a wrong argument was given to
 }
 
 // Name is an occurrence of a free name, in runes.

@@ -21,8 +21,11 @@ func (t *Tree) Type(lookup func(name string) (Operand, bool)) (Operand, []Proble
 	if t == nil {
 		return Operand{}, nil
 	}
-	ty := typer{tree: t, ask: lookup}
-	o := ty.of(t.root)
+	return (&typer{tree: t, ask: lookup}).whole()
+}
+
+func (ty *typer) whole() (Operand, []Problem) {
+	o := ty.of(ty.tree.root)
 	if full := o.Type; o.Literal == nil && !types.Same(full, widened(full)) {
 		o.precise = &full
 		o.Type = widened(full)
@@ -38,8 +41,11 @@ func (t *Tree) Type(lookup func(name string) (Operand, bool)) (Operand, []Proble
 // typer walks over the tree once. Inside, a literal text has the type of an enum of one, marked by a name no author can write, so that ["a", "b"] and
 // {kind: "bug"} fit what they should; widened takes that back at the end.
 type typer struct {
-	tree     *Tree
-	ask      func(string) (Operand, bool)
+	tree *Tree
+	ask  func(string) (Operand, bool)
+
+	templates func(string) (*Template, bool) // nil: the script has none
+
 	asked    []answer
 	items    []Operand // what # is, innermost last
 	sure     []string  // source of what cannot be nothing here: x in x != nil ? … : …
@@ -377,12 +383,21 @@ func (t *typer) known(n ast.Node) bool {
 				known = false
 			}
 		case *ast.CallNode:
-			known = known && functions[m.Callee.(*ast.IdentifierNode).Value] != nil
+			known = known && t.exists(m.Callee.(*ast.IdentifierNode).Value)
 		case *ast.BuiltinNode:
 			known = known && functions[m.Name] != nil
 		}
 	})
 	return known
+}
+
+// exists tells whether there is a function of that name.
+func (t *typer) exists(function string) bool {
+	if functions[function] != nil || t.templates == nil {
+		return functions[function] != nil
+	}
+	f, _ := t.templates(function)
+	return f != nil
 }
 
 func (t *typer) choice(n *ast.ConditionalNode) Operand {

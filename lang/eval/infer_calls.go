@@ -29,6 +29,9 @@ var unsteady = map[string]bool{
 }
 
 func (t *typer) call(n ast.Node, name string, args []ast.Node) Operand {
+	if o, ok := t.template(n, name, args); ok {
+		return o
+	}
 	f := functions[name]
 	if f == nil || f.hidden {
 		return t.unknown(n, name, args)

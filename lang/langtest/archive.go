@@ -54,7 +54,7 @@ func Read(t testing.TB, folder string) []*Archive {
 		}
 		a := &Archive{Path: p, Comment: strings.TrimSpace(string(parts.Comment)), Files: map[string]string{}, parts: parts}
 		for _, f := range parts.Files {
-			if strings.HasSuffix(f.Name, ".slop") {
+			if strings.HasSuffix(f.Name, ".slop") || strings.HasSuffix(f.Name, ".txt") {
 				a.Files[f.Name] = string(f.Data)
 			}
 		}

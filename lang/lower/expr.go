@@ -114,8 +114,10 @@ func (s *refSet) add(r plan.Ref) {
 func (f *flow) code(e *syntax.Expr) string {
 	var b strings.Builder
 	b.Grow(len(e.Code))
-	skip, blank := 0, false
+	skip, blank, at := 0, false, -1
+	splices := f.info.Splices(e)
 	for _, r := range e.Code {
+		at++
 		if skip > 0 { // the blanks that keep a placeholder as long as its text
 			skip--
 			continue
@@ -128,6 +130,12 @@ func (f *flow) code(e *syntax.Expr) string {
 			b.WriteByte(' ')
 		}
 		blank = false
+		if len(splices) > 0 && splices[0].Start == at {
+			b.WriteString(splices[0].Code)
+			skip = splices[0].End - at - 1
+			splices = splices[1:]
+			continue
+		}
 		if i, ok := syntax.PlaceholderIndex(string(r)); ok && i < len(e.Texts) {
 			b.WriteString(f.textCode(e.Texts[i]))
 			skip = utf8.RuneCountInString(f.src.Slice(e.Texts[i].At)) - 1

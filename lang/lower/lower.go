@@ -53,11 +53,11 @@ type flow struct {
 
 func (b *builder) flow(info *check.Info) *flow {
 	f := &flow{builder: b, info: info, src: info.File.Source}
-	sum := sha256.Sum256([]byte(f.src.Text))
-	s := plan.Source{Name: f.src.Name, SHA256: hex.EncodeToString(sum[:]), Text: f.src.Text}
-	if key := s.SHA256 + s.Name; !b.sources[key] {
-		b.sources[key] = true
-		b.p.Sources = append(b.p.Sources, s)
+	b.source(f.src)
+	for _, item := range info.File.Items {
+		if u, ok := item.(*syntax.Use); ok && u.Template {
+			b.source(info.Templates[u.As.Text].Source)
+		}
 	}
 	for _, d := range info.Secrets {
 		if !b.secrets[d.Name] {
@@ -66,6 +66,16 @@ func (b *builder) flow(info *check.Info) *flow {
 		}
 	}
 	return f
+}
+
+// source keeps the text of a file in the plan.
+func (b *builder) source(src *source.File) {
+	sum := sha256.Sum256([]byte(src.Text))
+	s := plan.Source{Name: src.Name, SHA256: hex.EncodeToString(sum[:]), Text: src.Text}
+	if key := s.SHA256 + s.Name; !b.sources[key] {
+		b.sources[key] = true
+		b.p.Sources = append(b.p.Sources, s)
+	}
 }
 
 // inputs are the binds of the file's block: the names a scope brings, then the `input` lines.
