@@ -57,12 +57,19 @@ func (s *scope) lack(need run.Amount) string {
 		case l.Money > 0 && s.spent.Money+need.Money > l.Money:
 			return fmt.Sprintf("the call may cost up to %s, and of the budget of %s only %s is left", dollars(need.Money), dollars(l.Money), dollars(max(0, l.Money-s.spent.Money)))
 		case l.Tokens > 0 && s.spent.Tokens+need.Tokens > l.Tokens:
-			return fmt.Sprintf("the call may take up to %d tokens, and of the budget of %d only %d are left", need.Tokens, l.Tokens, max(0, l.Tokens-s.spent.Tokens))
+			return fmt.Sprintf("the call may take up to %d tokens, and the budget of %d has only %d left", need.Tokens, l.Tokens, max(0, l.Tokens-s.spent.Tokens))
 		case l.Calls > 0 && s.spent.Calls+need.Calls > l.Calls:
-			return fmt.Sprintf("the budget of %d calls is spent", l.Calls)
+			return fmt.Sprintf("the budget of %s is spent", several(int(l.Calls), "call"))
 		}
 	}
 	return "the budget is spent"
+}
+
+func several(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 func dollars(m plan.Money) string {

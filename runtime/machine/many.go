@@ -214,6 +214,13 @@ func (m *Machine) startLoop(n *node) {
 	m.nextRound(n)
 }
 
+func never(rounds int) string {
+	if rounds == 1 {
+		return "`stop if` did not hold in the only round"
+	}
+	return fmt.Sprintf("`stop if` did not hold in any of the %d rounds", rounds)
+}
+
 // nextRound opens the next round, or ends the loop after the last.
 func (m *Machine) nextRound(n *node) {
 	l := m.plan(n).Loop
@@ -226,7 +233,7 @@ func (m *Machine) nextRound(n *node) {
 			m.done(n, x.value)
 			return
 		}
-		m.fail(n, m.fault(n, "E_LOOP", "rounds", fmt.Sprintf("`stop if` did not hold in any of the %d rounds", l.Max)), false)
+		m.fail(n, m.fault(n, "E_LOOP", "rounds", never(l.Max)), false)
 		return
 	}
 	x.round++
