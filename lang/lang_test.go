@@ -3,6 +3,7 @@ package lang_test
 import (
 	"bytes"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -47,6 +48,11 @@ func real() types.Scope {
 	}
 	for _, name := range []string{"echo", "claude", "openai", "ollama", "shell", "wait"} {
 		scope.Capabilities[name] = all.Capabilities[name]
+	}
+	scope.Load = func(from, use string) (string, string, error) {
+		name := path.Join(path.Dir(from), use)
+		text, err := os.ReadFile(filepath.Join("../examples", name))
+		return name, string(text), err
 	}
 	return scope
 }

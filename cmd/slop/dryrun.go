@@ -293,7 +293,7 @@ func (d *dry) call(b int, path string, n plan.Node) {
 	args := append([]plan.Arg{}, call.Args...)
 	sort.Slice(args, func(i, j int) bool { return args[i].Name < args[j].Name })
 	for _, a := range args {
-		text := "<<" + a.Value.Code + ">>"
+		text := "<<" + a.Value.Words() + ">>"
 		if v, ok := d.value(b, a.Value); ok {
 			text = shortValue(v)
 		}
@@ -315,7 +315,7 @@ func (d *dry) text(b int, t *plan.Text) string {
 				continue
 			}
 		}
-		out.WriteString("<<" + part.Expr.Code + ">>")
+		out.WriteString("<<" + part.Expr.Words() + ">>")
 	}
 	return out.String()
 }

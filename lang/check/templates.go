@@ -406,7 +406,7 @@ func (c *checker) templatesOf(k *known) func(name string) (*eval.Template, bool)
 
 // fitsWithTemplates checks that an expression is within the limits once the templates it calls are put in.
 func (c *checker) fitsWithTemplates(e *syntax.Expr) bool {
-	if len(c.info.Templates) == 0 || !c.callsTemplate(e) {
+	if !c.info.CallsTemplate(e) {
 		return true
 	}
 	_, problems := eval.Parse(c.codeOf(e))
@@ -418,12 +418,16 @@ func (c *checker) fitsWithTemplates(e *syntax.Expr) bool {
 	return len(problems) == 0
 }
 
-func (c *checker) callsTemplate(e *syntax.Expr) bool {
-	if len(c.info.Splices(e)) > 0 {
+// CallsTemplate reports whether an expression, or one in a text in it, calls a template.
+func (i *Info) CallsTemplate(e *syntax.Expr) bool {
+	if len(i.Templates) == 0 {
+		return false
+	}
+	if len(i.Splices(e)) > 0 {
 		return true
 	}
 	for _, t := range e.Texts {
-		if slices.ContainsFunc(exprsOf(t), c.callsTemplate) {
+		if slices.ContainsFunc(exprsOf(t), i.CallsTemplate) {
 			return true
 		}
 	}

@@ -68,8 +68,8 @@ draft = writer "A poem about rain, true to these facts: <<facts>>"
 output draft`,
 	},
 	{
-		Code: "E0108", Title: "a flow that is not there",
-		Text: "What `use` names is looked for from the file that says it: `./name.slop` beside it, `std/name` in the library, `@owner/name@2` on a server. It must be there before anything runs.",
+		Code: "E0108", Title: "a flow or template that is not there",
+		Text: "What `use` names is looked for from the file that says it: `./name.slop` beside it, `std/name` in the library, `@owner/name@2` on a server; the file of a `use template` in the same way. It must be there before anything runs.",
 		Bad: `use "./polsh.slop" as polish
 polish "A poem"`,
 		Good: `use "./polish.slop" as polish

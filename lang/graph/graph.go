@@ -184,11 +184,11 @@ func (b *builder) label(n *plan.Node) string {
 	case plan.CallNode:
 		return n.Call.Agent
 	case plan.LetNode, plan.ValueNode:
-		return "= " + short(n.Expr.Code)
+		return "= " + short(n.Expr.Words())
 	case plan.RequireNode:
-		return "require " + short(n.Expr.Code)
+		return "require " + short(n.Expr.Words())
 	case plan.StopNode:
-		return "stop if " + short(n.Expr.Code)
+		return "stop if " + short(n.Expr.Words())
 	case plan.GroupNode:
 		if n.Group.Limit > 0 {
 			return fmt.Sprintf("%s limit %d", n.Group.Kind, n.Group.Limit)
@@ -200,17 +200,17 @@ func (b *builder) label(n *plan.Node) string {
 		}
 		return "race"
 	case plan.MapNode:
-		return fmt.Sprintf("map %s in %s", bind(n.Map.Block), short(n.Map.Over.Code))
+		return fmt.Sprintf("map %s in %s", bind(n.Map.Block), short(n.Map.Over.Words()))
 	case plan.IntoNode:
 		return "what failed"
 	case plan.ReduceNode:
-		return fmt.Sprintf("reduce %s in %s by %d", bind(n.Reduce.Block), short(n.Reduce.Over.Code), n.Reduce.By)
+		return fmt.Sprintf("reduce %s in %s by %d", bind(n.Reduce.Block), short(n.Reduce.Over.Words()), n.Reduce.By)
 	case plan.ChoiceNode:
-		return "if " + short(n.Choice.Branches[0].Cond.Code)
+		return "if " + short(n.Choice.Branches[0].Cond.Words())
 	case plan.MatchNode:
-		return "match " + short(n.Match.Subject.Code)
+		return "match " + short(n.Match.Subject.Words())
 	case plan.LoopNode:
-		return fmt.Sprintf("loop %s from %s max %d", bind(n.Loop.Block), short(n.Loop.From.Code), n.Loop.Max)
+		return fmt.Sprintf("loop %s from %s max %d", bind(n.Loop.Block), short(n.Loop.From.Words()), n.Loop.Max)
 	case plan.FlowNode:
 		return "flow " + n.Flow.Name
 	}

@@ -31,7 +31,12 @@ func scripts(t *testing.T) map[string]*plan.Plan {
 			t.Fatal(err)
 		}
 		base := filepath.Base(name)
-		p, diags := lang.Compile(source.NewFile(base, string(text)), langtest.Scope())
+		scope := langtest.Scope()
+		scope.Load = func(_, use string) (string, string, error) {
+			text, err := os.ReadFile(filepath.Join(filepath.Dir(name), use))
+			return use, string(text), err
+		}
+		p, diags := lang.Compile(source.NewFile(base, string(text)), scope)
 		if p == nil {
 			t.Fatalf("%s does not compile: %v", name, diags)
 		}

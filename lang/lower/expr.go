@@ -15,7 +15,11 @@ import (
 func (l *lowering) expr(e *syntax.Expr) *plan.Expr {
 	var refs refSet
 	l.refs(&refs, e)
-	return &plan.Expr{Code: l.code(e), Path: e.Path, At: l.pos(e.At), Refs: refs.list}
+	out := &plan.Expr{Code: l.code(e), Path: e.Path, At: l.pos(e.At), Refs: refs.list}
+	if l.info.CallsTemplate(e) {
+		out.Written = strings.Join(strings.Fields(l.src.Slice(e.At)), " ")
+	}
+	return out
 }
 
 // textExpr makes an expression of a text: its value is the rendered text.

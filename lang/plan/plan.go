@@ -148,6 +148,16 @@ type Expr struct {
 	Path []string   `json:"path,omitempty"` // set when it is only a name or a path: read without compiling
 	Refs []Ref      `json:"refs,omitempty"`
 	At   source.Pos `json:"at"`
+
+	Written string `json:"written,omitempty"` // by its author, when it calls templates: their texts are part of the code
+}
+
+// Words is the expression for a reader.
+func (e *Expr) Words() string {
+	if e.Written != "" {
+		return e.Written
+	}
+	return e.Code
 }
 
 // Text is a text with values in it.
