@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/slopstudios/slop/runtime/agent"
 	"github.com/slopstudios/slop/runtime/engine"
 	"github.com/slopstudios/slop/runtime/store/memory"
 	"github.com/slopstudios/slop/stdlib/process"
@@ -27,8 +28,10 @@ func newHost(pr *project) *host {
 // know learns the values of secrets.
 func (h *host) know(pr *project, names []string) {
 	for _, name := range names {
-		if value, err := pr.secret(name); err == nil && len(value) >= 4 {
-			h.secrets = append(h.secrets, value, "‹secret "+name+"›")
+		if value, err := pr.secret(name); err == nil && len(value) >= agent.MinSecret {
+			for _, form := range agent.Forms(value) {
+				h.secrets = append(h.secrets, form, "‹secret "+name+"›")
+			}
 		}
 	}
 }

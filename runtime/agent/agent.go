@@ -41,6 +41,7 @@ type Call struct {
 	Folder  string          // the flow's folder; "" when it has none
 
 	Secret func(name string) (string, error) // the value of a named secret
+	Hide   func(name, value string)          // tells the host of a secret the agent brings itself, to be blacked out wherever it would be kept or shown; may be nil
 	Emit   func(Progress)                    // never nil, never blocks
 	Memory Memory                            // the shared state of the run
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/slopstudios/slop/lang/types"
+	"github.com/slopstudios/slop/runtime/agent"
 )
 
 var (
@@ -94,7 +95,7 @@ func FuzzRedact(f *testing.F) {
 	f.Add("aaaa", "aa", "aaa", uint8(1))
 	f.Add("pass word", "", "", uint8(0))
 	f.Fuzz(func(t *testing.T, secret, before, after string, cut uint8) {
-		if len(secret) < minSecret || strings.Contains("‹secret NAME›", secret) {
+		if len(secret) < agent.MinSecret || strings.Contains("‹secret NAME›", secret) {
 			return
 		}
 		var r redactor

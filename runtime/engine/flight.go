@@ -148,7 +148,7 @@ func (f *flight) call() *agent.Call {
 	return &agent.Call{
 		Run: f.session.id, Path: w.Path, Attempt: w.Attempt, Key: w.Key, Callee: c.pinned, Args: args, Text: text, System: w.System,
 		As: w.As, Schema: f.session.schema(w.As), Repair: w.Repair, Folder: f.session.engine.folder,
-		Secret: f.session.secretFunc, Emit: f.emit, Memory: &f.session.memory,
+		Secret: f.session.secretFunc, Hide: f.session.redactor.learn, Emit: f.emit, Memory: &f.session.memory,
 	}
 }
 

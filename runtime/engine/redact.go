@@ -1,20 +1,16 @@
 package engine
 
 import (
-	"encoding/base64"
-	"net/url"
 	"sort"
 	"strings"
 	"sync"
 	"sync/atomic"
 
 	"github.com/slopstudios/slop/lang/types"
+	"github.com/slopstudios/slop/runtime/agent"
 )
 
-// minSecret is the shortest secret that is looked for: to black out "a" would black out everything.
-const minSecret = 4
-
-// redactor blacks out the values of the secrets that were handed to calls of one run, also as base64 and as they stand in a URL.
+// redactor blacks out the values of the secrets that were handed to calls of one run, in all their forms.
 // It is used from many goroutines; while no secret has been handed out it costs one load.
 type redactor struct {
 	mu    sync.Mutex
@@ -31,7 +27,7 @@ type table struct {
 
 // learn makes a secret known before its value goes anywhere.
 func (r *redactor) learn(name, value string) {
-	if len(value) < minSecret {
+	if len(value) < agent.MinSecret {
 		return
 	}
 	r.mu.Lock()
@@ -40,7 +36,7 @@ func (r *redactor) learn(name, value string) {
 		r.known = map[string]string{}
 	}
 	fresh := false
-	for _, form := range forms(value) {
+	for _, form := range agent.Forms(value) {
 		if _, have := r.known[form]; !have {
 			r.known[form] = "‹secret " + name + "›"
 			fresh = true
@@ -65,19 +61,6 @@ func (r *redactor) learn(name, value string) {
 	}
 	t.replacer = strings.NewReplacer(pairs...)
 	r.table.Store(t)
-}
-
-func forms(value string) []string {
-	raw := []byte(value)
-	all := []string{
-		value, url.QueryEscape(value), url.PathEscape(value),
-		base64.StdEncoding.EncodeToString(raw), base64.RawStdEncoding.EncodeToString(raw),
-		base64.URLEncoding.EncodeToString(raw), base64.RawURLEncoding.EncodeToString(raw),
-	}
-	if trimmed := strings.TrimSpace(value); trimmed != value && len(trimmed) >= minSecret {
-		all = append(all, trimmed)
-	}
-	return all
 }
 
 // text blacks out s.

@@ -143,7 +143,7 @@ func (a *claude) Call(ctx context.Context, c *agent.Call) agent.Reply {
 	if err != nil {
 		return agent.Fail(run.Failure, err.Error())
 	}
-	secrets := outcome.NewSecrets(nil)
+	secrets := outcome.SecretsOf(c)
 	way, key, err := a.way(secrets)
 	if err != nil {
 		return agent.Fail(run.Denied, err.Error())

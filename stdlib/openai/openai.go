@@ -122,7 +122,7 @@ func (a *chat) Call(ctx context.Context, c *agent.Call) agent.Reply {
 	if err != nil {
 		return agent.Fail(run.Failure, err.Error())
 	}
-	secrets := outcome.NewSecrets(nil)
+	secrets := outcome.SecretsOf(c)
 	key, err := a.key(secrets)
 	if err != nil {
 		return agent.Fail(run.Denied, err.Error())

@@ -119,14 +119,21 @@ func innermost(err error) error {
 // Secrets opens the secrets of one call and blacks their values out of what is said about it.
 type Secrets struct {
 	source func(name string) (string, error)
+	hide   func(name, value string)
 	mu     sync.Mutex
 	values []secret // longest first, so that one that contains another is replaced whole
 }
 
-type secret struct{ name, value string }
+type secret struct {
+	name, value string
+	forms       []string
+}
 
 // NewSecrets opens secrets through source, which may be nil.
 func NewSecrets(source func(name string) (string, error)) *Secrets { return &Secrets{source: source} }
+
+// SecretsOf opens the secrets of a call, and tells its host of those that the agent brings itself.
+func SecretsOf(c *agent.Call) *Secrets { return &Secrets{source: c.Secret, hide: c.Hide} }
 
 // Open returns v with the values of its secrets (agent.Reveal) and remembers them.
 func (s *Secrets) Open(v any) (any, error) {
@@ -144,23 +151,25 @@ func (s *Secrets) Open(v any) (any, error) {
 
 // Add remembers a value that did not come from the script: a configured key.
 func (s *Secrets) Add(name, value string) {
-	if len(value) < 4 {
+	if len(value) < agent.MinSecret {
 		return // blacking out a letter would black out everything
+	}
+	if s.hide != nil {
+		s.hide(name, value)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.values = append(s.values, secret{name, value})
+	s.values = append(s.values, secret{name, value, agent.Forms(value)})
 	slices.SortStableFunc(s.values, func(a, b secret) int { return len(b.value) - len(a.value) })
 }
 
-// Black replaces the values of known secrets in text, plain or percent-encoded, by ‹secret NAME›.
+// Black replaces the values of known secrets in text, in all their forms, by ‹secret NAME›.
 func (s *Secrets) Black(text string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, v := range s.values {
-		text = strings.ReplaceAll(text, v.value, "‹secret "+v.name+"›")
-		if escaped := url.QueryEscape(v.value); escaped != v.value {
-			text = strings.ReplaceAll(text, escaped, "‹secret "+v.name+"›")
+		for _, form := range v.forms {
+			text = strings.ReplaceAll(text, form, "‹secret "+v.name+"›")
 		}
 	}
 	return text

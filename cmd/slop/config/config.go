@@ -34,8 +34,8 @@ type Config struct {
 
 // File is one slop.toml as it was read.
 type File struct {
-	Path    string // absolute
-	Source  *source.File
+	Path    string       // absolute
+	Source  *source.File // for messages: what may be a key is starred out
 	SHA256  string
 	Asks    []string // what it may do only when it is trusted, one line each; empty: it needs no trust
 	agents  map[string]Agent

@@ -234,3 +234,24 @@ func TestNoHome(t *testing.T) {
 		t.Errorf("Remember without a state folder: %v", err)
 	}
 }
+
+// What may be a key by mistake is not shown, and what messages are about is.
+func TestKeysAreNotShown(t *testing.T) {
+	path := write(t, filepath.Join(t.TempDir(), config.Name), `
+[agents.a]
+use = "openai"
+api_key_env = "sk-ant-very-secret"
+model = "m1"
+`)
+	_, err := config.Read(path)
+	var e *config.Error
+	if !errors.As(err, &e) {
+		t.Fatal(err)
+	}
+	if strings.Contains(e.File.Text, "secret") || !strings.Contains(e.File.Text, `api_key_env = "******************"`) || !strings.Contains(e.File.Text, `model = "m1"`) {
+		t.Errorf("messages show\n%s", e.File.Text)
+	}
+	if at := e.File.Pos(e.Span.Start); at.Line != 4 {
+		t.Errorf("the mistake is shown at %v", at)
+	}
+}

@@ -37,7 +37,7 @@ func Read(path string) (*File, error) {
 	}
 	sum := sha256.Sum256(text)
 	f := &File{
-		Path: path, Source: source.NewFile(shortName(path), string(text)), SHA256: hex.EncodeToString(sum[:]),
+		Path: path, Source: source.NewFile(shortName(path), mask(string(text))), SHA256: hex.EncodeToString(sum[:]),
 		agents: map[string]Agent{}, secrets: map[string]Secret{},
 	}
 	tree := map[string]any{}
