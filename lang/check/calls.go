@@ -257,7 +257,8 @@ func (c *checker) missing(call *syntax.Call, sig *types.Signature, given names) 
 			absent = append(absent, p.Name)
 		}
 	}
-	if len(absent) == 0 {
+	stranger := slices.ContainsFunc(call.Args, func(a syntax.Arg) bool { return param(sig, a.Name.Text) == nil })
+	if len(absent) == 0 || stranger { // by another name it is there, and that is reported
 		return
 	}
 	d := diag.Diagnostic{Code: "E0111", Span: call.Callee.At, Message: fmt.Sprintf("`%s` needs %s", call.Callee, quoted(absent))}

@@ -40,7 +40,11 @@ func (c *checker) checkClauses(n *Node) {
 		if clause.Kind != syntax.ElseClause {
 			c.twice(clause, seen)
 		} else if last != "" {
-			c.add(diag.Diagnostic{Code: "E0128", Span: firstLine(c.src, clause.At), Message: "this `else` can never be tried", Label: fmt.Sprintf("`%s` before it always works out", last)})
+			label := fmt.Sprintf("`%s` before it always works out", last)
+			if last == "else fail" {
+				label = "`else fail` before it is where the step ends"
+			}
+			c.add(diag.Diagnostic{Code: "E0128", Span: firstLine(c.src, clause.At), Message: "this `else` can never be tried", Label: label})
 		}
 		if call != nil {
 			if t := c.info.Calls[call]; t != nil {

@@ -235,10 +235,20 @@ func (c *checker) addNodes(b *Block, stmts []syntax.Stmt) {
 		case *syntax.StopIf:
 			n.Kind, n.Expr = plan.StopNode, stmt.Cond
 			if b.kind != loopBlock {
-				c.add(diag.Diagnostic{
+				d := diag.Diagnostic{
 					Code: "E0128", Span: n.at, Message: "`stop if` has no loop to stop here", Label: "it stands directly in the body of a `loop`",
 					Help: []string{"to end the flow when something is wrong, write `require … else \"…\"`"},
-				})
+				}
+				for outer := b.owner; outer != nil; outer = outer.block.owner {
+					if outer.block.kind == loopBlock {
+						d.Message = fmt.Sprintf("`stop if` cannot stand inside the `%s` in a loop", stepWord(b.owner))
+						d.Label = "it is a line of the loop's own block"
+						d.Help = []string{"write the whole condition behind it, without a block around it: `stop if review.score >= 8 and done`"}
+						break
+					}
+				}
+				c.add(d)
+				n.bad = true
 			}
 		case *syntax.Output:
 			if stmt.Value.Step != nil {

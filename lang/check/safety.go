@@ -2,8 +2,10 @@ package check
 
 import (
 	"fmt"
+	"path"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/slopstudios/slop/lang/diag"
 	"github.com/slopstudios/slop/lang/eval"
@@ -36,6 +38,10 @@ func (c *checker) safe(a *syntax.Arg, k known, p *types.Param, sig *types.Signat
 	}
 	if p.Name == sig.Primary && sig.Text == types.Argv && text != nil {
 		c.checkCommand(text)
+		return
+	}
+	if p.Name == sig.Primary && sig.Text == types.Argv {
+		c.checkWords(a)
 		return
 	}
 	if !p.Host {
@@ -144,6 +150,9 @@ func (c *checker) checkCommand(t *syntax.Text) {
 			return
 		}
 	}
+	if c.toldToShell(words, t) {
+		return
+	}
 	for _, w := range words[1:] {
 		if len(w.Parts) == 1 && w.Parts[0].Expr == nil && shellSign[w.Parts[0].Literal] && !quotedIn(t, w.Parts[0].Literal) {
 			c.add(diag.Diagnostic{
@@ -154,6 +163,101 @@ func (c *checker) checkCommand(t *syntax.Text) {
 		}
 	}
 }
+
+// interpreters run what stands behind this flag of theirs, whatever it says.
+var interpreters = map[string]string{
+	"sh": "c", "bash": "c", "zsh": "c", "dash": "c", "ksh": "c", "ash": "c", "fish": "c", "python": "c", "python3": "c", "node": "e", "perl": "e", "ruby": "e", "php": "r",
+}
+
+// runs tells whether a word makes a program run what stands in the next.
+func runs(program, word string) bool {
+	flag := interpreters[path.Base(program)]
+	return flag != "" && strings.HasPrefix(word, "-") && !strings.HasPrefix(word, "--") && strings.HasSuffix(word, flag)
+}
+
+// toldToShell reports a command such as `sh -c <<answer>>`, or one whose script is built from values.
+func (c *checker) toldToShell(words []plan.Text, t *syntax.Text) bool {
+	if len(words[0].Parts) != 1 {
+		return false
+	}
+	for i, w := range words[1:] {
+		if len(w.Parts) != 1 || w.Parts[0].Expr != nil || !runs(words[0].Parts[0].Literal, w.Parts[0].Literal) || i+2 >= len(words) {
+			continue
+		}
+		script := words[i+2].Parts
+		built := len(script) > 1
+		for j := range t.Parts {
+			if e := t.Parts[j].Expr; e != nil && (built || c.tainted(e)) {
+				c.add(diag.Diagnostic{
+					Code: "E0123", Span: t.Parts[j].At, Message: fmt.Sprintf("`%s` would read the value as part of its script", words[0].Parts[0].Literal), Label: "whoever wrote the value could run anything here",
+					Help: []string{"for a shell give the value in the environment: `shell(sh: 'grep \"$WORD\" notes.txt', env: {WORD: word})`", "or run the program itself: `shell \"grep <<word>> notes.txt\"`, where a value is always one word"},
+				})
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// checkWords checks a command that is given as a list: no answer decides which program runs, or what an interpreter does.
+func (c *checker) checkWords(a *syntax.Arg) {
+	e := c.behindLet(a.Value)
+	if !c.tainted(e) {
+		return
+	}
+	d := diag.Diagnostic{
+		Code: "E0123", Span: a.Value.At, Message: "an answer would decide which program runs", Label: "this comes from a model, a person or the web",
+		Help: []string{"write the program out, as the first word of the list: `shell(argv: [\"grep\", word, \"notes.txt\"])`"},
+	}
+	program, ok := programOf(e)
+	if ok {
+		told := false
+		for _, t := range e.Texts {
+			word, plain := t.Plain()
+			told = told || plain && runs(program, word)
+		}
+		if !told {
+			return
+		}
+		d.Message, d.Label = fmt.Sprintf("`%s` would read the value as part of its script", program), "whoever wrote the value could run anything here"
+		d.Help = []string{"for a shell give the value in the environment: `shell(sh: 'grep \"$WORD\" notes.txt', env: {WORD: word})`"}
+	}
+	c.add(d)
+}
+
+// programOf is the first item of a list of words, when it is written out.
+func programOf(e *syntax.Expr) (string, bool) {
+	code, ok := strings.CutPrefix(strings.TrimSpace(e.Code), "[")
+	code = strings.TrimSpace(code)
+	if !ok || code == "" {
+		return "", false
+	}
+	_, size := utf8.DecodeRuneInString(code)
+	i, ok := syntax.PlaceholderIndex(code[:size])
+	rest := strings.TrimSpace(code[size:])
+	if !ok || i >= len(e.Texts) || !strings.HasPrefix(rest, ",") && !strings.HasPrefix(rest, "]") {
+		return "", false
+	}
+	return e.Texts[i].Plain()
+}
+
+// behindLet is the expression that a name stands for, if a `let` says so.
+func (c *checker) behindLet(e *syntax.Expr) *syntax.Expr {
+	for range maxBehind {
+		x := c.info.Exprs[e]
+		if len(e.Path) != 1 || x == nil || len(x.Refs) != 1 {
+			break
+		}
+		d := x.Refs[0].Decl
+		if d.Block == nil || d.Slot < 0 || d.Slot >= len(d.Block.Nodes) || d.Block.Nodes[d.Slot].Kind != plan.LetNode {
+			break
+		}
+		e = d.Block.Nodes[d.Slot].Expr
+	}
+	return e
+}
+
+const maxBehind = 100 // a `let` may name another, and in a circle of them this would not end
 
 // shellSign are the words that mean something to a shell and nothing to a program.
 var shellSign = map[string]bool{"|": true, "||": true, "&&": true, ">": true, ">>": true, "<": true, "2>&1": true, "&": true}

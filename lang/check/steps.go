@@ -85,7 +85,11 @@ func (c *checker) typeNode(n *Node) {
 		c.condition(n.Expr, "require")
 		c.typeText(n.Stmt.(*syntax.Require).Else, "this message")
 	case plan.StopNode:
-		c.condition(n.Expr, "stop if")
+		if n.bad {
+			c.typeExpr(n.Expr)
+		} else {
+			c.condition(n.Expr, "stop if")
+		}
 	case plan.IntoNode:
 		k = c.typeInto(n)
 	default:

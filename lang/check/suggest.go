@@ -32,7 +32,19 @@ func (c *checker) unknownName(name string, span source.Span, b *Block) {
 		c.add(d)
 		return
 	}
-	if inside := c.inside(name, b); inside != nil {
+	inside := c.inside(name, b)
+	if inside != nil && !c.inFlow(b) {
+		d.Message = fmt.Sprintf("`%s` is not known here", name)
+		d.Label = "a `must` looks at nothing but its own value"
+		if len(b.names) == 0 {
+			d.Label = "only a constant can stand here"
+		}
+		if b.names["output"] != nil {
+			d.Label = "an `expect` looks at `output` and the inputs"
+			d.Help = []string{fmt.Sprintf("to test it, let the output hold it: `output {…, %s: %s}`, then `output.%s`", name, name, name)}
+		}
+		d.Related = c.related(inside.At, fmt.Sprintf("`%s` is here", name))
+	} else if inside != nil {
 		c.livesInside(&d, inside, b)
 	} else if name == "error" {
 		d.Message = "`error` is known only inside an `else`"
@@ -177,6 +189,14 @@ func (c *checker) inside(name string, b *Block) *Decl {
 	return nil
 }
 
+// inFlow tells whether a block belongs to the flow. The places of an `expect` and a `must` do not.
+func (c *checker) inFlow(b *Block) bool {
+	for b.Parent != nil {
+		b = b.Parent
+	}
+	return b == c.info.Root
+}
+
 // outermost is the step of a block around b that holds a declaration which b does not see.
 func outermost(inner *Decl, b *Block) *Node {
 	around := map[*Block]bool{}
@@ -280,7 +300,21 @@ func (c *checker) looksLikeValue(t *syntax.Text, b *Block) {
 	}
 	for i := range t.Parts {
 		p := &t.Parts[i]
-		if p.Expr != nil || strings.IndexByte(p.Literal, '{') < 0 {
+		if p.Expr != nil {
+			continue
+		}
+		if strings.Contains(p.Literal, "<<") { // a text inside another's <<…>>
+			c.scanBraces(c.src.Slice(p.At), p.At.Start, "<<", ">>", b, func(whole source.Span, name string) {
+				if whole.Start > p.At.Start && c.src.Text[whole.Start-1] == '\\' {
+					return
+				}
+				c.add(diag.Diagnostic{
+					Code: "E0121", Severity: diag.Warning, Span: whole, Message: fmt.Sprintf("`<<%s>>` stays as it is here", name),
+					Label: "inside `<<…>>` a text is plain", Help: []string{"to join texts there write `+`: `<<\"a \" + " + name + ">>`"},
+				})
+			})
+		}
+		if strings.IndexByte(p.Literal, '{') < 0 {
 			continue
 		}
 		c.scanBraces(c.src.Slice(p.At), p.At.Start, "{", "}", b, func(whole source.Span, name string) {

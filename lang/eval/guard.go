@@ -290,7 +290,7 @@ func sayParseError(message string, start, end int) *Problem {
 		}
 		switch token {
 		case "#", ".":
-			p.Help = "`#` and `.name` are the current item and its field, inside `filter(…)`, `map(…)` and their like"
+			p.Help = "`#` and `.name` are the current item and its field, inside `filter(…)`, `map(…)` and their like; with a text they are joined by `+`: \"Hi \" + #"
 		case "is":
 			p.Help = "to compare write `==`"
 		case ":":

@@ -170,7 +170,7 @@ func TestOtherLanguagesAreHelped(t *testing.T) {
 		`n !== 3`:                   "write `!=`",
 		`n = 3`:                     "to compare write `==`",
 		`n is 3`:                    "to compare write `==`",
-		`# > 3`:                     "`#` and `.name` are the current item and its field, inside `filter(…)`, `map(…)` and their like",
+		`# > 3`:                     "`#` and `.name` are the current item and its field, inside `filter(…)`, `map(…)` and their like; with a text they are joined by `+`: \"Hi \" + #",
 		`map(reviews, {a: .notes})`: "a record for each item stands in two braces: `map(xs, {{name: .name}})`",
 		`b ? 1`:                     "",
 	} {

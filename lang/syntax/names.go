@@ -75,6 +75,14 @@ func (r *reader) names(n any) {
 		r.declare(&n.Var)
 	case *Group:
 		r.atLeastOne(n.At, "limit", n.Limit)
+	case *Race:
+		r.atLeastOne(n.At, "race", n.N)
+	case *Clause:
+		r.something(n)
+	case *Budget:
+		if n.Amount.nothing() {
+			r.report(diag.Diagnostic{Code: "E0019", Span: n.At, Message: "with a budget of nothing nothing can run", Label: "allow something, or remove this"})
+		}
 	case *Type:
 		r.foreignType(n)
 	case *Call:
@@ -95,6 +103,26 @@ func (r *reader) elseLast(clauses []Clause) {
 			return
 		}
 	}
+}
+
+func (a Amount) nothing() bool {
+	return a.Money == 0 && a.Tokens == 0 && a.Calls == 0 && a.Duration == 0
+}
+
+// something reports a duration or a budget of nothing, which the tree cannot tell from none.
+func (r *reader) something(c *Clause) {
+	d := diag.Diagnostic{Code: "E0019", Span: c.At, Label: "allow something, or remove this"}
+	switch {
+	case c.Kind == TimeoutClause && c.Duration == 0:
+		d.Message = "in no time nothing can be done"
+	case c.Kind == CacheClause && c.Duration == 0:
+		d.Message = "an answer that is kept for no time is not kept"
+	case c.Kind == BudgetClause && c.Amount.nothing():
+		d.Message = "with a budget of nothing nothing can run"
+	default:
+		return
+	}
+	r.report(d)
 }
 
 // atLeastOne reports `limit 0`, which the tree cannot tell from no limit.

@@ -160,6 +160,10 @@ func (g *guess) declaration() bool {
 		case g.name(2):
 			g.say("E0031", g.span(2, 3), "between an input's name and its type stands `:`", "")
 			return g.fix(source.Span{Start: span(g.tok(1)).End, End: span(g.tok(1)).End}, ":")
+		case g.is(g.stop, "=") && g.find(0, "must") > 0 && g.find(0, "must") < g.stop:
+			must := source.Span{Start: g.tok(g.find(0, "must")).Pos.Offset, End: span(g.tok(g.stop - 1)).End}
+			return g.say("E0001", g.span(g.stop, g.stop+1), "a default stands before `must`", "move it there",
+				fmt.Sprintf("write: input %s: … = … %s", g.tok(1).Value, g.r.src.Slice(must)))
 		case g.is(g.stop, "default"):
 			g.say("E0001", g.span(g.stop, g.stop+1), "a default is written with `=`", "write `=`")
 			return g.fix(g.span(g.stop, g.stop+1), "=")
@@ -582,7 +586,13 @@ func (g *guess) clause() bool {
 	}
 	word := g.tok(i).Value
 	if word == "wait" && g.tok(i-1).Type != intToken {
-		return false
+		if i == 0 || g.tok(i+1).Type != durationToken || !g.text(i-1) {
+			return false
+		}
+		good := "retry 3 wait " + g.tok(i+1).Value
+		g.say("E0001", g.span(i, i+2), "`wait` belongs to `retry`: it is the pause before another attempt", fmt.Sprintf("write `%s`", good),
+			"to let time pass before a step: pause = wait \"30s\"")
+		return g.fix(g.span(i, i+2), good)
 	}
 	if g.name(i) && g.is(i+1, ":", "=") && (clauseWords[word] || word == "wait") && i > 0 {
 		return g.superfluous(i)
