@@ -140,9 +140,13 @@ func (p *project) load(from, path string) (name, text string, err error) {
 	return filepath.ToSlash(name), string(body), nil
 }
 
-// neighbour suggests a script beside one that is not there.
+// neighbour suggests a file beside one that is not there: of its kind, or a script.
 func neighbour(path string) string {
-	scripts, err := filepath.Glob(filepath.Join(filepath.Dir(path), "*.slop"))
+	kind := filepath.Ext(path)
+	if kind == "" || strings.ContainsAny(kind, `*?[\`) {
+		kind = ".slop"
+	}
+	scripts, err := filepath.Glob(filepath.Join(filepath.Dir(path), "*"+kind))
 	if err != nil {
 		return ""
 	}

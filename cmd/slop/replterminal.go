@@ -269,6 +269,10 @@ func (r *repl) offers(before, word string) [][2]string {
 		add(b.name, b.kind.String())
 	}
 	for _, d := range r.declared {
+		if strings.HasPrefix(d.text, "use template") {
+			add(d.name+"({", "template")
+			continue
+		}
 		add(d.name, d.kind)
 	}
 	for _, name := range r.project.registry.Names() {

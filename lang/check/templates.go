@@ -84,10 +84,13 @@ func (c *checker) readTemplate(src *source.File) *Template {
 		t.shows(p.Gap)
 		parts = append(parts, h.gapCode(p.Gap))
 	}
+	if len(parts) == 0 {
+		parts = []string{`""`}
+	}
 	t.code = "text(" + strings.Join(parts, ", ") + ")"
 	h.unusedVariables(t)
-	if _, problems := eval.Parse("map([{}], " + t.code + ")[0]"); len(problems) > 0 && !t.bad {
-		h.add(diag.Diagnostic{Code: "E0130", Message: "this template is too large", Label: problems[0].Message})
+	if _, err := eval.Compile("map([{}], " + t.code + ")[0]"); err != nil && !t.bad {
+		h.add(diag.Diagnostic{Code: "E0130", Message: "this template is too large", Label: err.Error()})
 		t.bad = true
 	}
 	return t
