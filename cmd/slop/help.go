@@ -150,10 +150,43 @@ EVENTS
   instead of the value. The first is {"schemaVersion": 1, …} with the run's id, then
   come the facts of the run as they are recorded, with seq, at and kind: started,
   call_started, call_done, call_failed, call_ended, asked, answered, timer_fired, …
-  Between them stand {"kind": "progress", …} records, which have no seq: text as it
-  streams. The last fact is finished, with status, and value or error.
+  The last fact is finished, with status, and value or error.
+
+  Between them stand records without a seq. {"kind": "progress", …} is text as it
+  streams. {"kind": "note", "note": KIND, "path": …, "text": …} says what follows from
+  the fact before it and is said by no fact. Its kinds:
+
+    waits, waited   a wait has begun (until), is over
+    retry           the next attempt comes at until
+    budget          a call waits for what others leave of the budget
+    failed          a budget, a value, a require or a block's timeout: see error
+    else            a fallback is taken; name is skip, keep or its path
+    branch          an if or match goes this way; without a name, no way
+    round, stopped  of a loop: number, and the most there can be (of)
+    left_out        an item of a map failed, and that is tolerated
+    won             a race is decided
+    withdrawn       a question, wait or retry is not needed any more
 
   Readers skip kinds they do not know.
+
+WHAT WAS USED
+
+  has one shape in --events and --json:
+
+    "usage": {"calls": 1, "input": 1200, "output": 80, "cacheRead": 0,
+              "cacheWrite": 0, "tokens": "reported", "model": "opus"},
+    "cost": 0.0042, "costSource": "estimated"
+
+  tokens and costSource say where figures come from: reported by the service,
+  estimated from a price, unknown, or none (a shell and a person have no such figure).
+  What is unknown or none is null, never 0. cost, in dollars, is 0 only when costSource
+  is free (the agent is declared to cost nothing), cache (the answer came out of the
+  cache), or a service says so. Of a sum one part of which is unknown, all is unknown.
+
+  slop run --json prints {id, status, output, error, steps, notes, usage, cost,
+  costSource}. A step has path, agent, status (running, waiting, retrying, done, failed,
+  cancelled), attempts (0: it failed before it could be called), started, finished,
+  usage, cost, costSource, and error when it failed.
 `},
 	{"language", `
 THE LANGUAGE IN ONE PAGE

@@ -51,8 +51,9 @@ type runReport struct {
 	Output any          `json:"output"`
 	Error  *errorReport `json:"error"`
 	Steps  []stepReport `json:"steps"`
+	Notes  []noteReport `json:"notes"`
 	Usage  usageReport  `json:"usage"`
-	Cost   *float64     `json:"cost"` // dollars; null: unknown
+	costReport
 
 	Diagnostics json.RawMessage `json:"diagnostics,omitempty"`
 }
@@ -67,35 +68,12 @@ type stepReport struct {
 	Path     run.Path        `json:"path"`
 	Agent    string          `json:"agent"`
 	Status   runs.StepStatus `json:"status"`
-	Attempts int             `json:"attempts"`
+	Attempts int             `json:"attempts"` // 0: it failed before it could be called
 	Started  *time.Time      `json:"started"`
 	Finished *time.Time      `json:"finished"`
 	Usage    usageReport     `json:"usage"`
-	Cost     *float64        `json:"cost"`
-	Error    string          `json:"error,omitempty"`
-}
-
-type usageReport struct {
-	Calls      int64      `json:"calls"`
-	Input      int64      `json:"input"`
-	Output     int64      `json:"output"`
-	CacheRead  int64      `json:"cacheRead"`
-	CacheWrite int64      `json:"cacheWrite"`
-	Tokens     run.Source `json:"tokens"` // reported, estimated, unknown; empty: none were used
-	Model      string     `json:"model,omitempty"`
-}
-
-func reportUsage(u run.Usage) usageReport {
-	return usageReport{u.Calls, u.Input, u.Output, u.CacheRead, u.CacheWrite, u.Tokens, u.Model}
-}
-
-// reportCost is in dollars; a cost nobody knows is null, never 0.
-func reportCost(u run.Usage) *float64 {
-	if u.CostSource == run.Unknown {
-		return nil
-	}
-	d := float64(u.Cost) / 1e6
-	return &d
+	costReport
+	Error string `json:"error,omitempty"`
 }
 
 func instant(t time.Time) *time.Time {
@@ -109,8 +87,8 @@ func instant(t time.Time) *time.Time {
 func (s *session) report(end run.Finished) runReport {
 	view := s.folder.View()
 	r := runReport{
-		ID: s.id, Status: string(end.Status), Output: plainValue(end.Value), Steps: []stepReport{},
-		Usage: reportUsage(view.Usage), Cost: reportCost(view.Usage),
+		ID: s.id, Status: string(end.Status), Output: plainValue(end.Value), Steps: []stepReport{}, Notes: s.notes,
+		Usage: reportUsage(view.Usage), costReport: costOfAll(view),
 	}
 	if e := end.Error; e != nil {
 		r.Error = &errorReport{e.Code, e.Message, e.Path}
@@ -124,8 +102,8 @@ func (s *session) report(end run.Finished) runReport {
 	}
 	for _, step := range view.Steps {
 		r.Steps = append(r.Steps, stepReport{
-			Path: step.Path, Agent: step.Agent, Status: step.Status, Attempts: max(1, step.Attempts), Started: instant(step.Started),
-			Finished: instant(step.Finished), Usage: reportUsage(step.Usage), Cost: reportCost(step.Usage), Error: step.Error,
+			Path: step.Path, Agent: step.Agent, Status: step.Status, Attempts: step.Attempts, Started: instant(step.Started),
+			Finished: instant(step.Finished), Usage: reportUsage(step.Usage), costReport: costOf(step), Error: step.Error,
 		})
 	}
 	return r
@@ -147,8 +125,16 @@ func invalidScript(l diag.List) runReport {
 			break
 		}
 	}
+	r := notRun("E_SCRIPT", message)
+	r.Diagnostics = body.Diagnostics
+	return r
+}
+
+// notRun is the report of a run that never began.
+func notRun(code, message string) runReport {
 	return runReport{
-		Status: "invalid", Error: &errorReport{Code: "E_SCRIPT", Message: message}, Steps: []stepReport{}, Cost: new(float64), Diagnostics: body.Diagnostics,
+		Status: "invalid", Error: &errorReport{Code: code, Message: message}, Steps: []stepReport{}, Notes: []noteReport{},
+		Usage: reportUsage(run.Usage{}), costReport: reportCost(run.Usage{}, freeSource),
 	}
 }
 

@@ -78,7 +78,7 @@ func (v *runCmd) Run(c *console) error {
 	}
 	switch {
 	case err != nil && v.JSON:
-		c.printJSON(runReport{Status: "invalid", Error: &errorReport{Code: "E_USAGE", Message: err.Error()}, Steps: []stepReport{}, Cost: new(float64)})
+		c.printJSON(notRun("E_USAGE", err.Error()))
 		return err
 	case err != nil:
 		return err

@@ -27,7 +27,8 @@ type session struct {
 
 	id          run.ID
 	folder      *runs.Folder
-	unasked     *run.Asked // the question nobody was there to answer
+	notes       []noteReport // what followed from the facts so far, for --json
+	unasked     *run.Asked   // the question nobody was there to answer
 	interrupted bool
 	unread      bool         // the reader of the events went away
 	questions   []*run.Asked // the first stands on the terminal
@@ -62,6 +63,7 @@ func (s *session) play(ctx context.Context, values map[string]any, options run.O
 	}()
 
 	s.folder = runs.Fold(s.plan)
+	s.notes = []noteReport{}
 	if s.id, err = s.runs.Start(ctx, s.plan, values, options); err != nil {
 		return end, err
 	}
@@ -116,8 +118,9 @@ func (s *session) play(ctx context.Context, values map[string]any, options run.O
 }
 
 func (s *session) take(ctx context.Context, e runs.Event) {
+	var notes []run.Note
 	if e.Fact != nil {
-		s.folder.Add(*e.Fact)
+		notes = s.folder.Add(*e.Fact)
 	}
 	if s.events != nil {
 		s.writeEvent(e)
@@ -132,6 +135,9 @@ func (s *session) take(ctx context.Context, e runs.Event) {
 	if e.Fact == nil {
 		return
 	}
+	for i := range notes {
+		s.note(&notes[i], e.Fact.At)
+	}
 	switch body := e.Fact.Body.(type) {
 	case *run.Asked:
 		s.ask(ctx, body)
@@ -141,6 +147,37 @@ func (s *session) take(ctx context.Context, e runs.Event) {
 		for len(s.questions) > 0 {
 			s.nextQuestion("")
 		}
+	}
+}
+
+// maxNotes is how many notes --json keeps: a loop of many rounds has as many.
+const maxNotes = 10_000
+
+// noteReport is a note in --json, and, with its kind, in --events.
+type noteReport struct {
+	Kind string    `json:"kind,omitempty"`
+	At   time.Time `json:"at"`
+	*run.Note
+	Error *errorReport `json:"error,omitempty"` // in the place of the note's own
+	Text  string       `json:"text"`
+}
+
+// note shows what follows from the fact before it.
+func (s *session) note(n *run.Note, at time.Time) {
+	if s.screen != nil {
+		s.screen.Note(n, at)
+	}
+	line := noteReport{At: at, Note: n, Text: n.Text()}
+	if e := n.Error; e != nil {
+		line.Error = &errorReport{e.Code, e.Message, e.Path}
+	}
+	if s.events != nil {
+		line.Kind = "note"
+		s.writeLine(line)
+		return
+	}
+	if len(s.notes) < maxNotes {
+		s.notes = append(s.notes, line)
 	}
 }
 
@@ -165,7 +202,7 @@ func (s *session) writeHeader() {
 
 func (s *session) writeEvent(e runs.Event) {
 	if e.Fact != nil {
-		text, err := run.EncodeFact(*e.Fact)
+		text, err := s.factLine(*e.Fact)
 		if err != nil {
 			s.writeLine(map[string]any{"kind": "error", "message": err.Error()})
 			return
@@ -187,7 +224,7 @@ func (s *session) writeEvent(e runs.Event) {
 	s.writeLine(line)
 }
 
-func (s *session) writeLine(line map[string]any) {
+func (s *session) writeLine(line any) {
 	text, err := json.Marshal(line)
 	if err == nil {
 		fmt.Fprintf(s.events, "%s\n", s.redact(string(text)))

@@ -46,7 +46,7 @@ func (n *Note) Text() string {
 	case NoteWaits:
 		return "waits until " + n.Until.UTC().Format(time.RFC3339)
 	case NoteWaited:
-		return "has waited"
+		return "is over"
 	case NoteRetry:
 		if n.Until.IsZero() {
 			return fmt.Sprintf("attempt %d follows", n.Attempt)

@@ -13,6 +13,8 @@ import (
 type Screen interface {
 	// Event shows one event.
 	Event(e runs.Event)
+	// Note shows what follows from the fact before it, which came at a time.
+	Note(n *run.Note, at time.Time)
 	// Hold makes room for a question on the terminal; Go on shows again what has happened meanwhile.
 	Hold()
 	GoOn()
@@ -28,7 +30,9 @@ const (
 	running
 	retrying
 	asking
+	sleeping
 	succeeded
+	replaced // it failed, and its fallback stands in for it
 	failed
 	stopped
 )
@@ -185,12 +189,76 @@ func (b *board) why() string {
 
 // end settles what is still open when the run ends.
 func (b *board) end(r *row, at time.Time) {
-	if r.state == running || r.state == asking || r.state == retrying {
+	if r.waits() {
 		r.state, r.ended, r.tail, r.message = stopped, at, nil, ""
 	}
 	for _, c := range r.children {
 		b.end(c, at)
 	}
+}
+
+// note moves the board on by what no fact says.
+func (b *board) note(n *run.Note, at time.Time) {
+	if n.Kind == run.NoteMore {
+		return
+	}
+	r := b.row(n.Path)
+	if n.Agent != "" && r.agent == "" {
+		r.agent = n.Agent
+	}
+	end := func(s state, message string) {
+		r.state, r.ended, r.tail, r.message = s, at, nil, message
+		if r.started.IsZero() && len(r.children) == 0 {
+			r.started = at
+		}
+	}
+	switch n.Kind {
+	case run.NoteWaits:
+		r.state, r.started, r.message = sleeping, at, "until "+clock(n.Until, at)
+	case run.NoteWaited:
+		end(succeeded, "")
+	case run.NoteRetry:
+		r.state = retrying
+		if !n.Until.IsZero() {
+			r.message += ", again in " + Took(n.Until.Sub(at))
+		}
+	case run.NoteBudget:
+		r.message = "waits for the budget"
+	case run.NoteFailed:
+		end(failed, n.Error.Message)
+	case run.NoteElse:
+		switch n.Name {
+		case "skip":
+			end(stopped, "skipped: "+n.Error.Message)
+		default:
+			end(replaced, "else: "+n.Error.Message)
+		}
+	case run.NoteLeftOut:
+		end(stopped, "left out: "+n.Error.Message)
+	case run.NoteWithdrawn:
+		end(stopped, b.why())
+	case run.NoteStopped, run.NoteWon:
+		end(succeeded, n.Text())
+	case run.NoteBranch:
+		if r.message = n.Text(); n.Name == "" {
+			end(succeeded, r.message)
+		}
+	default:
+		r.message = n.Text()
+	}
+}
+
+// clock is a moment as one near to it would say it.
+func clock(at, now time.Time) string {
+	at = at.Local()
+	if at.Sub(now) < 20*time.Hour {
+		return at.Format("15:04:05")
+	}
+	return at.Format("2 Jan 15:04")
+}
+
+func (r *row) waits() bool {
+	return r.state == running || r.state == asking || r.state == retrying || r.state == sleeping
 }
 
 func (b *board) progress(p *runs.Progress) *row {

@@ -89,6 +89,27 @@ func (l *Lines) Event(e runs.Event) {
 	}
 }
 
+// Note writes what follows from the fact before it.
+func (l *Lines) Note(n *run.Note, at time.Time) {
+	l.board.note(n, at)
+	who := ""
+	if n.Agent != "" {
+		who = n.Agent + " "
+	}
+	text := n.Text()
+	switch {
+	case n.Kind == run.NoteWaits:
+		text = Took(n.Until.Sub(at)) + ", until " + clock(n.Until, at)
+	case n.Kind == run.NoteRetry && !n.Until.IsZero():
+		text = fmt.Sprintf("is called again in %s (attempt %d)", Took(n.Until.Sub(at)), n.Attempt)
+	}
+	text = OneLine(text, 500)
+	if n.Kind == run.NoteFailed {
+		text = l.style.Red("failed") + strings.TrimPrefix(text, "failed")
+	}
+	l.say(n.Path, who+text)
+}
+
 func (l *Lines) say(path run.Path, text string) {
 	line := l.style.Cyan("["+Inert(string(path))+"]") + " " + strings.ReplaceAll(text, "\n", " ") + "\n"
 	if l.holds {

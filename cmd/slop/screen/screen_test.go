@@ -71,6 +71,69 @@ func TestLines(t *testing.T) {
 	}
 }
 
+// aside is what follows from facts and is said by none: a wait, a fallback, a loop, an item left out.
+func aside(show func(runs.Event), note func(*run.Note, time.Time)) {
+	at := begin
+	fact := func(body run.Body) {
+		at = at.Add(time.Second)
+		show(runs.Event{Fact: &run.Fact{At: at, Body: body}})
+	}
+	why := &run.Error{Message: "the budget of 1 call is spent"}
+	fact(&run.Started{})
+	note(&run.Note{Kind: run.NoteWaits, Path: "pause", Agent: "wait", Until: at.Add(90 * time.Second)}, at)
+	fact(&run.CallStarted{Path: "quote", Attempt: 1})
+	fact(&run.CallFailed{Path: "quote", Attempt: 1, Outcome: run.Unavailable, Message: "503"})
+	note(&run.Note{Kind: run.NoteRetry, Path: "quote", Agent: "agent", Attempt: 2, Until: at.Add(2 * time.Second)}, at)
+	note(&run.Note{Kind: run.NoteFailed, Path: "poor", Agent: "agent", Error: why}, at)
+	note(&run.Note{Kind: run.NoteElse, Path: "poor", Agent: "agent", Name: "poor/else", Error: why}, at)
+	note(&run.Note{Kind: run.NoteLeftOut, Path: "notes[1]", Error: &run.Error{Message: "torn"}}, at)
+	note(&run.Note{Kind: run.NoteRound, Path: "poem", Number: 1, Of: 5}, at)
+	note(&run.Note{Kind: run.NoteStopped, Path: "poem", Number: 1}, at)
+}
+
+func TestLinesNotes(t *testing.T) {
+	var b bytes.Buffer
+	l := screen.NewLines(&b, screen.Style{}, func(run.Path) string { return "agent" })
+	aside(l.Event, l.Note)
+	l.Close()
+	want := "[pause] wait 1m30s, until " + begin.Add(91*time.Second).Local().Format("15:04:05") + `
+[quote] agent started
+[quote] agent failed: unavailable: 503
+[quote] agent is called again in 2.0s (attempt 2)
+[poor] agent failed: the budget of 1 call is spent
+[poor] agent goes on with poor/else: the budget of 1 call is spent
+[notes[1]] is left out: torn
+[poem] round 1 of at most 5
+[poem] stops in round 1
+`
+	if b.String() != want {
+		t.Errorf("got:\n%s\nwant:\n%s", b.String(), want)
+	}
+}
+
+func TestTreeNotes(t *testing.T) {
+	var b bytes.Buffer
+	tree := screen.NewTree(&b, screen.Style{}, func() (int, int) { return 100, 24 }, []string{"pause", "quote", "poor"}, func(run.Path) string { return "agent" })
+	aside(tree.Event, tree.Note)
+	tree.Hold()
+	b.Reset()
+	tree.GoOn()
+	for _, want := range []string{
+		"⏲ pause  wait  ", "until " + begin.Add(91*time.Second).Local().Format("15:04:05"), "unavailable: 503, again in 2.0s",
+		"↪ poor  agent  0.0s  else: the budget of 1 call is spent", "– [1]  0.0s  left out: torn", "✓ poem  0.0s  stops in round 1",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("the tree does not show %q:\n%s", want, b.String())
+		}
+	}
+	tree.Event(runs.Event{Fact: &run.Fact{At: begin.Add(time.Minute), Body: &run.Finished{Status: run.Cancelled}}})
+	b.Reset()
+	tree.Close()
+	if got := lastFrame(b.String()); strings.Contains(got, "⏲") || !strings.Contains(got, "– pause") {
+		t.Errorf("a wait goes on after the end of its run:\n%s", got)
+	}
+}
+
 // While a question stands no line falls into it; afterwards they come in order.
 func TestLinesHold(t *testing.T) {
 	var b bytes.Buffer

@@ -74,6 +74,13 @@ func (t *Tree) Event(e runs.Event) {
 	}
 }
 
+// Note moves the tree on too.
+func (t *Tree) Note(n *run.Note, at time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.board.note(n, at)
+}
+
 // Hold clears the tree away until GoOn.
 func (t *Tree) Hold() {
 	t.mu.Lock()
@@ -182,7 +189,7 @@ func (t *Tree) busiest(width, limit int) []string {
 }
 
 func (r *row) busy() bool {
-	if r.state == running || r.state == asking || r.state == retrying {
+	if r.waits() {
 		return true
 	}
 	for _, c := range r.children {
@@ -194,7 +201,7 @@ func (r *row) busy() bool {
 }
 
 func (r *row) troubled() bool {
-	if r.state == failed {
+	if r.state == failed || r.state == replaced {
 		return true
 	}
 	for _, c := range r.children {
@@ -210,7 +217,7 @@ func (r *row) sum() (done, all int, usage run.Usage, from, to time.Time) {
 	usage, from, to = r.usage, r.started, r.ended
 	if len(r.children) == 0 {
 		all = 1
-		if r.state == succeeded {
+		if r.state == succeeded || r.state == replaced {
 			done = 1
 		}
 		return done, all, usage, from, to
@@ -233,6 +240,14 @@ func (r *row) shown() state {
 	if r.busy() {
 		return running
 	}
+	if r.state == replaced { // unless what stands in for it failed too
+		for _, c := range r.children {
+			if strings.HasPrefix(c.name, "else") && c.shown() == failed {
+				return failed
+			}
+		}
+		return replaced
+	}
 	if r.state == failed { // but something else may have stood in for it
 		for _, c := range r.children {
 			if strings.HasPrefix(c.name, "else") && c.shown() == succeeded {
@@ -244,7 +259,7 @@ func (r *row) shown() state {
 		return r.state
 	}
 	for _, c := range r.children {
-		if c.shown() == succeeded {
+		if s := c.shown(); s == succeeded || s == replaced {
 			return succeeded
 		}
 	}
@@ -258,6 +273,10 @@ func (t *Tree) line(r *row, depth, width int) string {
 	switch s := r.shown(); {
 	case r.state == asking:
 		sign, paint = "?", t.style.Yellow
+	case r.state == sleeping:
+		sign, paint = "⏲", t.style.Cyan
+	case s == replaced:
+		sign, paint = "↪", t.style.Yellow
 	case s == running || s == asking || s == retrying:
 		sign, paint = spinner[t.frame%len(spinner)], t.style.Cyan
 	case s == succeeded:
