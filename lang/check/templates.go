@@ -384,6 +384,9 @@ func (h *checker) unusedVariables(t *Template) {
 
 // callTemplates counts the templates that an expression calls.
 func (c *checker) callTemplates(t *eval.Tree) {
+	if len(c.info.Templates) == 0 {
+		return
+	}
 	for _, call := range t.Calls() {
 		if u := c.uses[call.Name]; u != nil && u.Template {
 			c.useCount[call.Name]++
