@@ -117,9 +117,12 @@ func (c *checker) templateHeader(read *template.Template, t *Template) *checker 
 	for _, item := range file.Items {
 		switch item := item.(type) {
 		case *syntax.TypeDef:
+			for _, m := range item.Musts {
+				h.noMust(m.At)
+			}
 		case *syntax.Input:
 			if item.Must != nil {
-				h.add(diag.Diagnostic{Code: "E0128", Span: item.Must.At, Message: "a variable of a template has no `must`", Label: "check the value in the script, before it comes here"})
+				h.noMust(item.Must.At)
 			}
 		default:
 			h.add(diag.Diagnostic{
@@ -141,6 +144,10 @@ func (c *checker) templateHeader(read *template.Template, t *Template) *checker 
 	}
 	t.bad = t.bad || said.HasErrors() || (*c.diags)[before:].HasErrors()
 	return h
+}
+
+func (h *checker) noMust(at source.Span) {
+	h.add(diag.Diagnostic{Code: "E0128", Span: at, Message: "a variable of a template has no `must`", Label: "check the value in the script, before it comes here"})
 }
 
 // mention is what the text of a template without a header says of a value.
