@@ -153,8 +153,8 @@ EVENTS
   The last fact is finished, with status, and value or error.
 
   Between them stand records without a seq. {"kind": "progress", …} is text as it
-  streams. {"kind": "note", "note": KIND, "path": …, "text": …} says what follows from
-  the fact before it and is said by no fact. Its kinds:
+  streams. {"kind": "note", "note": KIND, "path": …, "text": …} says what follows
+  from the fact before it and is said by no fact. Its kinds:
 
     waits, waited   a wait has begun (until), is over
     retry           the next attempt comes at until
@@ -178,15 +178,16 @@ WHAT WAS USED
     "cost": 0.0042, "costSource": "estimated"
 
   tokens and costSource say where figures come from: reported by the service,
-  estimated from a price, unknown, or none (a shell and a person have no such figure).
-  What is unknown or none is null, never 0. cost, in dollars, is 0 only when costSource
-  is free (the agent is declared to cost nothing), cache (the answer came out of the
-  cache), or a service says so. Of a sum one part of which is unknown, all is unknown.
+  estimated from a price, unknown, or none (a shell and a person have no such
+  figure). What is unknown or none is null, never 0. cost, in dollars, is 0 only
+  when costSource is free (the agent is declared to cost nothing), cache (the answer
+  came out of the cache), or a service says so. Of a sum one part of which is
+  unknown, all is unknown.
 
   slop run --json prints {id, status, output, error, steps, notes, usage, cost,
-  costSource}. A step has path, agent, status (running, waiting, retrying, done, failed,
-  cancelled), attempts (0: it failed before it could be called), started, finished,
-  usage, cost, costSource, and error when it failed.
+  costSource}. A step has path, agent, status (running, waiting, retrying, done,
+  failed, cancelled), attempts (0: it failed before it could be called), started,
+  finished, usage, cost, costSource, and error when it failed.
 `},
 	{"language", `
 THE LANGUAGE IN ONE PAGE
