@@ -74,6 +74,9 @@ type world struct {
 	problems []Problem
 	calls    int
 	made     int // files
+
+	cache     map[string]cached
+	questions map[run.Path]string // of calls that may be cached, by step
 }
 
 // script is what a callee answers, in order; the last is repeated.
@@ -263,6 +266,9 @@ func (w *world) find(names ...string) (*script, bool) {
 }
 
 func (w *world) call(c *run.CallWish) {
+	if w.recall(c) {
+		return
+	}
 	w.calls++
 	if !c.Callee.Free {
 		w.fact(&run.CallStarted{Path: c.Path, Attempt: c.Attempt, Key: c.Key, Fingerprint: c.Fingerprint, Reserved: c.Reserve})
@@ -312,6 +318,7 @@ func (w *world) done(c *run.CallWish, v any) {
 		})
 		return
 	}
+	w.keep(c, read)
 	w.fact(&run.CallDone{Path: c.Path, Attempt: c.Attempt, Value: read})
 }
 

@@ -181,3 +181,25 @@ test "a number is no file" {
 		t.Errorf("a number as a file: %q", got)
 	}
 }
+
+// A test caches as a run does: for calls that begin after the answer, as long as the script says, and only what fits.
+func TestCache(t *testing.T) {
+	r := play(t, `
+first = parallel {
+  a = claude "Name one." cache 1h
+  b = claude "Name one." cache 1h
+}
+c = claude "Name one." cache 1h after first
+pause = wait "2h"
+d = claude "Name one." cache 1h after pause
+n = claude "How many?" as int cache 1h after d
+m = claude "How many?" as int cache 1h after n
+output "<<first.a>> <<first.b>> <<c>> <<d>> <<n>> <<m>>"
+test "cached" {
+  mock claude -> "one", "two", "three", "many", 5, 6
+  expect output == "one two two three 5 5"
+}`)
+	if len(r.Problems) > 0 {
+		t.Error(problems(r))
+	}
+}
