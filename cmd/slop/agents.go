@@ -42,8 +42,8 @@ func (v *agentsCmd) Run(c *console) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	known := trusted(pr)
-	if known {
+	strange := untrusted(pr)
+	if len(strange) == 0 {
 		pr.registry.Check(ctx)
 	}
 	var reports []agentReport
@@ -92,8 +92,8 @@ func (v *agentsCmd) Run(c *console) error {
 			fmt.Fprintln(c.out, indent(st.Red(wrapText(screen.Inert(r.Problem), 70)), "         "))
 		}
 	}
-	if !known {
-		fmt.Fprintf(c.err, "%s is not trusted yet, so no agent was checked (slop help configuration)\n", pr.config.Project.Source.Name)
+	for _, f := range strange {
+		fmt.Fprintf(c.err, "%s is not trusted yet, so no agent was checked (slop help configuration)\n", f.Source.Name)
 	}
 	return nil
 }

@@ -159,14 +159,22 @@ func neighbour(path string) string {
 	return ""
 }
 
-// trust makes sure that the user stands behind the project's slop.toml before anything in it counts.
+// trust makes sure that the user stands behind every slop.toml before anything in it counts.
 func (c *console) trust(p *project, flag bool) error {
-	f := p.config.Project
-	switch {
-	case trusted(p):
+	for _, f := range untrusted(p) {
+		if err := c.trustFile(p, f, flag); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *console) trustFile(p *project, f *config.File, flag bool) error {
+	if flag {
+		if err := p.places.Remember(f); err != nil {
+			return usage("the trust in %s cannot be remembered: %s\n  SLOP_TRUST=1 trusts it for this once", f.Source.Name, plainPathError(err))
+		}
 		return nil
-	case flag:
-		return p.places.Remember(f)
 	}
 	asks := "  " + screen.Inert(strings.Join(f.Asks, "\n  "))
 	if c.asks {
@@ -174,17 +182,32 @@ func (c *console) trust(p *project, flag bool) error {
 		line, _ := c.readLine()
 		switch strings.ToLower(strings.TrimSpace(line)) {
 		case "y", "yes":
-			return p.places.Remember(f)
+			if err := p.places.Remember(f); err != nil {
+				fmt.Fprintf(c.err, "(this cannot be remembered: %s)\n", plainPathError(err))
+			}
+			return nil
 		}
 		return usage("%s is not trusted; nothing was run", f.Source.Name)
 	}
 	return usage("%s is not trusted yet. It\n%s\n  read it, then add --trust (remembered until it changes), or set SLOP_TRUST=1", f.Source.Name, asks)
 }
 
-// trusted reports whether everything in the project's slop.toml counts, without asking.
-func trusted(p *project) bool {
+// untrusted are the files that the user must stand behind first.
+func untrusted(p *project) []*config.File {
+	if os.Getenv("SLOP_TRUST") == "1" {
+		return nil
+	}
 	here, err := os.Getwd()
-	return err == nil && (p.places.Trusted(p.config.Project, here) || os.Getenv("SLOP_TRUST") == "1")
+	if err != nil {
+		here = "" // the folder is gone: nothing lies in it
+	}
+	var files []*config.File
+	for _, f := range []*config.File{p.config.User, p.config.Project} {
+		if !p.places.Trusted(f, here) {
+			files = append(files, f)
+		}
+	}
+	return files
 }
 
 // secret reads the value of a secret.

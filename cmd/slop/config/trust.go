@@ -9,13 +9,17 @@ import (
 	"strings"
 )
 
-// Trusted reports whether the user stands behind f: it asks for nothing that needs trust, or it is theirs and lies in the folder they stand in, or
-// they said so before of exactly this text at this path.
+// Trusted reports whether the user stands behind f: it asks for nothing that needs trust, or it is theirs and lies in the folder they stand in or in
+// their configuration folder, or they said so before of exactly this text at this path.
 func (p Places) Trusted(f *File, here string) bool {
 	if f == nil || len(f.Asks) == 0 {
 		return true
 	}
-	if filepath.Dir(f.Path) == here && ownedByUser(f.Path) {
+	near := filepath.Dir(f.Path) == here
+	if own, err := filepath.Abs(filepath.Join(p.Config, Name)); err == nil && p.Config != "" && f.Path == own {
+		near = true
+	}
+	if near && ownedByUser(f.Path) {
 		return true
 	}
 	return p.remembered()[f.Path] == f.SHA256
