@@ -156,10 +156,13 @@ func (r *repl) run(text string) error {
 	if strings.HasPrefix(trimmed, ":") {
 		return r.command(trimmed)
 	}
+	if command := commandMeant(trimmed); command != "" && !r.knows(trimmed) {
+		return r.command(command)
+	}
 	src := source.NewFile("repl", text)
 	file, diags := syntax.Parse(src)
 	if diags.HasErrors() {
-		asValue := source.NewFile("repl", "output "+text)
+		asValue := source.NewFile("repl", valueWord+text)
 		if other, worse := syntax.Parse(asValue); !worse.HasErrors() && len(other.Items) == 1 {
 			return r.statement(asValue, other.Items[0], false)
 		}
@@ -205,8 +208,60 @@ func (r *repl) item(src *source.File, item syntax.Item, quiet bool) error {
 	return r.statement(src, item, quiet)
 }
 
+// commandMeant is the command that a bare word of other programs stands for.
+func commandMeant(word string) string {
+	switch word {
+	case "exit", "quit", "exit()", "quit()":
+		return ":quit"
+	case "help", "?":
+		return ":help"
+	}
+	return ""
+}
+
+// knows reports whether a value has that name.
+func (r *repl) knows(name string) bool {
+	for _, b := range r.values {
+		if b.name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// valueWord is put before what was typed when it is a value.
+const valueWord = "output "
+
+// typed is a mistake shown in the line as it was typed, without the word that we put before it.
+func typed(d diag.Diagnostic) diag.Diagnostic {
+	whole := d.File
+	if whole == nil || !strings.HasPrefix(whole.Text, valueWord) {
+		return d
+	}
+	line := source.NewFile(whole.Name, whole.Text[len(valueWord):])
+	back := func(s source.Span) source.Span {
+		return source.Span{Start: max(0, s.Start-len(valueWord)), End: max(0, s.End-len(valueWord))}
+	}
+	d.File, d.Span = line, back(d.Span)
+	if d.Fix != nil {
+		d.Fix = &diag.Fix{Span: back(d.Fix.Span), Text: d.Fix.Text}
+	}
+	related := make([]diag.Related, len(d.Related))
+	for i, other := range d.Related {
+		if other.File == whole {
+			other.File, other.Span = line, back(other.Span)
+		}
+		related[i] = other
+	}
+	d.Related = related
+	return d
+}
+
 // mistakes shows diagnostics.
 func (r *repl) mistakes(diags diag.List) error {
+	for i := range diags {
+		diags[i] = typed(diags[i])
+	}
 	diag.Print(r.c.err, diags, r.c.style.On)
 	return &exit{code: exitScript}
 }
@@ -222,13 +277,20 @@ func (r *repl) compile(text string, without ...string) (*plan.Plan, error) {
 		}
 	}
 	scope := r.project.scope()
+	everything := scope
 	for _, b := range r.values {
-		if !contains(without, b.name) && mentions(words, b.name) {
-			scope.Values = append(scope.Values, types.Field{Name: b.name, Type: b.kind})
+		if contains(without, b.name) {
+			continue
+		}
+		field := types.Field{Name: b.name, Type: b.kind}
+		if everything.Values = append(everything.Values, field); mentions(words, b.name) {
+			scope.Values = append(scope.Values, field)
 		}
 	}
-	p, diags := lang.Compile(source.NewFile("repl", whole), scope)
+	src := source.NewFile("repl", whole)
+	p, diags := lang.Compile(src, scope)
 	if diags.HasErrors() {
+		_, diags = lang.Compile(src, everything) // a message suggests names that were not mentioned
 		return nil, r.mistakes(errorsOnly(diags))
 	}
 	return p, nil
@@ -335,7 +397,7 @@ func (r *repl) keep(src *source.File) { r.history = append(r.history, src.Text) 
 // statement runs one line and binds its value: to its name, else to _.
 func (r *repl) statement(src *source.File, item syntax.Item, quiet bool) error {
 	if step, ok := item.(*syntax.StepStmt); ok && step.Name == nil && r.isValue(step.Step) {
-		src = source.NewFile("repl", "output "+src.Text)
+		src = source.NewFile("repl", valueWord+src.Text)
 		file, diags := syntax.Parse(src)
 		if diags.HasErrors() || len(file.Items) != 1 {
 			return r.mistakes(diags)
