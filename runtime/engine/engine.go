@@ -237,7 +237,7 @@ func (e *Engine) mayAdopt(id run.ID) (bool, error) {
 // Recover takes up every unfinished run that nobody holds, and returns how many.
 func (e *Engine) Recover(ctx context.Context) (int, error) {
 	count := 0
-	for id, err := range e.store.Unfinished(ctx) {
+	for id, err := range e.store.Unfinished(ctx, "") {
 		if err != nil {
 			return count, err
 		}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,10 +23,13 @@ type Store struct {
 	mu    sync.RWMutex
 	logs  map[run.ID]*log
 	order []run.ID // as they were created
-	blobs map[string][]byte
+	blobs map[string]*blob
 	docs  map[[2]string]*doc
 
-	ears sync.Map // *ear → nothing: who listens to Told
+	ears   sync.Map // *ear → nothing: who listens to Told
+	queue  queue
+	limits limits
+	index  index
 }
 
 type log struct {
@@ -35,8 +39,16 @@ type log struct {
 	owner    string // "": nobody holds it
 	until    time.Time
 	finished bool
+	rests    bool // until it is told something or its hint is due
+	pool     string
+	priority int
 	dedup    map[string]run.Seq
 	grown    chan struct{} // closed when facts grow; nil while nobody waits
+}
+
+type blob struct {
+	data []byte
+	put  time.Time
 }
 
 type doc struct {
@@ -46,7 +58,7 @@ type doc struct {
 
 // New returns an empty store.
 func New() *Store {
-	return &Store{logs: map[run.ID]*log{}, blobs: map[string][]byte{}, docs: map[[2]string]*doc{}}
+	return &Store{logs: map[run.ID]*log{}, blobs: map[string]*blob{}, docs: map[[2]string]*doc{}}
 }
 
 // Close is there for the contract: there is nothing to give back.
@@ -71,6 +83,11 @@ func (s *Store) Create(ctx context.Context, id run.ID, owner string, ttl time.Du
 		return run.Lease{}, err
 	}
 	l := &log{facts: slices.Clone(facts), token: 1, owner: owner, until: end(ttl), finished: closes(facts)}
+	if len(facts) > 0 {
+		if b, ok := facts[0].Body.(*run.Started); ok {
+			l.pool, l.priority = b.Options.Pool, b.Options.Priority
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, taken := s.logs[id]; taken {
@@ -99,7 +116,7 @@ func (s *Store) Claim(ctx context.Context, id run.ID, owner string, ttl time.Dur
 		return run.Lease{}, fmt.Errorf("claim run %s: %w", id, store.ErrHeld)
 	}
 	l.token++
-	l.owner, l.until = owner, end(ttl)
+	l.owner, l.until, l.rests = owner, end(ttl), false
 	return run.Lease{Run: id, Token: l.token, Owner: owner, Until: l.until}, nil
 }
 
@@ -133,6 +150,75 @@ func (s *Store) Release(ctx context.Context, lease run.Lease) error {
 	if l.token == lease.Token {
 		l.owner = ""
 	}
+	return nil
+}
+
+// Rest implements store.Log.
+func (s *Store) Rest(ctx context.Context, lease run.Lease, head run.Seq, wake time.Time) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	l, err := s.log(lease.Run)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	switch {
+	case !l.heldBy(lease):
+		err = fmt.Errorf("let run %s rest: %w", lease.Run, store.ErrFenced)
+	case run.Seq(len(l.facts)) != head:
+		err = fmt.Errorf("let run %s rest at %d: %w: it is at %d", lease.Run, head, store.ErrConflict, len(l.facts))
+	default:
+		l.owner, l.rests = "", wake.IsZero()
+	}
+	hint := store.Hint{Run: lease.Run, Pool: l.pool, Priority: l.priority, Due: wake}
+	l.mu.Unlock()
+	if err != nil || wake.IsZero() {
+		return err
+	}
+	return s.Enqueue(ctx, hint)
+}
+
+// Holder implements store.Log.
+func (s *Store) Holder(ctx context.Context, id run.ID) (string, error) {
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	l, err := s.log(id)
+	if err != nil {
+		return "", err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lapsed() {
+		return "", nil
+	}
+	return l.owner, nil
+}
+
+// Remove implements store.Log.
+func (s *Store) Remove(ctx context.Context, id run.ID) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	l := s.logs[id]
+	if l == nil {
+		s.mu.Unlock()
+		return fmt.Errorf("run %s: %w", id, store.ErrNotFound)
+	}
+	l.mu.Lock()
+	finished := l.finished
+	l.mu.Unlock()
+	if finished {
+		delete(s.logs, id)
+		s.order = slices.DeleteFunc(s.order, func(o run.ID) bool { return o == id })
+	}
+	s.mu.Unlock()
+	if !finished {
+		return fmt.Errorf("remove run %s: it is not finished: %w", id, store.ErrHeld)
+	}
+	s.index.drop(id)
 	return nil
 }
 
@@ -186,9 +272,12 @@ func (s *Store) Tell(ctx context.Context, id run.ID, f run.Fact, dedup string) (
 	if err != nil {
 		return 0, err
 	}
-	seq, err := l.tell(id, f, dedup)
-	if err != nil {
-		return 0, err
+	seq, fresh, err := l.tell(id, f, dedup)
+	if err != nil || !fresh {
+		return seq, err
+	}
+	if err := s.Enqueue(ctx, store.Hint{Run: id, Pool: l.pool, Priority: l.priority}); err != nil {
+		return seq, nil // told all the same: the sweep finds it
 	}
 	s.ears.Range(func(e, _ any) bool {
 		e.(*ear).hear(id)
@@ -197,24 +286,25 @@ func (s *Store) Tell(ctx context.Context, id run.ID, f run.Fact, dedup string) (
 	return seq, nil
 }
 
-func (l *log) tell(id run.ID, f run.Fact, dedup string) (run.Seq, error) {
+func (l *log) tell(id run.ID, f run.Fact, dedup string) (seq run.Seq, fresh bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if seq, told := l.dedup[dedup]; told && dedup != "" {
-		return seq, nil
+		return seq, false, nil
 	}
 	if l.finished {
-		return 0, fmt.Errorf("tell run %s: %w", id, store.ErrFinished)
+		return 0, false, fmt.Errorf("tell run %s: %w", id, store.ErrFinished)
 	}
 	f.Seq = run.Seq(len(l.facts)) + 1
 	l.add(f)
+	l.rests = false
 	if dedup != "" {
 		if l.dedup == nil {
 			l.dedup = map[string]run.Seq{}
 		}
 		l.dedup[dedup] = f.Seq
 	}
-	return f.Seq, nil
+	return f.Seq, true, nil
 }
 
 // Told implements store.Log.
@@ -331,7 +421,19 @@ func (s *Store) Tail(ctx context.Context, id run.ID, after run.Seq) iter.Seq2[ru
 }
 
 // Unfinished implements store.Log.
-func (s *Store) Unfinished(ctx context.Context) iter.Seq2[run.ID, error] {
+func (s *Store) Unfinished(ctx context.Context, pool string) iter.Seq2[run.ID, error] {
+	return s.choose(ctx, func(id run.ID, l *log) bool { return !l.finished && (pool == "" || l.pool == pool) })
+}
+
+// Strays implements store.Log.
+func (s *Store) Strays(ctx context.Context, pool string) iter.Seq2[run.ID, error] {
+	return s.choose(ctx, func(id run.ID, l *log) bool {
+		return !l.finished && l.pool == pool && !l.rests && (l.owner == "" || l.lapsed()) && !s.queue.has(id)
+	})
+}
+
+// choose yields the runs whose log, which is locked meanwhile, is wanted.
+func (s *Store) choose(ctx context.Context, want func(run.ID, *log) bool) iter.Seq2[run.ID, error] {
 	return func(yield func(run.ID, error) bool) {
 		s.mu.RLock()
 		ids := slices.Clone(s.order)
@@ -346,9 +448,9 @@ func (s *Store) Unfinished(ctx context.Context) iter.Seq2[run.ID, error] {
 				continue
 			}
 			l.mu.Lock()
-			finished := l.finished
+			wanted := want(id, l)
 			l.mu.Unlock()
-			if !finished && !yield(id, nil) {
+			if wanted && !yield(id, nil) {
 				return
 			}
 		}
@@ -364,9 +466,10 @@ func (s *Store) PutBlob(ctx context.Context, data []byte) (string, error) {
 	hash := hex.EncodeToString(sum[:])
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, have := s.blobs[hash]; !have {
-		s.blobs[hash] = data
+	if have := s.blobs[hash]; have != nil {
+		data = have.data
 	}
+	s.blobs[hash] = &blob{data, time.Now()}
 	return hash, nil
 }
 
@@ -377,11 +480,45 @@ func (s *Store) GetBlob(ctx context.Context, hash string) ([]byte, error) {
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	data, ok := s.blobs[hash]
-	if !ok {
+	b := s.blobs[hash]
+	if b == nil {
 		return nil, fmt.Errorf("blob %s: %w", hash, store.ErrNotFound)
 	}
-	return data, nil
+	return b.data, nil
+}
+
+// AllBlobs implements store.Blobs.
+func (s *Store) AllBlobs(ctx context.Context) iter.Seq2[store.Blob, error] {
+	return func(yield func(store.Blob, error) bool) {
+		if err := ctx.Err(); err != nil {
+			yield(store.Blob{}, err)
+			return
+		}
+		s.mu.RLock()
+		var blobs []store.Blob
+		for hash, b := range s.blobs {
+			blobs = append(blobs, store.Blob{Hash: hash, Size: int64(len(b.data)), Put: b.put})
+		}
+		s.mu.RUnlock()
+		for _, b := range blobs {
+			if !yield(b, nil) {
+				return
+			}
+		}
+	}
+}
+
+// DropBlob implements store.Blobs.
+func (s *Store) DropBlob(ctx context.Context, hash string, before time.Time) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b := s.blobs[hash]; b != nil && b.put.Before(before) {
+		delete(s.blobs, hash)
+	}
+	return nil
 }
 
 // PutDoc implements store.Docs.
@@ -415,6 +552,45 @@ func (s *Store) GetDoc(ctx context.Context, kind, name string) ([]byte, uint64, 
 		return nil, 0, fmt.Errorf("%s %s: %w", kind, name, store.ErrNotFound)
 	}
 	return slices.Clone(d.data), d.version, nil
+}
+
+// DropDoc implements store.Docs.
+func (s *Store) DropDoc(ctx context.Context, kind, name string, version uint64) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := [2]string{kind, name}
+	if d := s.docs[key]; d != nil && d.version != version {
+		return fmt.Errorf("%s %s at version %d: %w: it is at %d", kind, name, version, store.ErrConflict, d.version)
+	}
+	delete(s.docs, key)
+	return nil
+}
+
+// AllDocs implements store.Docs.
+func (s *Store) AllDocs(ctx context.Context, kind, prefix string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		if err := ctx.Err(); err != nil {
+			yield("", err)
+			return
+		}
+		s.mu.RLock()
+		var names []string
+		for key := range s.docs {
+			if key[0] == kind && strings.HasPrefix(key[1], prefix) {
+				names = append(names, key[1])
+			}
+		}
+		s.mu.RUnlock()
+		slices.Sort(names)
+		for _, name := range names {
+			if !yield(name, nil) {
+				return
+			}
+		}
+	}
 }
 
 func (l *log) heldBy(lease run.Lease) bool {

@@ -432,7 +432,7 @@ func unfinished(t *testing.T, s store.Store) {
 		}
 	}
 	var got []run.ID
-	for id, err := range s.Unfinished(t.Context()) {
+	for id, err := range s.Unfinished(t.Context(), "") {
 		if err != nil {
 			t.Fatal(err)
 		}
