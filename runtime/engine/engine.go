@@ -62,6 +62,7 @@ type Engine struct {
 	entropy  io.Reader
 	limits   *limits
 	cache    cache
+	clerk    clerk
 	pool     pool
 	ctx      context.Context
 	stop     context.CancelCauseFunc
@@ -70,6 +71,7 @@ type Engine struct {
 	mu        sync.Mutex
 	sessions  map[run.ID]*session
 	plans     map[*plan.Plan]string // hashes of those that are stored
+	decoded   map[string]*plan.Plan // those that were read back, by hash
 	adopting  map[run.ID]bool
 	listening bool
 	closed    bool
@@ -82,6 +84,7 @@ func New(c Config) *Engine {
 	e := &Engine{
 		store: c.Store, registry: c.Registry, secrets: c.Secrets, grace: c.Grace, patience: patience, ttl: c.Lease, owner: c.Owner, folder: c.Folder,
 		entropy: c.Entropy, sessions: map[run.ID]*session{}, adopting: map[run.ID]bool{}, plans: map[*plan.Plan]string{},
+		decoded: map[string]*plan.Plan{},
 	}
 	if e.store == nil {
 		e.store = memory.New()
@@ -126,7 +129,7 @@ func (e *Engine) Start(ctx context.Context, p *plan.Plan, inputs map[string]any,
 		return "", err
 	}
 	first := run.Fact{Seq: 1, At: now, Body: &run.Started{Plan: hash, Inputs: given, Options: o, Seed: seed, Machine: machine.Version}}
-	s := e.newSession(id, p, o)
+	s := e.newSession(id, p, first)
 	s.now = now
 	if s.lease, err = e.store.Create(ctx, id, e.owner, e.ttl, first); err != nil {
 		if s.lease, err = e.reclaim(ctx, id, err); err != nil {
@@ -192,23 +195,11 @@ func (e *Engine) Adopt(ctx context.Context, id run.ID) error {
 		delete(e.adopting, id)
 		e.mu.Unlock()
 	}()
-	facts, err := e.store.Load(ctx, id, 0)
+	facts, p, err := e.history(ctx, id)
 	if err != nil {
 		return fmt.Errorf("take up run %s: %w", id, outward(err))
 	}
-	started, ok := facts[0].Body.(*run.Started)
-	if !ok {
-		return fmt.Errorf("take up run %s: its history does not begin with started", id)
-	}
-	data, err := e.store.GetBlob(ctx, started.Plan)
-	if err != nil {
-		return fmt.Errorf("take up run %s: its plan: %w", id, err)
-	}
-	p, err := plan.Decode(data)
-	if err != nil {
-		return fmt.Errorf("take up run %s: its plan: %w", id, err)
-	}
-	s := e.newSession(id, p, started.Options)
+	s := e.newSession(id, p, facts[0])
 	if s.lease, err = e.store.Claim(ctx, id, e.owner, e.ttl); err != nil {
 		return fmt.Errorf("take up run %s: %w", id, outward(err))
 	}
@@ -252,9 +243,46 @@ func (e *Engine) Recover(ctx context.Context) (int, error) {
 	return count, nil
 }
 
-func (e *Engine) newSession(id run.ID, p *plan.Plan, o run.Options) *session {
+// history reads the facts of a run and its plan.
+func (e *Engine) history(ctx context.Context, id run.ID) ([]run.Fact, *plan.Plan, error) {
+	facts, err := e.store.Load(ctx, id, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(facts) == 0 {
+		return nil, nil, errors.New("its history is empty")
+	}
+	started, ok := facts[0].Body.(*run.Started)
+	if !ok {
+		return nil, nil, errors.New("its history does not begin with started")
+	}
+	e.mu.Lock()
+	p := e.decoded[started.Plan]
+	e.mu.Unlock()
+	if p != nil {
+		return facts, p, nil
+	}
+	data, err := e.store.GetBlob(ctx, started.Plan)
+	if err != nil {
+		return nil, nil, fmt.Errorf("its plan: %w", err)
+	}
+	if p, err = plan.Decode(data); err != nil {
+		return nil, nil, fmt.Errorf("its plan: %w", err)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.decoded) >= maxPlans {
+		clear(e.decoded)
+	}
+	e.decoded[started.Plan] = p
+	return facts, p, nil
+}
+
+// newSession makes the session of a run from its first fact.
+func (e *Engine) newSession(id run.ID, p *plan.Plan, first run.Fact) *session {
+	o := first.Body.(*run.Started).Options
 	s := &session{
-		engine: e, id: id, plan: p, tenant: o.Tenant, priority: o.Priority, parallel: o.MaxParallel, machine: machine.New(id, p),
+		engine: e, id: id, plan: p, options: o, began: first.At, tenant: o.Tenant, priority: o.Priority, parallel: o.MaxParallel, machine: machine.New(id, p),
 		callees: map[*types.Signature]*callee{}, flights: map[attempt]*flight{}, parked: map[run.WishID]*parked{},
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}

@@ -27,6 +27,7 @@ import (
 	"github.com/slopstudios/slop/stdlib/contexts"
 	"github.com/slopstudios/slop/stdlib/echo"
 	"github.com/slopstudios/slop/stdlib/human"
+	waits "github.com/slopstudios/slop/stdlib/wait"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -43,6 +44,7 @@ func newWorld(t testing.TB) *world {
 	w := &world{t, agent.NewRegistry()}
 	w.add("echo", echo.New())
 	w.add("human", human.New())
+	w.add("wait", waits.New())
 	return w
 }
 

@@ -75,7 +75,7 @@ func (s *session) remember(b run.Body) {
 		if s.asks == nil {
 			s.asks = map[run.Path]*run.Form{}
 		}
-		s.asks[b.Path] = &form
+		s.asks[b.Path], s.relist = &form, true
 	case *run.Answered:
 		if s.asks[b.Path] != nil {
 			delete(s.asks, b.Path)
@@ -219,8 +219,18 @@ func (s *session) fold() bool {
 	if s.finished = s.machine.Finished(); s.finished != nil {
 		return true
 	}
+	open := map[run.Path]bool{}
 	for w := range s.machine.Open() {
 		s.opened = append(s.opened, w)
+		if ask, ok := w.(*run.AskWish); ok {
+			open[ask.Path] = true
+		}
+	}
+	for path := range s.asks {
+		if !open[path] { // nobody answered in time, or nobody needs it any more
+			delete(s.asks, path)
+			s.over(path)
+		}
 	}
 	return true
 }

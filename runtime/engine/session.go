@@ -30,6 +30,8 @@ type session struct {
 	engine   *Engine
 	id       run.ID
 	plan     *plan.Plan
+	options  run.Options
+	began    time.Time
 	tenant   string
 	priority int
 	parallel int // calls of this run at a time; 0: no limit of its own
@@ -59,6 +61,9 @@ type session struct {
 	asks     map[run.Path]*run.Form // questions that wait
 	answered map[run.Path]bool      // questions that are over
 	replies  []reply                // to callers, when the batch is stored
+	listed   run.Status             // what its entry says
+	relist   bool                   // its questions are not those of its entry
+	filed    <-chan struct{}        // closed when the entry of its end is written
 	clock    *time.Timer
 
 	// Shared: used by calls and callers.
@@ -298,6 +303,7 @@ func (s *session) settle() {
 		s.sources = s.sources[:0]
 		s.careful = false
 		if s.finished != nil || !s.grant() {
+			s.list()
 			return
 		}
 	}
@@ -394,6 +400,7 @@ func (s *session) follow(body run.Body, delta run.Delta) {
 }
 
 func (s *session) over(path run.Path) {
+	s.relist = true
 	if s.answered == nil {
 		s.answered = map[run.Path]bool{}
 	}
@@ -763,7 +770,7 @@ func (s *session) ask(w *run.AskWish) {
 		s.asks = map[run.Path]*run.Form{}
 	}
 	if s.record(&run.Asked{Path: w.Path, Form: form, Deadline: w.Deadline}) == nil {
-		s.asks[w.Path] = &form
+		s.asks[w.Path], s.relist = &form, true
 	}
 }
 
@@ -894,5 +901,8 @@ func (s *session) bury() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), releaseTimeout)
 	defer cancel()
 	_ = s.engine.store.Release(ctx, s.lease) // a lease that is not given back lapses
+	if s.filed != nil {
+		<-s.filed // whoever waits for the run finds it in lists as it ended
+	}
 	close(s.done)
 }

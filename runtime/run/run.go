@@ -87,6 +87,7 @@ type Options struct {
 	Priority    int           `json:"priority,omitempty"`
 	Pool        string        `json:"pool,omitempty"`
 	Tenant      string        `json:"tenant,omitempty"`
+	Tags        []string      `json:"tags,omitempty"`
 	By          string        `json:"by,omitempty"`
 }
 
