@@ -132,6 +132,17 @@ func (a *claude) Signatures() []types.Signature {
 			{Name: "effort", Type: optional(types.String), Doc: strings.Join(model.Efforts, ", ")},
 		},
 	}
+	if a.listed || *a.Price != (types.Price{}) { // else every model is free
+		s.Prices = maps.Clone(prices)
+		for name, id := range aliases {
+			s.Prices[name] = prices[id]
+		}
+		if a.Price != nil {
+			s.Prices[a.Model] = *a.Price
+		} else {
+			delete(s.Prices, a.Model)
+		}
+	}
 	if a.acts() {
 		s.Effect, s.Doc = types.Do, "Asks Claude, which may use tools."
 	}

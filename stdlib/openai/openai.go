@@ -105,10 +105,14 @@ type chat struct {
 // Signatures of the model.
 func (a *chat) Signatures() []types.Signature {
 	optional := func(k types.Kind) types.Type { return types.Type{Kind: k, Optional: true} }
+	var prices map[string]types.Price // what is configured is the price of one model, unless calls are free
+	if a.Price != nil && a.Model != "" && *a.Price != (types.Price{}) {
+		prices = map[string]types.Price{a.Model: *a.Price}
+	}
 	return []types.Signature{{
 		Name: a.Name, Use: a.Name, Doc: "Asks a model through the OpenAI chat protocol.",
 		Primary: "prompt", Text: types.Prompt, Effect: types.Think, Kind: types.Call, Structured: true, World: true, Version: "1",
-		Result: types.Type{Kind: types.String}, Price: a.Price, MaxOutput: a.MaxTokens,
+		Result: types.Type{Kind: types.String}, Price: a.Price, Prices: prices, MaxOutput: a.MaxTokens,
 		Params: []types.Param{
 			{Name: "prompt", Type: types.Type{Kind: types.String}, Required: true},
 			{Name: "model", Type: optional(types.String), Doc: "the name the server knows it by"},
