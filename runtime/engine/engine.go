@@ -125,8 +125,11 @@ func (e *Engine) Start(ctx context.Context, p *plan.Plan, inputs map[string]any,
 	if err != nil {
 		return "", err
 	}
-	first := run.Fact{Seq: 1, At: now, Body: &run.Started{Plan: hash, Inputs: given, Options: o, Seed: seed, Machine: machine.Version}}
 	s := e.newSession(id, p, o)
+	if black, ok := s.redactor.value(given).(map[string]any); ok {
+		given = black
+	}
+	first := run.Fact{Seq: 1, At: now, Body: &run.Started{Plan: hash, Inputs: given, Options: o, Seed: seed, Machine: machine.Version}}
 	s.now = now
 	if s.lease, err = e.store.Create(ctx, id, e.owner, e.ttl, first); err != nil {
 		if s.lease, err = e.reclaim(ctx, id, err); err != nil {
@@ -260,6 +263,9 @@ func (e *Engine) newSession(id run.ID, p *plan.Plan, o run.Options) *session {
 	}
 	s.ctx, s.stop = context.WithCancelCause(e.ctx)
 	s.secretFunc = s.secret
+	for _, name := range p.Secrets {
+		_, _ = s.secret(name) // known from the start, since an answer may hold it before a call asks for it; one that cannot be had fails that call
+	}
 	return s
 }
 
