@@ -63,6 +63,8 @@ func (c *console) end(err error) int {
 			c.sayError(e.err)
 		}
 		return e.code
+	case c.out.fault() != nil && errors.Is(err, c.out.fault()):
+		return exitFailed // Main says it
 	default:
 		c.sayError(err)
 		return exitFailed
@@ -92,6 +94,9 @@ func (c *console) dispatch(args []string) error {
 		return err
 	}
 	ctx, err := parser.Parse(args)
+	if c.out.fault() != nil {
+		return nil // the help did not arrive: Main says so
+	}
 	if err != nil {
 		return usageError(args, err)
 	}
@@ -167,6 +172,14 @@ func usageError(args []string, err error) error {
 		message = "-i needs an input: -i name=value"
 	}
 	return usage("%s\n  see: slop%s --help", message, verb)
+}
+
+// sayAll says what is wrong with some of the files of a command, after the others had their turn, and returns the last for the exit code.
+func (c *console) sayAll(errs []error) error {
+	for _, err := range errs[:len(errs)-1] {
+		c.sayError(err)
+	}
+	return errs[len(errs)-1]
 }
 
 // sayError prints an error that is not a diagnostic.
