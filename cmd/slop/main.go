@@ -116,14 +116,18 @@ func goStyleRun(args []string) []string {
 	return out
 }
 
-func unknownCommand(parser *kong.Kong, args []string) error {
-	word := ""
-	for _, a := range args {
-		if !strings.HasPrefix(a, "-") {
-			word = a
-			break
+// commandWord is the first word that is no flag and no value of the one flag that may stand before it.
+func commandWord(args []string) string {
+	for i, a := range args {
+		if !strings.HasPrefix(a, "-") && (i == 0 || args[i-1] != "--color") {
+			return a
 		}
 	}
+	return ""
+}
+
+func unknownCommand(parser *kong.Kong, args []string) error {
+	word := commandWord(args)
 	for _, n := range parser.Model.Children {
 		if n.Name == word {
 			return nil
@@ -155,11 +159,8 @@ func commandNames(parser *kong.Kong) []string {
 // usageError says what is wrong with the command line and where to read on.
 func usageError(args []string, err error) error {
 	verb := ""
-	for _, a := range args {
-		if !strings.HasPrefix(a, "-") {
-			verb = " " + a
-			break
-		}
+	if word := commandWord(args); word != "" {
+		verb = " " + word
 	}
 	message := err.Error()
 	if word, ok := strings.CutPrefix(message, "unexpected argument "); ok && verb == " run" {
@@ -168,8 +169,12 @@ func usageError(args []string, err error) error {
 		}
 		return usage("slop run takes one script; %s is too much (inputs: -i name=value)", word)
 	}
-	if strings.HasPrefix(message, "--set: missing value") {
+	flag, what, _ := strings.Cut(message, ": ")
+	switch {
+	case flag == "--set" && strings.HasPrefix(what, "missing value"):
 		message = "-i needs an input: -i name=value"
+	case strings.HasPrefix(what, "missing value") || strings.HasSuffix(what, `got "EOL" (<EOL>)`):
+		message = flag + " needs a value behind it"
 	}
 	return usage("%s\n  see: slop%s --help", message, verb)
 }
