@@ -31,6 +31,8 @@ type Named struct {
 	Name  string
 	Agent agent.Agent
 	Limit int // calls at a time where nobody says otherwise; 0: no limit
+
+	Shared string // what that Limit is for, where several agents share it (agent.Limits)
 }
 
 // New gives the agent of that name. It is false when there is none.
@@ -60,7 +62,7 @@ type entry struct {
 func (e entry) make(c Config) Named {
 	n := Named{Name: e.name, Agent: e.build(c)}
 	if e.limit != nil {
-		n.Limit = e.limit(c)
+		n.Limit, n.Shared = e.limit(c), e.name
 	}
 	return n
 }

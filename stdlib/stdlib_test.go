@@ -70,6 +70,11 @@ func TestTheClaudeProgramIsLimited(t *testing.T) {
 			t.Errorf("%+v: %d calls at a time, want %d", tt.config, named.Limit, tt.want)
 		}
 	}
+	one, _ := stdlib.New("claude", stdlib.Config{Claude: claude.Config{Name: "one", Program: program}})
+	two, _ := stdlib.New("claude", stdlib.Config{Claude: claude.Config{Name: "two", Program: program}})
+	if one.Shared == "" || one.Shared != two.Shared {
+		t.Errorf("two agents of one login share nothing: %q, %q", one.Shared, two.Shared)
+	}
 	if named, _ := stdlib.New("echo", stdlib.Config{}); named.Limit != 0 {
 		t.Errorf("echo takes %d calls at a time", named.Limit)
 	}

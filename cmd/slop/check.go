@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/slopstudios/slop/lang"
@@ -17,14 +18,16 @@ func (v *checkCmd) Run(c *console) error {
 		return usage("slop check needs a script: slop check FILE…")
 	}
 	var all diag.List
+	var unread []error
 	for _, path := range v.Files {
 		src, err := c.readScript(path)
-		if err != nil {
-			return err
+		var p *project
+		if err == nil {
+			p, err = openProject(path)
 		}
-		p, err := openProject(path)
 		if err != nil {
-			return err
+			unread = append(unread, err)
+			continue
 		}
 		_, diags := lang.Check(src, p.scope())
 		all = append(all, diags...)
@@ -34,10 +37,15 @@ func (v *checkCmd) Run(c *console) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(c.out, "%s\n", text)
+		fmt.Fprintf(c.out, "%s\n", bytes.TrimRight(text, "\n"))
 	} else {
 		diag.Print(c.err, all, c.style.On)
-		c.summary(all, len(v.Files))
+		if len(all) > 0 || len(unread) == 0 {
+			c.summary(all, len(v.Files)-len(unread))
+		}
+	}
+	if len(unread) > 0 {
+		return c.sayAll(unread)
 	}
 	if all.HasErrors() {
 		return &exit{code: exitScript}

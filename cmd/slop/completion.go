@@ -80,7 +80,7 @@ func bashCompletion(verbs []verb) string {
 	}
 	return `# bash completion for slop: source <(slop completion bash)
 _slop() {
-  local cur prev verb script flags w
+  local cur prev verb script flags w before IFS=$' \t\n'
   cur="${COMP_WORDS[COMP_CWORD]}"
   prev="${COMP_WORDS[COMP_CWORD-1]}"
   COMPREPLY=()
@@ -88,10 +88,11 @@ _slop() {
     case "$w" in
       *.slop) script="$w" ;;
       -*) ;;
-      *) [ -z "$verb" ] && verb="$w" ;;
+      *) [ -z "$verb" ] && [ "$before" != --color ] && verb="$w" ;;
     esac
+    before="$w"
   done
-  if [ -z "$verb" ]; then
+  if [ -z "$verb" ] && [ "$prev" != --color ]; then
     COMPREPLY=($(compgen -W "` + strings.Join(names, " ") + ` --help --version --color" -- "$cur"))
     return
   fi
@@ -102,7 +103,7 @@ _slop() {
     -i|--set)
       [ -n "$script" ] && COMPREPLY=($(compgen -S = -W "$(slop complete inputs "$script" 2>/dev/null)" -- "$cur")) && compopt -o nospace
       return ;;
-    --input) COMPREPLY=($(compgen -f -- "$cur")); compopt -o filenames; return ;;
+    --input) IFS=$'\n'; COMPREPLY=($(compgen -f -- "$cur")); compopt -o filenames; return ;;
   esac
   case "$verb" in
 ` + cases.String() + `  esac
@@ -112,7 +113,8 @@ _slop() {
     help:*) COMPREPLY=($(compgen -W "$(slop complete topics 2>/dev/null)" -- "$cur")) ;;
     completion:*) COMPREPLY=($(compgen -W "bash zsh fish" -- "$cur")) ;;
     version:*|agents:*) ;;
-    *) COMPREPLY=($(compgen -f -X '!*.slop' -- "$cur") $(compgen -d -S / -- "$cur")); compopt -o filenames -o nospace 2>/dev/null
+    *) IFS=$'\n'
+       COMPREPLY=($(compgen -f -X '!*.slop' -- "$cur") $(compgen -d -S / -- "$cur")); compopt -o filenames -o nospace 2>/dev/null
        [ "${#COMPREPLY[@]}" = 1 ] && [[ "${COMPREPLY[0]}" != */ ]] && compopt +o nospace ;;
   esac
 }
@@ -134,7 +136,11 @@ func zshCompletion(verbs []verb) string {
 				fmt.Fprintf(&b, " \\\n      '*'%s", zshQuote(f.name+"["+zshHelp(f.help)+"]:input:_slop_inputs"))
 				continue
 			}
-			spec := f.name + "[" + zshHelp(f.help) + "]"
+			spec := f.name
+			if f.takes && strings.HasPrefix(spec, "--") {
+				spec += "=" // the value stands behind it as a word of its own, or behind the sign
+			}
+			spec += "[" + zshHelp(f.help) + "]"
 			switch values := fixedValues[f.name]; {
 			case values != "":
 				spec += ":value:(" + values + ")"

@@ -115,7 +115,7 @@ var failures = []diag.Explanation{
 	{Code: "E_LOOP", Title: "a loop ran out of rounds",
 		Text: "`stop if` did not hold in any round, and the loop's `else` did not stand in for that. Raise `max`, or use `else keep`."},
 	{Code: "E_NO_PERSON", Title: "a person must answer and there is no terminal",
-		Text: "`human.ask`, `human.approve` and `human.choose` ask on the terminal. Run the script in one, or give the step an `else` that stands in for a person."},
+		Text: "`human.ask`, `human.approve` and `human.choose` ask on the terminal. Run the script in one. An `else` stands in for an answer that does not come in time, not for the person."},
 	{Code: "E_PATH", Title: "two steps under way have one path",
 		Text: "A step named `then` or `else` beside a nameless `if` gets the path of a step inside it, and their answers could not be told apart. Give the step another name."},
 	{Code: "E_REQUIRE", Title: "a `require` was not met",

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -32,10 +33,12 @@ func (v *fmtCmd) Run(c *console) error {
 		return usage("-w writes, --check and --diff only look: choose one")
 	}
 	broken, different := false, false
+	var unread []error
 	for _, path := range v.Files {
 		src, err := c.readScript(path)
 		if err != nil {
-			return err
+			unread = append(unread, err)
+			continue
 		}
 		tree, diags := syntax.Parse(src)
 		if diags.HasErrors() {
@@ -59,10 +62,17 @@ func (v *fmtCmd) Run(c *console) error {
 			fmt.Fprint(c.out, text)
 		case v.Write && changed:
 			if err := replaceFile(path, text); err != nil {
-				return err
+				var p *os.PathError
+				if errors.As(err, &p) {
+					err = p.Err // the path is that of a file the person never heard of
+				}
+				return fmt.Errorf("%s cannot be written: %w", path, err)
 			}
 			fmt.Fprintln(c.err, "formatted "+path)
 		}
+	}
+	if len(unread) > 0 {
+		return c.sayAll(unread)
 	}
 	if broken || (v.Check && different) {
 		return &exit{code: exitScript}

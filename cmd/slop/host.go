@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 	"strings"
 	"time"
 
@@ -21,7 +22,11 @@ type host struct {
 // newHost starts an engine whose runs live in memory, as long as the process.
 func newHost(pr *project) *host {
 	h := &host{}
-	h.engine = engine.New(engine.Config{Store: memory.New(), Registry: pr.registry, Secrets: pr.secret})
+	here, err := os.Getwd()
+	if err != nil {
+		here = "" // the folder is gone: agents find out when they need one
+	}
+	h.engine = engine.New(engine.Config{Store: memory.New(), Registry: pr.registry, Secrets: pr.secret, Folder: here})
 	return h
 }
 

@@ -63,6 +63,8 @@ func (c *console) end(err error) int {
 			c.sayError(e.err)
 		}
 		return e.code
+	case c.out.fault() != nil && errors.Is(err, c.out.fault()):
+		return exitFailed // Main says it
 	default:
 		c.sayError(err)
 		return exitFailed
@@ -92,6 +94,9 @@ func (c *console) dispatch(args []string) error {
 		return err
 	}
 	ctx, err := parser.Parse(args)
+	if c.out.fault() != nil {
+		return nil // the help did not arrive: Main says so
+	}
 	if err != nil {
 		return usageError(args, err)
 	}
@@ -111,14 +116,18 @@ func goStyleRun(args []string) []string {
 	return out
 }
 
-func unknownCommand(parser *kong.Kong, args []string) error {
-	word := ""
-	for _, a := range args {
-		if !strings.HasPrefix(a, "-") {
-			word = a
-			break
+// commandWord is the first word that is no flag and no value of the one flag that may stand before it.
+func commandWord(args []string) string {
+	for i, a := range args {
+		if !strings.HasPrefix(a, "-") && (i == 0 || args[i-1] != "--color") {
+			return a
 		}
 	}
+	return ""
+}
+
+func unknownCommand(parser *kong.Kong, args []string) error {
+	word := commandWord(args)
 	for _, n := range parser.Model.Children {
 		if n.Name == word {
 			return nil
@@ -150,11 +159,8 @@ func commandNames(parser *kong.Kong) []string {
 // usageError says what is wrong with the command line and where to read on.
 func usageError(args []string, err error) error {
 	verb := ""
-	for _, a := range args {
-		if !strings.HasPrefix(a, "-") {
-			verb = " " + a
-			break
-		}
+	if word := commandWord(args); word != "" {
+		verb = " " + word
 	}
 	message := err.Error()
 	if word, ok := strings.CutPrefix(message, "unexpected argument "); ok && verb == " run" {
@@ -163,10 +169,22 @@ func usageError(args []string, err error) error {
 		}
 		return usage("slop run takes one script; %s is too much (inputs: -i name=value)", word)
 	}
-	if strings.HasPrefix(message, "--set: missing value") {
+	flag, what, _ := strings.Cut(message, ": ")
+	switch {
+	case flag == "--set" && strings.HasPrefix(what, "missing value"):
 		message = "-i needs an input: -i name=value"
+	case strings.HasPrefix(what, "missing value") || strings.HasSuffix(what, `got "EOL" (<EOL>)`):
+		message = flag + " needs a value behind it"
 	}
 	return usage("%s\n  see: slop%s --help", message, verb)
+}
+
+// sayAll says what is wrong with some of the files of a command, after the others had their turn, and returns the last for the exit code.
+func (c *console) sayAll(errs []error) error {
+	for _, err := range errs[:len(errs)-1] {
+		c.sayError(err)
+	}
+	return errs[len(errs)-1]
 }
 
 // sayError prints an error that is not a diagnostic.

@@ -42,11 +42,13 @@ func (o *outlet) check(code int) (int, error) {
 	switch {
 	case err == nil:
 		return code, nil
+	case errors.Is(err, syscall.EPIPE):
+		if code == exitOK {
+			code = exitFailed
+		}
+		return code, nil
 	case code == exitOK:
 		code = exitFailed
-	}
-	if errors.Is(err, syscall.EPIPE) {
-		return code, nil
 	}
 	var p *os.PathError
 	if errors.As(err, &p) {

@@ -47,14 +47,16 @@ func (c *console) readScript(path string) (*source.File, error) {
 		return nil, usage("%s", plainPathError(err))
 	}
 	defer func() { _ = f.Close() }()
+	var text strings.Builder
 	if info, err := f.Stat(); err == nil && info.IsDir() {
 		return nil, usage("%s is a folder, not a script", path)
+	} else if err == nil {
+		text.Grow(int(min(info.Size(), maxScript)))
 	}
-	text, err := io.ReadAll(io.LimitReader(f, maxScript))
-	if err != nil {
+	if _, err := io.Copy(&text, io.LimitReader(f, maxScript)); err != nil {
 		return nil, usage("%s", plainPathError(err))
 	}
-	return source.NewFile(filepath.ToSlash(filepath.Clean(path)), string(text)), nil
+	return source.NewFile(filepath.ToSlash(filepath.Clean(path)), text.String()), nil
 }
 
 func plainPathError(err error) error {

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/slopstudios/slop/cmd/slop/inputs"
@@ -66,7 +65,7 @@ type repl struct {
 	values   []binding
 	usage    run.Usage
 	last     *plan.Plan
-	history  []string // what ran well, for :save
+	history  []kept // what ran well, for :save
 }
 
 // declaration is a type, agent, use or secret that later lines may name.
@@ -168,9 +167,14 @@ func (r *repl) run(text string) error {
 		}
 		return r.mistakes(diags)
 	}
-	for i, item := range file.Items {
+	return r.items(src, file.Items)
+}
+
+// items runs what stands in src one after the other, and shows the last value.
+func (r *repl) items(src *source.File, items []syntax.Item) error {
+	for i, item := range items {
 		part := src
-		if len(file.Items) > 1 {
+		if strings.TrimSpace(src.Text) != strings.TrimSpace(src.Slice(item.Span())) {
 			part = source.NewFile("repl", src.Slice(item.Span()))
 			one, diags := syntax.Parse(part)
 			if diags.HasErrors() || len(one.Items) != 1 {
@@ -178,7 +182,7 @@ func (r *repl) run(text string) error {
 			}
 			item = one.Items[0]
 		}
-		quiet := i < len(file.Items)-1
+		quiet := i < len(items)-1
 		if err := r.item(part, item, quiet); err != nil {
 			return err
 		}
@@ -342,12 +346,12 @@ func (r *repl) declare(src *source.File, d declaration) error {
 	for i, old := range r.declared {
 		if old.kind == d.kind && old.name == d.name {
 			r.declared[i] = d
-			r.keep(src)
+			r.keep(kept{src.Text, d.name, d.kind})
 			return nil
 		}
 	}
 	r.declared = append(r.declared, d)
-	r.keep(src)
+	r.keep(kept{src.Text, d.name, d.kind})
 	return nil
 }
 
@@ -378,7 +382,7 @@ func (r *repl) input(src *source.File, item *syntax.Input) error {
 		}
 		r.bind(in.Name, in.Type, v)
 	}
-	r.keep(src)
+	r.keep(kept{src.Text, item.Name.Text, "input"})
 	return nil
 }
 
@@ -392,8 +396,6 @@ func (r *repl) bind(name string, t types.Type, v any) {
 	r.values = append(r.values, binding{name, t, v})
 }
 
-func (r *repl) keep(src *source.File) { r.history = append(r.history, src.Text) }
-
 // statement runs one line and binds its value: to its name, else to _.
 func (r *repl) statement(src *source.File, item syntax.Item, quiet bool) error {
 	if step, ok := item.(*syntax.StepStmt); ok && step.Name == nil && r.isValue(step.Step) {
@@ -405,6 +407,7 @@ func (r *repl) statement(src *source.File, item syntax.Item, quiet bool) error {
 		item = file.Items[0]
 	}
 	text, name := src.Text, "_"
+	line := keptStatement(src, item)
 	switch item := item.(type) {
 	case *syntax.StepStmt:
 		if item.Name != nil {
@@ -430,12 +433,11 @@ func (r *repl) statement(src *source.File, item syntax.Item, quiet bool) error {
 	if err != nil {
 		return err
 	}
+	r.keep(line)
 	if name == "" {
-		r.keep(src)
 		return nil
 	}
 	r.bind(name, p.Output, end.Value)
-	r.keep(src)
 	switch {
 	case name == "_" && !quiet:
 		r.show(end.Value, "_")
@@ -563,13 +565,27 @@ func compact(v any) string {
 	return text
 }
 
-// load runs a script as if it were typed.
+// load runs a script as if it were typed. Its tests are for `slop test`; a budget counts for a whole run, which there is none of here.
 func (r *repl) load(path string) error {
-	text, err := os.ReadFile(path)
+	src, err := r.c.readScript(path)
 	if err != nil {
-		return usage("%s", plainPathError(err))
+		return err
 	}
-	return r.run(string(text))
+	file, diags := syntax.Parse(src)
+	if diags.HasErrors() {
+		return r.mistakes(diags)
+	}
+	var items []syntax.Item
+	for _, item := range file.Items {
+		switch item.(type) {
+		case *syntax.Test:
+			continue
+		case *syntax.Budget:
+			return usage("%s has a budget, which a run keeps and single lines cannot: slop run %s", path, path)
+		}
+		items = append(items, item)
+	}
+	return r.items(src, items)
 }
 
 // inputNames lists the inputs of a script, broken or not.

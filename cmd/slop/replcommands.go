@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/slopstudios/slop/cmd/slop/screen"
@@ -186,27 +185,6 @@ func (r *repl) loadCommand(path string) error {
 		return usage(":load needs a file: :load hello.slop")
 	}
 	return r.load(path)
-}
-
-func (r *repl) save(path string) error {
-	if path == "" {
-		return usage(":save needs a file: :save hello.slop")
-	}
-	if len(r.history) == 0 {
-		return usage("nothing has run yet")
-	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-	if err != nil {
-		if os.IsExist(err) {
-			return usage("%s is there already: choose another name", path)
-		}
-		return usage("%s", plainPathError(err))
-	}
-	_, err = f.WriteString(strings.Join(r.history, "\n") + "\n")
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	return err
 }
 
 func (r *repl) resetCommand(string) error {

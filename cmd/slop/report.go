@@ -210,7 +210,7 @@ func (s *session) drawFailure(end run.Finished, code int) {
 	switch e := end.Error; {
 	case s.unasked != nil:
 		d.Code, d.Message = "E_NO_PERSON", screen.OneLine(s.redact(noPerson(s.unasked)), 300)
-		d.Help = append(d.Help, "run it in a terminal, or give the step an `else` that stands in for a person")
+		d.Help = append(d.Help, "run it in a terminal, without CI set: a run that lives as long as its command cannot wait for an answer")
 		s.place(&d, s.unasked.Path, nil)
 	case end.Status == run.Cancelled || s.interrupted:
 		d.Code, d.Message = "E_CANCELLED", "the run was stopped before its end"

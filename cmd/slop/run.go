@@ -44,22 +44,45 @@ func (v *runCmd) Run(c *console) error {
 	case v.File == "-" && v.Input == "-":
 		return usage("standard input cannot be the script and its inputs at once")
 	}
+	r, err := v.prepare(c)
+	var said *exit
+	switch {
+	case err == nil && v.DryRun:
+		return c.dryRun(r.plan, r.values, r.options)
+	case err == nil:
+		return v.play(c, r)
+	case v.JSON && !(errors.As(err, &said) && said.err == nil):
+		c.printJSON(notRun("E_USAGE", err.Error()))
+	}
+	return err
+}
+
+// prepared is a run that may begin.
+type prepared struct {
+	project *project
+	plan    *plan.Plan
+	values  inputs.Values
+	options run.Options
+}
+
+// prepare finds what is wrong before anything runs.
+func (v *runCmd) prepare(c *console) (r prepared, err error) {
 	src, err := c.readScript(v.File)
 	if err != nil {
-		return err
+		return r, err
 	}
-	pr, err := openProject(v.File)
-	if err != nil {
-		return err
+	if r.project, err = openProject(v.File); err != nil {
+		return r, err
 	}
-	options, err := v.options(pr.config.Run)
-	if err != nil {
-		return err
+	conf := r.project.config.Run
+	if r.options, err = v.options(conf); err != nil {
+		return r, err
 	}
-	if pr.config.Run.Color != "" {
-		c.configured(pr.config.Run.Color)
+	if conf.Color != "" {
+		c.configured(conf.Color)
 	}
-	p, diags := lang.Compile(src, pr.scope())
+	var diags diag.List
+	r.plan, diags = lang.Compile(src, r.project.scope())
 	if !v.Quiet || diags.HasErrors() {
 		diag.Print(c.err, diags, c.style.On)
 	}
@@ -67,25 +90,15 @@ func (v *runCmd) Run(c *console) error {
 		if v.JSON {
 			c.printJSON(invalidScript(diags))
 		}
-		return &exit{code: exitScript}
+		return r, &exit{code: exitScript}
 	}
-	values, err := v.values(c, p)
-	if err == nil && !v.DryRun {
-		err = c.trust(pr, v.Trust)
+	if r.values, err = v.values(c, r.plan); err != nil || v.DryRun {
+		return r, err
 	}
-	if err == nil && !v.DryRun {
-		err = pr.missingSecrets(p.Secrets)
+	if err = c.trust(r.project, v.Trust); err != nil {
+		return r, err
 	}
-	switch {
-	case err != nil && v.JSON:
-		c.printJSON(notRun("E_USAGE", err.Error()))
-		return err
-	case err != nil:
-		return err
-	case v.DryRun:
-		return c.dryRun(p, values, options)
-	}
-	return v.play(c, pr, p, values, options)
+	return r, r.project.missingSecrets(r.plan.Secrets)
 }
 
 // options puts flags before the environment before slop.toml.
@@ -227,34 +240,40 @@ func (c *console) askInput(in plan.Input) (any, error) {
 }
 
 // play runs the plan to its end and prints what the flags ask for.
-func (v *runCmd) play(c *console, pr *project, p *plan.Plan, values inputs.Values, options run.Options) error {
-	h := newHost(pr)
+func (v *runCmd) play(c *console, r prepared) error {
+	h := newHost(r.project)
 	defer h.close()
-	h.know(pr, p.Secrets)
-	s := &session{c: c, runs: h.engine, plan: p, redact: h.redact}
+	h.know(r.project, r.plan.Secrets)
+	s := &session{c: c, runs: h.engine, plan: r.plan, redact: h.redact}
 	switch {
 	case v.Events != "":
 		s.events = c.out
 	case v.Quiet || v.JSON && !c.live:
 		// nothing moves on the screen
 	case c.live:
-		s.screen = screen.NewTree(c.err, c.style, func() (int, int) { return c.width(), c.height() }, firstSteps(p), s.agent)
+		s.screen = screen.NewTree(c.err, c.style, func() (int, int) { return c.width(), c.height() }, firstSteps(r.plan), s.agent)
 	default:
 		s.screen = screen.NewLines(c.err, c.style, s.agent)
 	}
 	begun := time.Now()
-	end, err := s.play(context.Background(), values, options)
+	end, err := s.play(context.Background(), r.values, r.options)
 	if errors.Is(err, errAtOnce) {
 		h.abandon()
+		if v.JSON {
+			c.printJSON(s.report(run.Finished{Status: run.Cancelled}))
+		}
 		return &exit{code: exitInterrupted}
 	}
 	if errors.Is(err, runs.ErrInput) {
+		if v.JSON {
+			c.printJSON(notRun("E_USAGE", err.Error()))
+		}
 		return &exit{exitUsage, err}
 	}
 	if err != nil {
 		return err
 	}
-	code := s.exitCode(end, options)
+	code := s.exitCode(end, r.options)
 	switch {
 	case v.Events != "":
 	case v.JSON:
@@ -264,6 +283,9 @@ func (v *runCmd) play(c *console, pr *project, p *plan.Plan, values inputs.Value
 			c.sayTotal(s.folder.View(), time.Since(begun))
 		}
 		c.printValue(end.Value)
+	}
+	if s.unread && code == exitInterrupted && !s.interrupted {
+		return nil // nobody interrupted it: what is wrong is standard output, of which Main speaks
 	}
 	if end.Status != run.Succeeded {
 		s.drawFailure(end, code)

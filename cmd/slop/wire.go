@@ -58,9 +58,16 @@ func chat(a config.Agent) openai.Config {
 	return c
 }
 
-// environment reads a key at each call, so that checking a script reads none.
+// environment reads a key at each call, so that checking a script reads none. One that slop.toml names must be there: without it a call would go out under
+// no name, or another's.
 func environment(name string) func() (string, error) {
-	return func() (string, error) { return os.Getenv(name), nil }
+	return func() (string, error) {
+		key := os.Getenv(name)
+		if key == "" {
+			return "", fmt.Errorf("set %s, which slop.toml names as api_key_env", name)
+		}
+		return key, nil
+	}
 }
 
 // agents registers the built-in agents under their names and the configured ones under theirs, where the configured win.
@@ -121,9 +128,12 @@ func register(r *agent.Registry, a config.Agent) error {
 	if err := r.Register(a.Name, named.Agent, func(s *types.Signature) { adjust(s, a) }); err != nil {
 		return err
 	}
-	limits := agent.Limits{Limit: named.Limit, PerSecond: a.PerSecond(), PerMinute: a.PerMinute()}
-	if a.Limit > 0 {
+	limits := agent.Limits{PerSecond: a.PerSecond(), PerMinute: a.PerMinute()}
+	switch {
+	case a.Limit > 0:
 		limits.Limit = a.Limit
+	case named.Limit > 0:
+		limits.Limit, limits.Shared = named.Limit, named.Shared
 	}
 	return r.SetLimits(a.Name, limits)
 }

@@ -58,7 +58,7 @@ func dollarBudget(n *Node) *syntax.Clause {
 func (c *checker) unpriced() []callSite {
 	var sites []callSite
 	for _, site := range c.calls {
-		if t := c.info.Calls[site.call]; t.Signature != nil && unpriced(t.Signature) {
+		if t := c.info.Calls[site.call]; t.Signature != nil && c.unpricedCall(site) {
 			sites = append(sites, site)
 		}
 	}
@@ -68,6 +68,7 @@ func (c *checker) unpriced() []callSite {
 // priced reports models without a price under a budget in money.
 func (c *checker) priced(at source.Span, sites []callSite) {
 	var names []string
+	model := "" // whose price is missing, where the agent has one for others
 	var related []diag.Related
 	for _, site := range sites {
 		t := c.info.Calls[site.call]
@@ -75,6 +76,9 @@ func (c *checker) priced(at source.Span, sites []callSite) {
 			continue
 		}
 		names = append(names, t.Signature.Name)
+		if len(names) == 1 && t.Signature.Price != nil {
+			model = c.modelOf(site)
+		}
 		if len(related) < 3 {
 			related = append(related, diag.Related{File: c.src, Span: site.call.Callee.At, Message: "called here"})
 		}
@@ -82,15 +86,41 @@ func (c *checker) priced(at source.Span, sites []callSite) {
 	if len(names) == 0 {
 		return
 	}
+	message := fmt.Sprintf("this budget is in dollars, and %s has no price", quoted(names))
+	help := fmt.Sprintf("give a price in slop.toml: `[agents.%s]` with `price = {input = 3, output = 15}`, dollars for a million tokens", names[0])
+	if model != "" {
+		message = fmt.Sprintf("this budget is in dollars, and %s has no price for the model `%s`", quoted(names), model)
+		help = fmt.Sprintf("give it one in slop.toml: `[agents.%s]` with `model = \"%s\"` and `price = {input = 3, output = 15}`, dollars for a million tokens", names[0], model)
+	}
 	c.add(diag.Diagnostic{
-		Code: "E0127", Span: at, Message: fmt.Sprintf("this budget is in dollars, and %s has no price", quoted(names)), Label: "nobody could say when it is spent",
-		Help:    []string{fmt.Sprintf("give a price in slop.toml: `[agents.%s]` with `price = {input = 3, output = 15}`, dollars for a million tokens", names[0]), "or count: `budget 50000 tokens`, `budget 20 calls`"},
+		Code: "E0127", Span: at, Message: message, Label: "nobody could say when it is spent",
+		Help:    []string{help, "or count: `budget 50000 tokens`, `budget 20 calls`"},
 		Related: related,
 	})
 }
 
-func unpriced(s *types.Signature) bool {
-	return effectOf(s) == types.Think && !s.Free && s.Price == nil
+func (c *checker) unpricedCall(site callSite) bool {
+	s := c.info.Calls[site.call].Signature
+	return effectOf(s) == types.Think && !s.Free && c.priceOf(site) == nil
+}
+
+// priceOf is the price of the model that a call names. One that is only known when the call is made is taken for the agent's own.
+func (c *checker) priceOf(site callSite) *types.Price {
+	return c.info.Calls[site.call].Signature.PriceOf(c.modelOf(site))
+}
+
+// modelOf is the model that a call names as a plain text; "" when it does not.
+func (c *checker) modelOf(site callSite) string {
+	arg := arguments(site.call, c.info.Calls[site.call].Persona)["model"]
+	if arg == nil {
+		return ""
+	}
+	text := whole(arg.Value)
+	if text == nil {
+		return ""
+	}
+	name, _ := text.Plain()
+	return name
 }
 
 func (c *checker) checkCallBudget(clause syntax.Clause, site callSite) {
@@ -99,14 +129,15 @@ func (c *checker) checkCallBudget(clause syntax.Clause, site callSite) {
 		return
 	}
 	sig := t.Signature
-	if unpriced(sig) {
+	price := c.priceOf(site)
+	if c.unpricedCall(site) {
 		c.priced(firstLine(c.src, clause.At), []callSite{site})
 		return
 	}
-	if sig.Price == nil || sig.MaxOutput == 0 {
+	if price == nil || sig.MaxOutput == 0 {
 		return
 	}
-	worst := int64(float64(sig.MaxOutput) * sig.Price.Output)
+	worst := int64(float64(sig.MaxOutput) * price.Output)
 	if worst > clause.Amount.Money {
 		c.add(diag.Diagnostic{
 			Code: "E0127", Severity: diag.Warning, Span: firstLine(c.src, clause.At),

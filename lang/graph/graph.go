@@ -250,15 +250,14 @@ func asText(code string) string {
 			depth++
 			continue
 		case ')', ']', '}':
-			depth--
+			if depth--; depth > 0 {
+				continue // it belongs to the part
+			}
 		case ',':
 			if depth > 1 {
 				continue
 			}
 		default:
-			continue
-		}
-		if depth > 1 {
 			continue
 		}
 		part := strings.TrimSpace(inner[start:i])

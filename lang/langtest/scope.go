@@ -79,6 +79,7 @@ func standard() []types.Signature {
 
 	knobs := []types.Param{takes("model", of(types.String)), takes("max_tokens", of(types.Int)), takes("temperature", of(types.Float))}
 	claude := model("claude", append(knobs, takes("effort", of(types.String)))...)
+	claude.Prices = map[string]types.Price{"haiku": {Input: 1, Output: 5}, "sonnet": {Input: 3, Output: 15}, "opus": {Input: 5, Output: 25}}
 	openai := model("openai", knobs...)
 	ollama := model("ollama", knobs...)
 	ollama.Price = nil

@@ -271,6 +271,15 @@ func TestWorst(t *testing.T) {
 	if w := plan.Worst(p); w.MoneyKnown || !w.CallsKnown {
 		t.Error("a model without a price has a known cost")
 	}
+	p = full()
+	p.Callees[0].Prices = map[string]types.Price{"opus": {Output: 30}}
+	if w := plan.Worst(p); !w.MoneyKnown || w.Money < 6*30_000+10*15_000 {
+		t.Errorf("the price of the model that is named does not count: %+v", w)
+	}
+	p.Callees[0].Prices = map[string]types.Price{"other": {Output: 30}}
+	if w := plan.Worst(p); w.MoneyKnown {
+		t.Errorf("a model without a price has a known cost: %+v", w)
+	}
 	p.Callees[0].Free = true
 	if w := plan.Worst(p); w.Calls != 0 || !w.MoneyKnown {
 		t.Errorf("free calls count: %+v", w)

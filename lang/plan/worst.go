@@ -149,15 +149,31 @@ func (w *worst) call(c *Call) tally {
 		return tally{}
 	}
 	t := tally{calls: 1}
+	limit := sig.MaxOutput
+	if n, err := strconv.Atoi(c.code("max_tokens")); err == nil && n > 0 {
+		limit = n
+	}
+	model, _ := strconv.Unquote(c.code("model")) // anything but a literal: the agent's own
+	price := sig.PriceOf(model)
 	switch {
-	case sig.Price != nil && (sig.MaxOutput > 0 || sig.Price.Output == 0):
-		input := float64(tokens(sig.System, c)) * sig.Price.Input // dollars per million tokens are millionths of a dollar per token
-		output := float64(sig.MaxOutput) * sig.Price.Output
+	case price != nil && (limit > 0 || price.Output == 0):
+		input := float64(tokens(sig.System, c)) * price.Input // dollars per million tokens are millionths of a dollar per token
+		output := float64(limit) * price.Output
 		t.money = int64(math.Min(math.Ceil(input+output), math.MaxInt64/2))
 	case sig.Effect == types.Think:
 		t.unpriced = true
 	}
 	return t.times(int64(c.Retry) + 1).times(int64(c.Repair) + 1)
+}
+
+// code is the expression of an argument; "" when it is not given.
+func (c *Call) code(arg string) string {
+	for i := range c.Args {
+		if c.Args[i].Name == arg {
+			return c.Args[i].Value.Code
+		}
+	}
+	return ""
 }
 
 // tokens estimates what is known of a prompt before it is rendered.

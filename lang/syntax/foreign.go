@@ -186,7 +186,7 @@ func unreadable(src *source.File) (diag.Diagnostic, bool) {
 		d.Message = "this file is not a text"
 		d.Label = "a zero byte"
 		d.Help = []string{"a script is a plain text file in UTF-8"}
-		if strings.Count(text[:min(len(text), 100)], "\x00") > 20 || strings.HasPrefix(text, "\xff\xfe") || strings.HasPrefix(text, "\xfe\xff") {
+		if inUTF16(text) {
 			d.Message = "this file is in UTF-16"
 			d.Help = []string{"save it as UTF-8"}
 		}
@@ -242,4 +242,23 @@ func bidi(src *source.File) diag.List {
 		i += size
 	}
 	return l
+}
+
+// inUTF16 tells a text in UTF-16, where every second byte of plain letters is zero, from a program or an image, which has zeros anywhere.
+func inUTF16(text string) bool {
+	if strings.HasPrefix(text, "\xff\xfe") || strings.HasPrefix(text, "\xfe\xff") {
+		return true
+	}
+	head := text[:min(len(text), 100)]
+	var zeros [2]int
+	for i := range len(head) {
+		switch {
+		case head[i] == 0:
+			zeros[i%2]++
+		case head[i] < ' ' && head[i] != '\n' && head[i] != '\r' && head[i] != '\t':
+			return false
+		}
+	}
+	few, many := min(zeros[0], zeros[1]), max(zeros[0], zeros[1])
+	return few == 0 && many > len(head)/4
 }

@@ -640,6 +640,10 @@ func (g *guess) clause() bool {
 			return g.say("E0005", g.span(g.stop, g.stop+1), fmt.Sprintf("the argument `%s` stands in brackets, before the text", t.Value), "",
 				fmt.Sprintf("write: %s(%s: …) \"…\"", g.callee(), t.Value))
 		}
+		if g.is(0, "output") && g.text(1) && clauseWords[t.Value] {
+			return g.say("E0001", g.span(g.stop, g.stop+1), fmt.Sprintf("`%s` stands behind a step, and a text alone is none", t.Value), "",
+				fmt.Sprintf("name the agent before the text: output echo \"…\" %s …", t.Value))
+		}
 		near, ok := diag.Nearest(t.Value, candidates)
 		label := ""
 		if ok {

@@ -3,6 +3,7 @@ package types
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -81,25 +82,42 @@ const (
 
 // Signature is everything the language and the machine need to know of a capability. It is pinned in the plan.
 type Signature struct {
-	Name       string          `json:"name"` // "claude", "http.get": as a script calls it
-	Use        string          `json:"use"`  // the registered capability that serves it; equals Name unless configuration named it
-	Doc        string          `json:"doc,omitempty"`
-	Params     []Param         `json:"params,omitempty"`
-	Primary    string          `json:"primary,omitempty"` // the parameter that the text after the callee fills; "" takes no text
-	Text       TextKind        `json:"text,omitempty"`
-	Result     Type            `json:"result"`
-	Effect     Effect          `json:"effect"`
-	Kind       CallKind        `json:"kind"`
-	Structured bool            `json:"structured,omitempty"` // takes `as T` (models)
-	Idempotent bool            `json:"idempotent,omitempty"` // a repeated call with the same key does no more than one
-	Question   bool            `json:"question,omitempty"`   // an answer nobody reads is an error (E0133)
-	Free       bool            `json:"free,omitempty"`       // costs nothing and ends at once: no CallStarted is recorded
-	World      bool            `json:"world,omitempty"`      // its answer is text of the world (model, web, person): E0123
-	System     string          `json:"system,omitempty"`     // the configured persona; goes before a script's own
-	Defaults   json.RawMessage `json:"defaults,omitempty"`   // configured arguments, an object; a script's own win
-	Price      *Price          `json:"price,omitempty"`      // nil: unknown
-	MaxOutput  int             `json:"maxOutput,omitempty"`  // output tokens reserved for a call; 0: unknown
-	Version    string          `json:"version,omitempty"`    // of the agent, part of cache keys
+	Name       string           `json:"name"` // "claude", "http.get": as a script calls it
+	Use        string           `json:"use"`  // the registered capability that serves it; equals Name unless configuration named it
+	Doc        string           `json:"doc,omitempty"`
+	Params     []Param          `json:"params,omitempty"`
+	Primary    string           `json:"primary,omitempty"` // the parameter that the text after the callee fills; "" takes no text
+	Text       TextKind         `json:"text,omitempty"`
+	Result     Type             `json:"result"`
+	Effect     Effect           `json:"effect"`
+	Kind       CallKind         `json:"kind"`
+	Structured bool             `json:"structured,omitempty"` // takes `as T` (models)
+	Idempotent bool             `json:"idempotent,omitempty"` // a repeated call with the same key does no more than one
+	Question   bool             `json:"question,omitempty"`   // an answer nobody reads is an error (E0133)
+	Free       bool             `json:"free,omitempty"`       // costs nothing and ends at once: no CallStarted is recorded
+	World      bool             `json:"world,omitempty"`      // its answer is text of the world (model, web, person): E0123
+	System     string           `json:"system,omitempty"`     // the configured persona; goes before a script's own
+	Defaults   json.RawMessage  `json:"defaults,omitempty"`   // configured arguments, an object; a script's own win
+	Price      *Price           `json:"price,omitempty"`      // nil: unknown
+	Prices     map[string]Price `json:"prices,omitempty"`     // of the models that the argument `model` may name; nil: Price holds for every one
+	MaxOutput  int              `json:"maxOutput,omitempty"`  // output tokens reserved for a call; 0: unknown
+	Version    string           `json:"version,omitempty"`    // of the agent, part of cache keys
+}
+
+// PriceOf is the price of a call that names a model; "" names none. Nil: nobody knows it. The date that ends a full id does not matter.
+func (s *Signature) PriceOf(model string) *Price {
+	if model == "" || s.Prices == nil {
+		return s.Price
+	}
+	if p, ok := s.Prices[model]; ok {
+		return &p
+	}
+	if i := len(model) - len("-20251101"); i > 0 && model[i] == '-' && strings.Trim(model[i+1:], "0123456789") == "" {
+		if p, ok := s.Prices[model[:i]]; ok {
+			return &p
+		}
+	}
+	return nil
 }
 
 // Param is an argument of a capability. Required means it has neither a default nor an optional type.

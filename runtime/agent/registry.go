@@ -18,6 +18,9 @@ type Limits struct {
 	Limit     int // calls at a time
 	PerSecond int // calls begun in a second
 	PerMinute int // calls begun in a minute
+
+	// Shared, when not empty, names what Limit is for: all agents that name the same share one Limit, the first one's, such as a login.
+	Shared string
 }
 
 // Health is what the last check of an agent found.

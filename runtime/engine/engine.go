@@ -128,8 +128,12 @@ func (e *Engine) Start(ctx context.Context, p *plan.Plan, inputs map[string]any,
 	if err != nil {
 		return "", err
 	}
-	first := run.Fact{Seq: 1, At: now, Body: &run.Started{Plan: hash, Inputs: given, Options: o, Seed: seed, Machine: machine.Version}}
+	started := &run.Started{Plan: hash, Inputs: given, Options: o, Seed: seed, Machine: machine.Version}
+	first := run.Fact{Seq: 1, At: now, Body: started}
 	s := e.newSession(id, p, first)
+	if black, ok := s.redactor.value(given).(map[string]any); ok {
+		started.Inputs = black
+	}
 	s.now = now
 	if s.lease, err = e.store.Create(ctx, id, e.owner, e.ttl, first); err != nil {
 		if s.lease, err = e.reclaim(ctx, id, err); err != nil {
@@ -288,6 +292,9 @@ func (e *Engine) newSession(id run.ID, p *plan.Plan, first run.Fact) *session {
 	}
 	s.ctx, s.stop = context.WithCancelCause(e.ctx)
 	s.secretFunc = s.secret
+	for _, name := range p.Secrets {
+		_, _ = s.secret(name) // known from the start, since an answer may hold it before a call asks for it; one that cannot be had fails that call
+	}
 	return s
 }
 

@@ -15,6 +15,7 @@ type limits struct {
 	mu      sync.Mutex
 	room    int              // slots of the process that are free
 	lines   map[string]*line // by agent
+	pots    map[string]*pot  // by what agents share
 	waiting int
 	turn    uint64 // rises with each waiter served: who was served longest ago is next
 	closed  bool
@@ -23,13 +24,20 @@ type limits struct {
 // line is the queue before one agent.
 type line struct {
 	limits *limits
-	limit  int // 0: none
-	used   int
+	pot    *pot // of the slots, which other lines may share
 	rates  []*rate
 	queues queues // the runs that wait, next first
 	byRun  map[*session]*queue
 	timer  *time.Timer // ends the wait for a rate
 }
+
+// pot is a number of slots.
+type pot struct {
+	limit int // 0: none
+	used  int
+}
+
+func (p *pot) empty() bool { return p.limit > 0 && p.used >= p.limit }
 
 // queue is what one run waits for at one agent, in order.
 type queue struct {
@@ -46,7 +54,9 @@ type ticket struct {
 	gone bool // nobody wants it any more
 }
 
-func newLimits(room int) *limits { return &limits{room: room, lines: map[string]*line{}} }
+func newLimits(room int) *limits {
+	return &limits{room: room, lines: map[string]*line{}, pots: map[string]*pot{}}
+}
 
 // line gives the queue of an agent. Its limits are read once, when its first call comes.
 func (l *limits) line(name string, bounds agent.Limits) *line {
@@ -54,7 +64,12 @@ func (l *limits) line(name string, bounds agent.Limits) *line {
 	defer l.mu.Unlock()
 	ln := l.lines[name]
 	if ln == nil {
-		ln = &line{limits: l, limit: bounds.Limit, byRun: map[*session]*queue{}}
+		ln = &line{limits: l, pot: &pot{limit: bounds.Limit}, byRun: map[*session]*queue{}}
+		if shared := bounds.Shared; shared != "" && l.pots[shared] != nil {
+			ln.pot = l.pots[shared]
+		} else if shared != "" {
+			l.pots[shared] = ln.pot
+		}
 		if bounds.PerSecond > 0 {
 			ln.rates = append(ln.rates, newRate(bounds.PerSecond, time.Second))
 		}
@@ -67,7 +82,7 @@ func (l *limits) line(name string, bounds agent.Limits) *line {
 }
 
 // bounded reports whether an agent has limits of its own.
-func (ln *line) bounded() bool { return ln.limit > 0 || len(ln.rates) > 0 }
+func (ln *line) bounded() bool { return ln.pot.limit > 0 || len(ln.rates) > 0 }
 
 // take gives a slot at once, or a ticket: then the session of the call gets a letter when its turn has come.
 func (ln *line) take(f *flight) (*ticket, bool) {
@@ -97,7 +112,7 @@ func (ln *line) take(f *flight) (*ticket, bool) {
 
 // open reports whether a call could begin now.
 func (ln *line) open() bool {
-	if ln.limits.room <= 0 || ln.limit > 0 && ln.used >= ln.limit {
+	if ln.limits.room <= 0 || ln.pot.empty() {
 		return false
 	}
 	if len(ln.rates) == 0 {
@@ -120,7 +135,7 @@ func (ln *line) restUntil() time.Time {
 
 func (ln *line) occupy() {
 	ln.limits.room--
-	ln.used++
+	ln.pot.used++
 	for _, r := range ln.rates {
 		r.begin(time.Now())
 	}
@@ -130,7 +145,7 @@ func (ln *line) occupy() {
 func (ln *line) give() {
 	l := ln.limits
 	l.mu.Lock()
-	ln.used--
+	ln.pot.used--
 	l.room++
 	if l.waiting == 0 {
 		l.mu.Unlock()

@@ -151,3 +151,24 @@ func TestSlotsComeBack(t *testing.T) {
 		}
 	})
 }
+
+// What several agents share, such as one login, bounds them together.
+func TestASharedLimit(t *testing.T) {
+	shared := agent.Limits{Limit: 3, Shared: "login"}
+	bubble(t, shared, engine.Config{}, func(t *testing.T, w *world, m *meter, e *engine.Engine) {
+		w.model("other", m.call)
+		if err := w.registry.SetLimits("other", shared); err != nil {
+			t.Fatal(err)
+		}
+		a := start(t, e, w.plan(named(w, "a")), run.Options{})
+		b := start(t, e, w.plan(strings.ReplaceAll(named(w, "b"), "m \"", "other \"")), run.Options{})
+		wait(t, e, a)
+		wait(t, e, b)
+		if m.most != 3 {
+			t.Errorf("%d calls at a time, want 3", m.most)
+		}
+		if took := time.Since(m.origin); took != 7*time.Second {
+			t.Errorf("20 calls of a second, three at a time, took %s", took)
+		}
+	})
+}

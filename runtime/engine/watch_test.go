@@ -169,3 +169,40 @@ func TestSecretsAreBlackedOutInProgress(t *testing.T) {
 		t.Errorf("what was seen:\n%s", seen)
 	}
 }
+
+// A secret is blacked out also where it turns up before any call has asked for it: in an input, and in the answer of an earlier step.
+func TestASecretIsKnownFromTheStart(t *testing.T) {
+	w := newWorld(t)
+	sent := ""
+	w.model("gossip", func(context.Context, *agent.Call) agent.Reply { return agent.Reply{Value: "it is hunter22"} })
+	w.model("listener", func(_ context.Context, c *agent.Call) agent.Reply {
+		sent = c.Text.(string)
+		return agent.Reply{Value: "heard"}
+	})
+	s := signature("fetch")
+	s.Params[0].Secret = true
+	w.add("fetch", scripted{[]types.Signature{s}, func(context.Context, *agent.Call) agent.Reply { return agent.Reply{Value: "x"} }})
+	p := w.plan("secret token\ninput said: string\na = gossip \"?\"\nb = listener \"<<a>> <<said>>\"\nc = fetch(text: token) after b\noutput \"<<a>> <<said>> <<c>>\"")
+	e := engine.New(engine.Config{Registry: w.registry, Secrets: func(string) (string, error) { return "hunter22", nil }})
+	defer shut(t, e)
+	id, err := e.Start(t.Context(), p, map[string]any{"said": "say hunter22"}, run.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := ""
+	for ev, err := range e.Watch(t.Context(), id, 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ev.Fact != nil {
+			seen += ev.Fact.String() + "\n"
+		}
+	}
+	end, err := e.Wait(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "it is ‹secret token› say ‹secret token›"; sent != want || end.Value != want+" x" || strings.Contains(seen, "hunter22") {
+		t.Errorf("sent %q, ended with %v, kept:\n%s", sent, end.Value, seen)
+	}
+}

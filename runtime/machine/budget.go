@@ -194,11 +194,12 @@ func (m *Machine) overBudget(c *call, s *scope) {
 	m.fail(n, err, false)
 }
 
-// worstCase is what a call reserves: one call; its input, counted as three runes a token and rounded up; its output at the agent's maximum (or the script's
-// max_tokens if that is less); and their price. An agent without a maximum reserves its input only: then the overshoot is at most the calls in flight.
+// worstCase is what a call reserves: one call; its input, counted as three runes a token and rounded up; its output at the agent's maximum (or at the
+// script's max_tokens); and the price of the model it names. An agent without a maximum reserves its input only: then the overshoot is at most the calls in flight.
 func worstCase(sig *types.Signature, w *run.CallWish) run.Amount {
 	need := run.Amount{Calls: 1}
-	if sig.Effect != types.Think && !sig.Structured && sig.Price == nil {
+	price := priceOf(sig, w)
+	if sig.Effect != types.Think && !sig.Structured && price == nil {
 		return need
 	}
 	runes := utf8.RuneCountInString(w.System) + runesIn(w.Text) + runesIn(w.Args)
@@ -210,14 +211,20 @@ func worstCase(sig *types.Signature, w *run.CallWish) run.Amount {
 	}
 	input := int64(runes+2) / 3
 	output := int64(sig.MaxOutput)
-	if limit, ok := w.Args["max_tokens"].(int); ok && limit > 0 && (output == 0 || int64(limit) < output) {
+	if limit, ok := w.Args["max_tokens"].(int); ok && limit > 0 {
 		output = int64(limit)
 	}
 	need.Tokens = input + output
-	if sig.Price != nil { // dollars per million tokens are millionths of a dollar per token
-		need.Money = plan.Money(math.Ceil(float64(float64(input)*sig.Price.Input) + float64(float64(output)*sig.Price.Output)))
+	if price != nil { // dollars per million tokens are millionths of a dollar per token
+		need.Money = plan.Money(math.Ceil(float64(float64(input)*price.Input) + float64(float64(output)*price.Output)))
 	}
 	return need
+}
+
+// priceOf is the price of the model that a call names; nil when nobody knows it.
+func priceOf(sig *types.Signature, w *run.CallWish) *types.Price {
+	model, _ := w.Args["model"].(string)
+	return sig.PriceOf(model)
 }
 
 func runesIn(v any) int {

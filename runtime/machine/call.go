@@ -78,7 +78,7 @@ func (m *Machine) startCall(n *node) {
 	c := &call{node: n, path: w.Path, attempt: 1, effect: sig.Effect, free: sig.Free, scope: m.budgetOf(n), sent: w}
 	n.call = c
 	if !c.free {
-		if sig.Price == nil && (sig.Effect == types.Think || sig.Structured) && c.scope.counts(func(a plan.Amount) bool { return a.Money > 0 }) {
+		if priceOf(sig, w) == nil && (sig.Effect == types.Think || sig.Structured) && c.scope.counts(func(a plan.Amount) bool { return a.Money > 0 }) {
 			n.call = nil
 			m.fail(n, m.fault(n, "E_BUDGET", "budget", "the price of "+pn.Call.Agent+" is not known, so it cannot be kept within a budget in $"), false)
 			return

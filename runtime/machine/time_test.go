@@ -330,3 +330,22 @@ func TestAnInterruptedCallKeepsItsReservationAsSpent(t *testing.T) {
 	h.answer("a", "A")
 	h.failsWith("E_BUDGET")
 }
+
+func TestACallReservesWhatItsModelAndItsLimitCost(t *testing.T) {
+	p := compile(t, `
+input name: string = "opus"
+budget $1
+a = claude(model: "opus", max_tokens: 8000) "a"
+b = claude "b"
+c = claude(model: name, max_tokens: 10) "c"
+output [a, b, c]
+`, nil)
+	h := beginWith(t, p, &run.Started{})
+	for path, want := range map[run.Path]plan.Money{"a": 8000*25 + 13*5, "b": 2000*15 + 3, "c": 10*25 + 13*5} {
+		if r := h.call(path).Reserve; r.Money != want {
+			t.Errorf("%s reserves %d, want %d", path, r.Money, want)
+		}
+	}
+	h = beginWith(t, p, &run.Started{Inputs: map[string]any{"name": "mystery"}})
+	h.failsWith("E_BUDGET", "price of claude is not known")
+}

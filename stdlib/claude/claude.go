@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -131,6 +132,17 @@ func (a *claude) Signatures() []types.Signature {
 			{Name: "effort", Type: optional(types.String), Doc: strings.Join(model.Efforts, ", ")},
 		},
 	}
+	if a.listed || *a.Price != (types.Price{}) { // else every model is free
+		s.Prices = maps.Clone(prices)
+		for name, id := range aliases {
+			s.Prices[name] = prices[id]
+		}
+		if a.Price != nil {
+			s.Prices[a.Model] = *a.Price
+		} else {
+			delete(s.Prices, a.Model)
+		}
+	}
 	if a.acts() {
 		s.Effect, s.Doc = types.Do, "Asks Claude, which may use tools."
 	}
@@ -144,6 +156,7 @@ func (a *claude) Call(ctx context.Context, c *agent.Call) agent.Reply {
 		return agent.Fail(run.Failure, err.Error())
 	}
 	secrets := outcome.SecretsOf(c)
+	secrets.Add(loginToken, os.Getenv(loginToken)) // the program is given it, and may say it
 	way, key, err := a.way(secrets)
 	if err != nil {
 		return agent.Fail(run.Denied, err.Error())
@@ -171,6 +184,9 @@ func (a *claude) Call(ctx context.Context, c *agent.Call) agent.Reply {
 	return reply
 }
 
+// loginToken names the variable that holds the login of the program where there is nobody to log in.
+const loginToken = "CLAUDE_CODE_OAUTH_TOKEN"
+
 // way chooses between "cli" and "api" and gives the key, which the program needs only when it is not logged in.
 func (a *claude) way(secrets *outcome.Secrets) (way, key string, err error) {
 	var missing error
@@ -182,7 +198,7 @@ func (a *claude) way(secrets *outcome.Secrets) (way, key string, err error) {
 	switch {
 	case a.acts() && a.Prefer == "api":
 		return "", "", fmt.Errorf(`%s has tools or a folder, which only the claude program can use: set prefer = "cli"`, a.Name)
-	case a.Prefer == "api" && missing != nil:
+	case missing != nil: // a key that was named is not passed over in favour of the program's own login
 		return "", "", fmt.Errorf("%s has no key: %w", a.Name, missing)
 	case a.Prefer == "api" && key == "":
 		return "", "", fmt.Errorf("%s has no key: set %s", a.Name, a.KeyName)
@@ -220,14 +236,22 @@ func (a *claude) Check(ctx context.Context) error {
 
 // price of a model for the tokens of u: what is configured holds for the configured model, the list for the others.
 func (a *claude) price(name string, u run.Usage) *types.Price {
-	if name == a.Model && !a.listed {
-		return a.Price
+	if p := a.configured(name); p != nil {
+		return p
 	}
 	p := ListPrice(name)
 	if p != nil && *p == prices[haiku] && u.Input+u.CacheRead+u.CacheWrite <= 100_000 {
 		return &haikuShort
 	}
 	return p
+}
+
+// configured is the price that configuration gives for calls of a model; nil when it says nothing. That calls are free holds for every model.
+func (a *claude) configured(name string) *types.Price {
+	if a.listed || name != a.Model && *a.Price != (types.Price{}) {
+		return nil
+	}
+	return a.Price
 }
 
 // aliases are the names that people use for the newest of a family.

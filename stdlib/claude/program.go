@@ -67,6 +67,7 @@ func (a *claude) program(ctx context.Context, c *agent.Call, req model.Request, 
 		limit = 0 // it works in many turns; a limit nobody set would stop it half way
 	}
 	told := &teller{emit: emit, tools: a.acts()}
+	told.price = a.configured(req.Model)
 	stopped, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	told.abort = func(why error) { stop(why) }
@@ -83,6 +84,8 @@ func (a *claude) program(ctx context.Context, c *agent.Call, req model.Request, 
 		return said.broken(run.Timeout, fmt.Sprintf("claude said nothing for %v and was stopped", a.Idle))
 	case errors.Is(err, process.ErrNotFound):
 		return agent.Fail(run.Failure, "the claude program is not there any more")
+	case errors.Is(err, process.ErrFolder):
+		return agent.Fail(run.Failure, err.Error())
 	case err != nil:
 		if reply, ended := outcome.Ended(ctx); ended {
 			return said.broken(reply.Outcome, reply.Message)
@@ -133,7 +136,7 @@ func prompt(req model.Request) string {
 
 // environ is all that the program sees: what every command may, its own login, and what we mean to tell it. Nothing of the session we may run in ourselves.
 func (a *claude) environ(key string, maxTokens int) []string {
-	env := process.Environ(append([]string{"CLAUDE_CONFIG_DIR", "CLAUDE_CODE_OAUTH_TOKEN"}, a.Env...)...)
+	env := process.Environ(append([]string{"CLAUDE_CONFIG_DIR", loginToken}, a.Env...)...)
 	if !a.acts() {
 		env = slices.DeleteFunc(env, func(entry string) bool { return strings.HasPrefix(entry, "SSH_AUTH_SOCK=") }) // it would look for a git identity
 	}

@@ -346,6 +346,39 @@ func TestProgramUsage(t *testing.T) {
 	if u := usage(``); u.Tokens != run.Unknown || u.CostSource != run.Unknown {
 		t.Errorf("what nobody reported is unknown: %+v", u)
 	}
+
+	// A price that is configured counts before what the program believes; zero means that calls are free.
+	charged := func(p types.Price, fields string) run.Usage {
+		path, _ := program(t, hello, `out {"type":"result","subtype":"success","is_error":false,"result":"x"`+fields+`}`)
+		r, _ := asked(t.Context(), claude.New(claude.Config{Program: path, Price: &p}), &agent.Call{})
+		return r.Usage
+	}
+	told := `,"total_cost_usd":0.25,"modelUsage":{"claude-sonnet-5-5":{"inputTokens":10,"outputTokens":5}}`
+	if u := charged(types.Price{Input: 100, Output: 200}, told); u.Cost != 2000 || u.CostSource != run.Estimated {
+		t.Errorf("a configured price: %+v", u)
+	}
+	for _, fields := range []string{told, ""} {
+		if u := charged(types.Price{}, fields); u.Cost != 0 || u.CostSource != "" {
+			t.Errorf("declared free: %+v", u)
+		}
+	}
+	more := `,"total_cost_usd":0.25,"modelUsage":{"claude-sonnet-5-5":{"inputTokens":10,"outputTokens":5},"claude-haiku-5-5":{"inputTokens":10,"outputTokens":5}}`
+	if u := charged(types.Price{Input: 100, Output: 200}, more); u.Cost != 250_000 {
+		t.Errorf("the price of one model says nothing about others: %+v", u)
+	}
+}
+
+// The program's login is a secret although nobody configures it: what the program says of it is not shown.
+func TestProgramLoginIsHidden(t *testing.T) {
+	t.Setenv("CLAUDE_CODE_OAUTH_TOKEN", canary)
+	path, _ := program(t, hello, `out {"type":"stream_event","event":{"type":"content_block_delta","delta":{"type":"text_delta","text":"`+canary+`"}}}`,
+		`out {"type":"result","subtype":"success","is_error":true,"result":"bad token `+canary+`","api_error_status":401}`)
+	hidden := ""
+	r, shown := asked(t.Context(), claude.New(claude.Config{Program: path}), &agent.Call{Hide: func(_, value string) { hidden = value }})
+	want(t, r, run.Denied, "‹secret CLAUDE_CODE_OAUTH_TOKEN›")
+	if strings.Contains(shown, canary) || hidden != canary {
+		t.Errorf("shown %q, the host was told of %q", shown, hidden)
+	}
 }
 
 func TestWays(t *testing.T) {
@@ -366,7 +399,8 @@ func TestWays(t *testing.T) {
 		"tools, but api":         {claude.Config{Program: path, APIKey: key, Prefer: "api", Folder: "/x"}, nil, run.Denied, `prefer = "cli"`},
 		"temperature":            {claude.Config{Program: path}, map[string]any{"temperature": 0.5}, run.Failure, "temperature"},
 		"effort":                 {claude.Config{Program: path}, map[string]any{"effort": "huge"}, run.Failure, "effort"},
-		"a program that is gone": {claude.Config{Program: path, Folder: "/no/such/folder"}, nil, run.Unavailable, "/no/such/folder"},
+		"a program that is gone": {claude.Config{Program: path, Folder: "/no/such/folder"}, nil, run.Failure, "/no/such/folder"},
+		"a key that was named":   {claude.Config{Program: path, APIKey: func() (string, error) { return "", fmt.Errorf("set MY_KEY") }}, nil, run.Denied, "set MY_KEY"},
 		"a login is enough":      {claude.Config{Program: path}, nil, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -91,7 +91,8 @@ type telling struct {
 	resets  time.Time
 	final   *result
 	subtype string
-	noise   string // the last line that was no event
+	price   *types.Price // what configuration says; nil: nothing
+	noise   string       // the last line that was no event
 }
 
 // teller reads stdout as it comes. Lines are put together from bytes before they are decoded, so a character is never cut in two.
@@ -389,6 +390,12 @@ func (t *telling) usage(price func(run.Usage) *types.Price) run.Usage {
 			u.Input, u.Output, u.CacheRead, u.CacheWrite = f.Usage.Input, f.Usage.Output, f.Usage.CacheRead, f.Usage.CacheWrite
 			u.Tokens = run.Reported
 		}
+	}
+	if p := t.price; p != nil && (*p == types.Price{} || u.Tokens == run.Reported && len(t.final.Models) <= 1) {
+		model.Charge(&u, p) // who configures a price pays that one, whatever the program believes
+		return u
+	}
+	if f := t.final; f != nil {
 		if f.Cost != nil && *f.Cost > 0 {
 			u.Cost, u.CostSource = plan.Money(math.Ceil(*f.Cost*1e6-1e-9)), run.Estimated
 			return u

@@ -46,6 +46,7 @@ type chunk struct {
 	Choices []struct {
 		Delta, Message said
 		FinishReason   string `json:"finish_reason"`
+		Error          json.RawMessage
 	}
 	Usage *tokens
 	Error json.RawMessage
@@ -165,8 +166,12 @@ func (r *reader) take(data []byte) {
 			return
 		}
 	}
-	if len(c.Error) > 0 && string(c.Error) != "null" {
-		r.failure = readFailure(c.Error)
+	failed := c.Error
+	if len(c.Choices) > 0 && !given(failed) {
+		failed = c.Choices[0].Error
+	}
+	if given(failed) {
+		r.failure = readFailure(failed)
 		return
 	}
 	if c.ID != "" {
@@ -198,6 +203,8 @@ func (r *reader) take(data []byte) {
 		r.noise = plainText(string(data))
 	}
 }
+
+func given(raw json.RawMessage) bool { return len(raw) > 0 && string(raw) != "null" }
 
 func (r *reader) show(text string) {
 	if text != "" {

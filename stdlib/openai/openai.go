@@ -15,10 +15,12 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/slopstudios/slop/lang/plan"
@@ -103,10 +105,14 @@ type chat struct {
 // Signatures of the model.
 func (a *chat) Signatures() []types.Signature {
 	optional := func(k types.Kind) types.Type { return types.Type{Kind: k, Optional: true} }
+	var prices map[string]types.Price // what is configured is the price of one model, unless calls are free
+	if a.Price != nil && a.Model != "" && *a.Price != (types.Price{}) {
+		prices = map[string]types.Price{a.Model: *a.Price}
+	}
 	return []types.Signature{{
 		Name: a.Name, Use: a.Name, Doc: "Asks a model through the OpenAI chat protocol.",
 		Primary: "prompt", Text: types.Prompt, Effect: types.Think, Kind: types.Call, Structured: true, World: true, Version: "1",
-		Result: types.Type{Kind: types.String}, Price: a.Price, MaxOutput: a.MaxTokens,
+		Result: types.Type{Kind: types.String}, Price: a.Price, Prices: prices, MaxOutput: a.MaxTokens,
 		Params: []types.Param{
 			{Name: "prompt", Type: types.Type{Kind: types.String}, Required: true},
 			{Name: "model", Type: optional(types.String), Doc: "the name the server knows it by"},
@@ -160,9 +166,17 @@ func (a *chat) attempt(ctx context.Context, req model.Request, key string, emit 
 	silence := time.AfterFunc(a.Idle, func() { stop(errSilent) })
 	defer silence.Stop()
 
-	resp, err := a.send(talk, http.MethodPost, "/chat/completions", key, []byte(body))
+	var sent atomic.Bool // from then on the server may think, and charge for it
+	traced := httptrace.WithClientTrace(talk, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
+	resp, err := a.send(traced, http.MethodPost, "/chat/completions", key, []byte(body))
 	if err != nil {
-		return a.unanswered(ctx, talk, err), false
+		reply := a.unanswered(ctx, talk, err)
+		reply.Usage = run.Usage{Calls: 1}
+		if sent.Load() {
+			reply.Usage.Tokens = run.Unknown
+			model.Charge(&reply.Usage, a.price(req.Model))
+		}
+		return reply, false
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
@@ -274,6 +288,8 @@ func (a *chat) reply(ctx, talk context.Context, got *reader, req model.Request, 
 		return fail(run.Refused, "the model refused: "+outcome.Brief(got.refusal, 500, false))
 	case got.finish == "content_filter":
 		return fail(run.Refused, "the provider's content filter stopped the answer")
+	case slices.Contains(broken, got.finish):
+		return fail(run.Unavailable, fmt.Sprintf("%s broke the answer off (%s)", a.host(), got.finish))
 	case got.finish == "length":
 		return fail(run.Failure, fmt.Sprintf("the answer was cut off after %d tokens: raise max_tokens, or ask for less", req.MaxTokens))
 	case text == "" && (got.finish == "tool_calls" || got.finish == "function_call"):
@@ -286,23 +302,22 @@ func (a *chat) reply(ctx, talk context.Context, got *reader, req model.Request, 
 	return agent.Reply{Value: req.Shape.Value(text, bound), Usage: usage, AgentID: got.id}
 }
 
+// broken are the words of servers for an answer that they could not finish; what came of it is no answer.
+var broken = []string{"error", "abort", "network_error", "insufficient_system_resource"}
+
 // errSilent is why a request was given up.
 var errSilent = errors.New("silent")
 
 // unanswered is a request without an answer.
 func (a *chat) unanswered(ctx, talk context.Context, err error) agent.Reply {
-	reply, ended := outcome.Ended(ctx)
-	switch {
-	case ended:
-	case errors.Is(context.Cause(talk), errSilent):
-		reply = agent.Fail(run.Timeout, fmt.Sprintf("%s said nothing for %v", a.host(), a.Idle))
-	default:
-		o, why := outcome.Connection(err, a.host())
-		return agent.Reply{Outcome: o, Message: why + a.hint(why), Usage: run.Usage{Calls: 1}}
+	if reply, ended := outcome.Ended(ctx); ended {
+		return reply
 	}
-	reply.Usage = run.Usage{Calls: 1, Tokens: run.Unknown} // it may have been thinking, and will charge for it
-	model.Charge(&reply.Usage, a.Price)
-	return reply
+	if errors.Is(context.Cause(talk), errSilent) {
+		return agent.Fail(run.Timeout, fmt.Sprintf("%s said nothing for %v", a.host(), a.Idle))
+	}
+	o, why := outcome.Connection(err, a.host())
+	return agent.Fail(o, why+a.hint(why))
 }
 
 // hint says what to do when nobody listens.

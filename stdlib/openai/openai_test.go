@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -210,6 +211,9 @@ func TestFailures(t *testing.T) {
 		"200 and nothing":     {plain(200, ""), run.Unavailable, "broke"},
 		"200 and other JSON":  {plain(200, `{"hello":"world"}`), run.Unavailable, "chat protocol"},
 		"error in the middle": {stream(delta("a"), `data: {"error":{"message":"overloaded","code":"overloaded_error"}}`+"\n\n"), run.Unavailable, "overloaded"},
+		"ended by an error":   {stream(delta("a"), `data: {"id":"c1","choices":[{"delta":{"content":""},"finish_reason":"error"}]}`+"\n\ndata: [DONE]\n\n"), run.Unavailable, "broke the answer off (error)"},
+		"aborted":             {stream(delta("a"), `data: {"id":"c1","choices":[{"delta":{},"finish_reason":"abort"}]}`+"\n\ndata: [DONE]\n\n"), run.Unavailable, "(abort)"},
+		"error of the choice": {plain(200, `{"id":"c1","choices":[{"message":{"content":"a"},"finish_reason":"error","error":{"code":502,"message":"upstream fell over"}}]}`), run.Unavailable, "upstream fell over"},
 		"limit in the middle": {stream(delta("a"), `data: {"error":{"message":"x","code":429}}`+"\n\n"), run.RateLimited, "x"},
 		"key in the middle":   {stream(`data: {"error":{"message":"x","type":"authentication_error"}}` + "\n\n"), run.Denied, "x"},
 		"broken off":          {stream(delta("a")), run.Unavailable, "broke"},
@@ -253,6 +257,25 @@ func TestNobodyThere(t *testing.T) {
 		return (&net.Dialer{}).DialContext(ctx, network, l.Addr().String())
 	}}}
 	want(t, openai.Ollama(c).Call(t.Context(), &agent.Call{Text: "Hi", Emit: emit}), run.Unavailable, "is Ollama running?", "ollama serve")
+}
+
+// A connection that breaks before the answer leaves open what was used; one that was never made used nothing.
+func TestUsageOfABrokenConnection(t *testing.T) {
+	emit := func(agent.Progress) {}
+	f := serve(t, func(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) })
+	r := f.call(t.Context(), &agent.Call{Text: "Hi"})
+	want(t, r, run.Unavailable, "broke the connection off")
+	if r.Usage.Tokens != run.Unknown || r.Usage.CostSource != run.Unknown {
+		t.Errorf("after the question was sent: %+v", r.Usage)
+	}
+	refuses := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+	}}
+	r = openai.New(openai.Config{BaseURL: "http://127.0.0.1:1/v1", Model: "m", Transport: refuses}).Call(t.Context(), &agent.Call{Text: "Hi", Emit: emit})
+	want(t, r, run.Unavailable, "refused")
+	if r.Usage.Tokens != "" || r.Usage.CostSource != "" {
+		t.Errorf("before it was sent: %+v", r.Usage)
+	}
 }
 
 func TestTime(t *testing.T) {

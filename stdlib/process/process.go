@@ -61,6 +61,7 @@ var (
 	ErrNotFound = errors.New("command not found")
 	ErrIdle     = errors.New("no output")
 	ErrOutput   = errors.New("too much output")
+	ErrFolder   = errors.New("the working folder is not there")
 )
 
 // drain is how long the pipes may stay open after the command itself has ended: somebody it left behind holds them.
@@ -73,7 +74,7 @@ const settle = time.Second
 const mark = "SLOP_TREE"
 
 // Run runs a command to its end. The error is nil whenever the command ended by itself, whatever its code.
-// When ctx ends, the tree is ended first and the error is context.Cause(ctx). ErrNotFound, fs.ErrPermission, ErrIdle and ErrOutput are for errors.Is.
+// When ctx ends, the tree is ended first and the error is context.Cause(ctx). ErrNotFound, ErrFolder, fs.ErrPermission, ErrIdle and ErrOutput are for errors.Is.
 func Run(ctx context.Context, c Command) (Result, error) {
 	if err := context.Cause(ctx); err != nil {
 		return Result{Code: -1}, err
@@ -83,7 +84,7 @@ func Run(ctx context.Context, c Command) (Result, error) {
 	}
 	if c.Dir != "" {
 		if info, err := os.Stat(c.Dir); err != nil || !info.IsDir() {
-			return Result{Code: -1}, fmt.Errorf("the working folder %s is not there", c.Dir)
+			return Result{Code: -1}, fmt.Errorf("%w: %s", ErrFolder, c.Dir)
 		}
 	}
 

@@ -25,7 +25,7 @@ import (
 type Config struct {
 	Name      string        // "shell" when empty
 	Env       []string      // names of further environment variables that commands may see
-	Folder    string        // working folder of calls that have none
+	Folder    string        // working folder; "" is that of the call
 	MaxOutput int           // bytes of stdout a command may print; 0 is 16 MiB
 	Grace     time.Duration // between SIGTERM and SIGKILL when a call is cancelled; 0 is 5 s
 	Shell     []string      // what runs `sh:`; empty is sh -c
@@ -132,9 +132,9 @@ func (s *shell) read(r process.Result, err error, name string) agent.Reply {
 
 // command puts a call together. Secrets enter the environment and nothing else.
 func (s *shell) command(c *agent.Call, secrets *outcome.Secrets) (process.Command, error) {
-	p := process.Command{Dir: c.Folder, Env: process.Environ(s.Env...), MaxOut: s.MaxOutput, Grace: s.Grace}
+	p := process.Command{Dir: s.Folder, Env: process.Environ(s.Env...), MaxOut: s.MaxOutput, Grace: s.Grace}
 	if p.Dir == "" {
-		p.Dir = s.Folder
+		p.Dir = c.Folder
 	}
 	text := c.Text
 	if text == nil {

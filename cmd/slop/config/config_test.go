@@ -35,6 +35,8 @@ func TestMistakes(t *testing.T) {
 		{"dotted", "agents.w.modle = \"x\"\n", "1:1", "unknown key `modle` in [agents.w]", "did you mean `model`?"},
 		{"secret", "[secrets]\ntoken = \"abc\"\n", "2:1", "secret `token` is read from a place: write token = {env = \"NAME\"} or token = {file = \"path\"}", ""},
 		{"url", "[agents.w]\nbase_url = \"localhost:8080\"\n", "2:1", "`base_url` must begin with http:// or https:// and name a host", ""},
+		{"password", "[agents.w]\nbase_url = \"http://me:hunter22@host/v1\"\n", "2:1", "a name and password do not belong in `base_url`", "name the variable that holds the key: api_key_env"},
+		{"query", "[agents.w]\nbase_url = \"http://host/v1?version=1\"\n", "2:1", "`base_url` ends before the ? or #: the path of each request is put behind it", ""},
 		{"name", "[agents.my-agent]\n", "1:2", "`my-agent` cannot be the name of an agent: use letters, digits and _, a letter first", ""},
 		{"run", "[run]\ntimeout = \"10 minutes\"\n", "2:1", "\"10 minutes\" is not a duration such as 30s, 5m, 2h or 7d", ""},
 	}
@@ -253,5 +255,9 @@ model = "m1"
 	}
 	if at := e.File.Pos(e.Span.Start); at.Line != 4 {
 		t.Errorf("the mistake is shown at %v", at)
+	}
+	_, err = config.Read(write(t, path, "[agents.a]\nuse = \"openai\"\nbase_url = \"http://me:hunter22@host/v1\"\n"))
+	if !errors.As(err, &e) || strings.Contains(e.File.Text, "hunter22") {
+		t.Errorf("messages show the password of an address: %v", err)
 	}
 }

@@ -43,6 +43,8 @@ func private(table, key, value string) bool {
 	switch {
 	case tokenLike.MatchString(value):
 		return true
+	case strings.HasSuffix(key, "base_url") && strings.Contains(value, "@"):
+		return true
 	case key == "env" || key == "api_key_env":
 		return !variable.MatchString(value)
 	case table == "secrets" && key != "file":

@@ -181,8 +181,13 @@ func (r *reader) agent(name string, v any) {
 			r.text(at, v, &a.Model)
 		case "base_url":
 			r.text(at, v, &a.BaseURL)
-			if u, err := url.Parse(a.BaseURL); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+			switch u, err := url.Parse(a.BaseURL); {
+			case err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https"):
 				r.fail(at, "", "`base_url` must begin with http:// or https:// and name a host")
+			case u.User != nil:
+				r.fail(at, "name the variable that holds the key: api_key_env", "a name and password do not belong in `base_url`")
+			case u.RawQuery != "" || u.Fragment != "":
+				r.fail(at, "", "`base_url` ends before the ? or #: the path of each request is put behind it")
 			}
 		case "api_key_env":
 			r.text(at, v, &a.APIKeyEnv)
