@@ -115,18 +115,42 @@ func New(c Config) *Engine {
 
 // Start implements runs.Runs: the plan is stored under its hash and Started is fact 1 before the caller hears of the run.
 func (e *Engine) Start(ctx context.Context, p *plan.Plan, inputs map[string]any, o run.Options) (run.ID, error) {
-	given, err := readInputs(p, inputs)
+	s, first, err := e.create(ctx, p, inputs, o)
 	if err != nil {
 		return "", err
 	}
+	s.advance(first)
+	return s.id, e.animate(s)
+}
+
+// Submit stores a new run as Start does and leaves it to another process, which adopts it: nothing of it runs here.
+func (e *Engine) Submit(ctx context.Context, p *plan.Plan, inputs map[string]any, o run.Options) (run.ID, error) {
+	s, first, err := e.create(ctx, p, inputs, o)
+	if err != nil {
+		return "", err
+	}
+	s.stop(nil)
+	_ = e.store.PutEntry(ctx, Entry(s.id, p, []run.Fact{first})) // derived: whoever adopts the run writes it too
+	if err := e.store.Release(ctx, s.lease); err != nil {
+		return s.id, fmt.Errorf("give run %s away: %w", s.id, err)
+	}
+	return s.id, nil
+}
+
+// create stores a new run, leased to this engine, with a session that does nothing yet.
+func (e *Engine) create(ctx context.Context, p *plan.Plan, inputs map[string]any, o run.Options) (*session, run.Fact, error) {
+	given, err := readInputs(p, inputs)
+	if err != nil {
+		return nil, run.Fact{}, err
+	}
 	hash, err := e.keep(ctx, p)
 	if err != nil {
-		return "", fmt.Errorf("store the plan of %s: %w", p.Name, err)
+		return nil, run.Fact{}, fmt.Errorf("store the plan of %s: %w", p.Name, err)
 	}
 	now := time.Now().UTC().Round(0)
 	id, seed, err := e.name(now)
 	if err != nil {
-		return "", err
+		return nil, run.Fact{}, err
 	}
 	started := &run.Started{Plan: hash, Inputs: given, Options: o, Seed: seed, Machine: machine.Version}
 	first := run.Fact{Seq: 1, At: now, Body: started}
@@ -137,11 +161,10 @@ func (e *Engine) Start(ctx context.Context, p *plan.Plan, inputs map[string]any,
 	s.now = now
 	if s.lease, err = e.store.Create(ctx, id, e.owner, e.ttl, first); err != nil {
 		if s.lease, err = e.reclaim(ctx, id, err); err != nil {
-			return "", fmt.Errorf("start a run of %s: %w", p.Name, err)
+			return nil, run.Fact{}, fmt.Errorf("start a run of %s: %w", p.Name, err)
 		}
 	}
-	s.advance(first)
-	return id, e.animate(s)
+	return s, first, nil
 }
 
 // reclaim looks whether a run was created after all, when the store could not say.
@@ -483,7 +506,8 @@ func (e *Engine) mail(ctx context.Context, id run.ID, l letter) (err error, ok b
 
 // Answer implements runs.Runs.
 func (e *Engine) Answer(ctx context.Context, id run.ID, path run.Path, value any, by string) error {
-	if err, ok := e.mail(ctx, id, letter{kind: answerLetter, path: path, value: value, by: by}); ok {
+	value, reason := runs.Reason(value)
+	if err, ok := e.mail(ctx, id, letter{kind: answerLetter, path: path, value: value, by: by, reason: reason}); ok {
 		return err
 	}
 	facts, err := e.store.Load(ctx, id, 0)
@@ -498,7 +522,7 @@ func (e *Engine) Answer(ctx context.Context, id run.ID, path run.Path, value any
 	if err != nil {
 		return err
 	}
-	seq, err := e.store.Tell(ctx, id, run.Fact{At: time.Now().UTC().Round(0), Body: &run.Answered{Path: path, Value: value, By: by}}, "")
+	seq, err := e.store.Tell(ctx, id, run.Fact{At: time.Now().UTC().Round(0), Body: &run.Answered{Path: path, Value: value, By: by, Reason: clip(reason, maxMessage)}}, "")
 	if err != nil {
 		return outward(err)
 	}

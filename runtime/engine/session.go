@@ -108,6 +108,7 @@ type letter struct {
 	path    run.Path // of an answer
 	value   any
 	by      string
+	reason  string // for an answer
 	reply   chan error
 }
 
@@ -786,7 +787,7 @@ func (s *session) answer(l letter) error {
 	if err != nil {
 		return err
 	}
-	if s.record(&run.Answered{Path: l.path, Value: s.redactor.value(value), By: l.by}) != nil {
+	if s.record(&run.Answered{Path: l.path, Value: s.redactor.value(value), By: l.by, Reason: s.redactor.text(clip(l.reason, maxMessage))}) != nil {
 		return runs.ErrAnswered
 	}
 	delete(s.asks, l.path)

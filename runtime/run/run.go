@@ -164,9 +164,10 @@ type Asked struct {
 
 // Answered is the answer of a person; the first counts.
 type Answered struct {
-	Path  Path   `json:"path"`
-	Value any    `json:"value"`
-	By    string `json:"by,omitempty"`
+	Path   Path   `json:"path"`
+	Value  any    `json:"value"`
+	By     string `json:"by,omitempty"`
+	Reason string `json:"reason,omitempty"` // for people who read the history
 }
 
 // Computed answers a Compute wish.

@@ -34,8 +34,29 @@ type Runs interface {
 	Cancel(ctx context.Context, id run.ID, by, reason string) error
 	Pause(ctx context.Context, id run.ID, by, reason string) error
 	Resume(ctx context.Context, id run.ID, by, reason string) error
-	// Answer answers the question at path. The first answer counts: ErrAnswered for the others. ErrNotAsked, ErrAnswer.
+	// Answer answers the question at path. The first answer counts: ErrAnswered for the others. ErrNotAsked, ErrAnswer. Because gives it a reason.
 	Answer(ctx context.Context, id run.ID, path run.Path, value any, by string) error
+}
+
+// Because is an answer with the reason that its history keeps.
+func Because(value any, reason string) any {
+	if reason == "" {
+		return value
+	}
+	return reasoned{value, reason}
+}
+
+// Reason takes an answer apart.
+func Reason(answer any) (value any, reason string) {
+	if r, ok := answer.(reasoned); ok {
+		return r.value, r.reason
+	}
+	return answer, ""
+}
+
+type reasoned struct {
+	value  any
+	reason string
 }
 
 // Event is news of a run: exactly one field is set. What follows from a fact and is not said by it (a wait, a fallback, a round) is for whoever folds the

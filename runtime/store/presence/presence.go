@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -128,4 +129,17 @@ func (f *Folder) Tidy() {
 			_ = os.Remove(filepath.Join(f.path, e.Name()))
 		}
 	}
+}
+
+// PID is the number of the process of a name, for people; 0 when nothing is known of it.
+func (f *Folder) PID(name string) int {
+	if name == "" || name != filepath.Base(name) || !strings.HasPrefix(name, f.id+"-") {
+		return 0
+	}
+	data, err := os.ReadFile(filepath.Join(f.path, name))
+	if err != nil {
+		return 0
+	}
+	pid, _ := strconv.Atoi(strings.TrimSpace(string(data))) // 0 when it is none
+	return pid
 }

@@ -79,3 +79,24 @@ func TestKilled(t *testing.T) {
 		t.Error("it was killed and is taken for alive")
 	}
 }
+
+// The number of a process is told to people who ask for its name.
+func TestPID(t *testing.T) {
+	f, err := presence.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := f.Announce()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Leave()
+	if got := f.PID(h.Name); got != os.Getpid() {
+		t.Errorf("the process is %d, and not %d", got, os.Getpid())
+	}
+	for _, name := range []string{"", "somebody", "../id", h.Name + "x"} {
+		if got := f.PID(name); got != 0 {
+			t.Errorf("%q is said to be process %d", name, got)
+		}
+	}
+}
