@@ -207,6 +207,7 @@ func TestForeignLibrariesHaveOneDoor(t *testing.T) {
 		{"github.com/anthropics/anthropic-sdk-go", []string{"stdlib/claude"}, "each provider is reached through its own agent"},
 		{"github.com/openai/openai-go/v3", []string{"stdlib/openai"}, "each provider is reached through its own agent"},
 		{"github.com/reeflective/readline", []string{"cmd"}, "only the REPL edits lines"},
+		{"modernc.org/sqlite", []string{"runtime/store/sqlite"}, "the runtime knows stores by their contract; what SQLite does with locks and errors is understood in one place"},
 		{"github.com/hashicorp/hcl/v2", nil, "it is a yardstick of the benchmarks and no part of the program"},
 	}
 	for _, f := range files(t) {

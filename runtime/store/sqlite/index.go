@@ -1,0 +1,137 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/slopstudios/slop/runtime/run"
+	"github.com/slopstudios/slop/runtime/store"
+)
+
+// PutEntry implements store.Index. An entry is JSON, with what lists choose and sort by in columns.
+func (s *Store) PutEntry(ctx context.Context, e store.Entry) error {
+	data, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("the entry of run %s: %w", e.Run, err)
+	}
+	return s.passing(ctx, func(t *tx) error {
+		r, err := t.find(e.Run)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		var seq run.Seq
+		err = t.row("SELECT seq FROM entries WHERE run = ?", []any{r.n}, &seq)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		if err == nil && seq > e.Seq {
+			return nil
+		}
+		return t.exec(`INSERT OR REPLACE INTO entries (run, id, started, status, flow, pool, tenant, waiting, seq, crc, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			r.n, string(e.Run), e.Started.UnixNano(), string(e.Status), e.Flow, e.Pool, e.Tenant, len(e.Waiting) > 0, int64(e.Seq), sum(string(e.Run), data), data)
+	})
+}
+
+func readEntry(scan func(...any) error) (store.Entry, error) {
+	var id run.ID
+	var crc int64
+	var data []byte
+	if err := scan(&id, &crc, &data); err != nil {
+		return store.Entry{}, err
+	}
+	var e store.Entry
+	if crc != sum(string(id), data) || json.Unmarshal(data, &e) != nil || e.Run != id {
+		return store.Entry{}, corrupt(id, "its entry in the index does not fit its checksum")
+	}
+	return e, nil
+}
+
+// GetEntry implements store.Index.
+func (s *Store) GetEntry(ctx context.Context, id run.ID) (store.Entry, error) {
+	if err := s.ready(ctx); err != nil {
+		return store.Entry{}, err
+	}
+	e, err := readEntry(s.reads.QueryRowContext(ctx, "SELECT e.id, e.crc, e.data FROM runs r JOIN entries e ON e.run = r.n WHERE r.id = ?", string(id)).Scan)
+	if errors.Is(err, sql.ErrNoRows) {
+		return e, fmt.Errorf("the entry of run %s: %w", id, store.ErrNotFound)
+	}
+	if err != nil {
+		return e, s.unreadable(ctx, id, err)
+	}
+	if e.Run != id {
+		return store.Entry{}, corrupt(id, "its entry is of run %s", e.Run)
+	}
+	return e, nil
+}
+
+// List implements store.Index. A damaged entry is left out: it is derived, and the check reports it.
+func (s *Store) List(ctx context.Context, f store.Filter) ([]store.Entry, string, error) {
+	if err := s.ready(ctx); err != nil {
+		return nil, "", err
+	}
+	started, id, behind, err := f.After()
+	if err != nil {
+		return nil, "", err
+	}
+	where, args := []string{"1"}, []any{}
+	must := func(condition string, values ...any) {
+		where, args = append(where, condition), append(args, values...)
+	}
+	if behind {
+		must("(started, id) < (?, ?)", started.UnixNano(), string(id))
+	}
+	if !f.Since.IsZero() {
+		must("started >= ?", f.Since.UnixNano())
+	}
+	for column, value := range map[string]string{"flow": f.Flow, "pool": f.Pool, "tenant": f.Tenant} {
+		if value != "" {
+			must(column+" = ?", value)
+		}
+	}
+	if f.Waiting {
+		must("waiting = 1")
+	}
+	if len(f.Status) > 0 {
+		values := make([]any, len(f.Status))
+		for i, status := range f.Status {
+			values[i] = string(status)
+		}
+		must("status IN (?"+strings.Repeat(", ?", len(values)-1)+")", values...)
+	}
+	rows, err := s.reads.QueryContext(ctx, "SELECT id, crc, data FROM entries WHERE "+strings.Join(where, " AND ")+" ORDER BY started DESC, id DESC", args...)
+	if err != nil {
+		return nil, "", fmt.Errorf("list runs: %w", damaged(err))
+	}
+	var chosen []store.Entry
+	next := ""
+	err = every(rows, func(scan func(...any) error) error {
+		e, err := readEntry(scan)
+		switch {
+		case errors.Is(err, store.ErrCorrupt), err == nil && !f.Match(e):
+			return nil
+		case err != nil:
+			return err
+		case len(chosen) == f.Size():
+			next = chosen[len(chosen)-1].Cursor()
+			return errEnough
+		}
+		chosen = append(chosen, e)
+		return nil
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		}
+		return nil, "", fmt.Errorf("list runs: %w", damaged(err))
+	}
+	return chosen, next, nil
+}
+
+var errEnough = errors.New("enough")
