@@ -159,6 +159,26 @@ func (c *checker) clauseOfBlock(clause *syntax.Clause, n *Node, loop bool) {
 		words = append(words, string(k))
 	}
 	word := stepWord(n)
+	if clause.Kind == syntax.ElseClause {
+		d := diag.Diagnostic{
+			Code: "E0128", Span: firstLine(c.src, clause.At), Message: fmt.Sprintf("behind `%s` an `else` is not for failures", word),
+			Label: "write it behind the calls inside", Help: []string{fmt.Sprintf("to catch a failure of the whole: `try { output %s … } else …`", word)},
+		}
+		if n.Kind == plan.ChoiceNode {
+			d.Message, d.Label = "the `else` of an `if` is a block", "put it in braces: `else { … }`"
+			d.Help = []string{"for nothing leave it away: then the value may be nothing"}
+			if f := clause.Fallback; f != nil && (f.Text != nil || f.Call != nil) {
+				body := strings.TrimSpace(strings.TrimPrefix(c.src.Slice(clause.At), "else"))
+				if f.Call == nil {
+					body = "output " + body
+				}
+				d.Fix, d.Help = &diag.Fix{Span: clause.At, Text: "else { " + body + " }"}, nil
+			}
+		}
+		n.bad = true
+		c.add(d)
+		return
+	}
 	c.add(diag.Diagnostic{
 		Code: "E0128", Span: firstLine(c.src, clause.At), Message: fmt.Sprintf("`%s` cannot stand behind `%s`", clause.Kind, word),
 		Label: "write it behind the calls inside", Help: []string{fmt.Sprintf("`%s` can have: %s", word, strings.Join(words, ", "))},

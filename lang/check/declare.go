@@ -47,6 +47,15 @@ func (c *checker) declareFile() {
 			}
 			c.info.Secrets = append(c.info.Secrets, d)
 		case *syntax.Budget:
+			for _, other := range c.file.Items {
+				if first, ok := other.(*syntax.Budget); ok && first.At.Start < item.At.Start && unit(first.Amount) == unit(item.Amount) {
+					c.add(diag.Diagnostic{
+						Code: "E0128", Span: item.At, Message: "the budget of the file is there twice", Label: "the smaller one would hold, whatever this says",
+						Related: c.related(first.At, "the first time is here"),
+					})
+					break
+				}
+			}
 			c.info.Budget = append(c.info.Budget, Amount(item.Amount))
 		case *syntax.TypeDef:
 			c.declareType(item)
@@ -81,6 +90,19 @@ func (c *checker) declareFile() {
 // Amount is what a budget allows, as the plan has it.
 func Amount(a syntax.Amount) plan.Amount {
 	return plan.Amount{Money: plan.Money(a.Money), Tokens: int64(a.Tokens), Calls: int64(a.Calls), Duration: a.Duration}
+}
+
+// unit tells the kinds of budgets apart: a file may have one of each.
+func unit(a syntax.Amount) int {
+	switch {
+	case a.Money > 0:
+		return 0
+	case a.Tokens > 0:
+		return 1
+	case a.Calls > 0:
+		return 2
+	}
+	return 3
 }
 
 // declareCallee declares a name of the agents' name space: a persona or a used flow.

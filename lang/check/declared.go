@@ -146,12 +146,14 @@ func (c *checker) bareType(t *syntax.Type) types.Type {
 
 func (c *checker) enum(t *syntax.Type) types.Type {
 	out := types.Type{Kind: types.Enum}
+	seen := map[string]bool{}
 	for _, v := range t.Enum {
 		s := c.plainText(v, "a value of a type")
-		if slices.Contains(out.Values, s) {
+		if seen[s] {
 			c.add(diag.Diagnostic{Code: "E0114", Span: v.At, Message: fmt.Sprintf("%q is listed twice", s), Label: "one is enough"})
 			continue
 		}
+		seen[s] = true
 		out.Values = append(out.Values, s)
 	}
 	return out

@@ -213,6 +213,9 @@ func outermost(inner *Decl, b *Block) *Node {
 // livesInside says in which block a name lives and how its value can leave it.
 func (c *checker) livesInside(d *diag.Diagnostic, inner *Decl, b *Block) {
 	owner := outermost(inner, b)
+	if owner.Decl != nil {
+		owner.Decl.reads++ // that is what was meant
+	}
 	block := inner.Block
 	for block.owner != owner {
 		block = block.Parent
@@ -395,9 +398,11 @@ func (c *checker) scanBraces(text string, offset int, open, shut string, b *Bloc
 		if !isPath(name) {
 			continue
 		}
-		if d, _ := lookup(b, root); d == nil || d.Secret {
+		d, _ := lookup(b, root)
+		if d == nil || d.Secret {
 			continue
 		}
+		d.reads++ // it was meant to be read: said once, here
 		found(source.Span{Start: offset + start, End: offset + i + end + len(shut)}, name)
 		i += end + len(shut)
 	}

@@ -19,6 +19,7 @@ import (
 const (
 	maxShown = 20
 	maxWidth = 140
+	maxWords = 1000 // runes of a message, a label or a help: more is a name or a text that no person wrote
 	tabWidth = 4
 )
 
@@ -156,6 +157,9 @@ func repaired(d Diagnostic) (string, bool) {
 		return "", false
 	}
 	line = string(runes[:start.Column-1]) + d.Fix.Text + string(runes[end.Column-1:])
+	if utf8.RuneCountInString(line) > maxWords {
+		return "", false
+	}
 	line = strings.TrimSpace(visible(strings.TrimRight(line, "\r"), false))
 	return line, line != "" && runewidth.StringWidth(line) <= maxWidth
 }
@@ -280,6 +284,9 @@ func cell(r rune) string {
 }
 
 func visible(s string, lines bool) string {
+	if utf8.RuneCountInString(s) > maxWords {
+		s = string([]rune(s)[:maxWords]) + "…"
+	}
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '\t', lines && r == '\n':

@@ -312,6 +312,11 @@ func sayParseError(message string, start, end int) *Problem {
 		p.Help = "write `(reply ?? \"none\") + …`"
 	case strings.HasPrefix(message, "unrecognized character"):
 		p.Message = "this character means nothing in an expression"
+		if strings.ContainsAny(message, "“”„‘’«»") {
+			p.Code = "E0120"
+			p.Message = "these are curly quotes; texts stand in straight ones"
+			p.Help = "word processors turn straight quotes into curly ones: switch off \"smart quotes\""
+		}
 	case strings.HasPrefix(message, "expected at least"):
 		p.Message = "an argument is missing here"
 	}

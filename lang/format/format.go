@@ -199,9 +199,9 @@ func (p *printer) braced(body source.Span, spans []source.Span, line func(i int)
 		return
 	}
 	p.trailOpen(body.Start)
+	p.indent++
 	p.newline()
 	p.last = body.Start + 1
-	p.indent++
 	for i, s := range spans {
 		p.lead(s.Start, i == 0)
 		line(i)
@@ -245,7 +245,7 @@ func (p *printer) test(n *syntax.Test) {
 	for i, l := range n.Lines {
 		spans[i] = l.Span()
 	}
-	p.braced(source.Span{Start: p.brace(n.Name.At.End), End: n.At.End}, spans, func(i int) {
+	p.braced(source.Span{Start: p.sign(n.Name.At.End, '{'), End: n.At.End}, spans, func(i int) {
 		switch l := n.Lines[i].(type) {
 		case *syntax.Given:
 			p.write("given " + l.Name.Text + " = ")
@@ -273,9 +273,9 @@ func (p *printer) test(n *syntax.Test) {
 	})
 }
 
-// brace finds the `{` behind an offset, past blanks and comments.
-func (p *printer) brace(i int) int {
-	for i < len(p.src.Text) && p.src.Text[i] != '{' {
+// sign finds a bracket behind an offset, past blanks, commas and comments.
+func (p *printer) sign(i int, bracket byte) int {
+	for i < len(p.src.Text) && p.src.Text[i] != bracket {
 		if strings.HasPrefix(p.src.Text[i:], "//") {
 			n := strings.IndexByte(p.src.Text[i:], '\n')
 			if n < 0 {
@@ -316,7 +316,7 @@ func (p *printer) typeDef(n *syntax.TypeDef) {
 			p.text(q.must.Else)
 		}
 	}
-	body := source.Span{Start: p.brace(n.Name.At.End), End: n.At.End}
+	body := source.Span{Start: p.sign(n.Name.At.End, '{'), End: n.At.End}
 	broken := strings.Contains(p.src.Slice(body), "\n")
 	var lines []source.Span
 	var rows [][]part
@@ -508,7 +508,10 @@ func (p *printer) step(s syntax.Step) {
 
 // between writes a word behind a block. A comment that stands there sends it to a line of its own, for it would swallow the word.
 func (p *printer) between(end int, word string) {
-	p.trail(end)
+	for len(p.comments) > 0 && strings.TrimSpace(p.src.Text[end:max(end, p.comments[0].At.Start)]) == "" {
+		end = p.comments[0].At.End
+		p.hold(end)
+	}
 	if len(p.pending) == 0 {
 		p.write(" " + word)
 		return
@@ -521,7 +524,7 @@ func (p *printer) match(n *syntax.Match) {
 	p.write("match ")
 	p.expr(n.Subject)
 	p.write(" ")
-	open := p.brace(n.Subject.At.End)
+	open := p.sign(n.Subject.At.End, '{')
 	spans := make([]source.Span, len(n.Arms))
 	heads, widest := make([]string, len(n.Arms)), 0
 	for i := range n.Arms {
@@ -591,15 +594,15 @@ func (p *printer) call(c *syntax.Call) {
 	p.clauses(end, c.Clauses)
 }
 
-// args stay on one line, or, when their author began a line with the first, get a line each.
+// args stay on one line, or, when their author began a line with the first, get a line each. It returns where their brackets end.
 func (p *printer) args(end int, args []syntax.Arg) int {
 	p.write("(")
 	broken := len(args) > 0 && strings.Contains(p.src.Text[end:args[0].At.Start], "\n")
 	if broken {
 		p.trailOpen(end)
+		p.indent++
 		p.newline()
 		p.last = end
-		p.indent++
 	}
 	for i := range args {
 		a := &args[i]
@@ -617,8 +620,11 @@ func (p *printer) args(end int, args []syntax.Arg) int {
 			p.write(", ")
 		}
 	}
+	end = p.sign(end, ')') + 1
 	if broken {
+		p.lead(end-1, false)
 		p.indent--
+		p.trimGap()
 	}
 	p.write(")")
 	return end

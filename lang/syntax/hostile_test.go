@@ -58,6 +58,7 @@ func TestHostile(t *testing.T) {
 		"open parens, many lines":    {fill("x = a(\n", mb), ""},
 		"line continuation":          {"x = a \"b\"" + fill("\nretry 1", mb), ""},
 		"curly quotes":               {fill("“", mb), "E0120"},
+		"texts never closed":         {fill("a = echo \"x\n", mb), "E0120"},
 		"no-break spaces":            {fill("\u00a0", mb), "E0023"},
 		"YAML":                       {fill("- a: b\n", mb), "E0018"},
 		"a type of fields":           {"type T {" + fill("a: int, ", mb) + "}", ""},

@@ -75,17 +75,34 @@ func (g *guess) foreignWord() bool {
 			if g.name(1) && g.is(2, "in") {
 				g.fix(g.span(0, 1), "map")
 			}
-		case "return", "elif", "elsif", "elseif", "var", "const", "switch":
+		case "return", "elif", "elsif", "elseif", "switch":
 			g.fix(g.span(0, 1), f.good)
+		case "var", "const":
+			g.variable()
+		case "import", "include":
+			if g.text(1) && g.n == 2 {
+				g.fix(g.span(0, 2), "use "+g.tok(1).Value+" as "+usedName(g.tok(1).Value))
+			}
+		case "end":
+			if g.n == 1 {
+				g.fix(g.span(0, 1), "}")
+			}
 		}
 		return true
 	}
 	if g.is(g.stop, "then") {
-		help := "after a condition comes a block: if ok { … }"
+		at, help := g.span(g.stop, g.stop+1), "after a condition comes a block: if ok { … }"
+		if g.find(0, "if", "elif", "elsif", "elseif") >= 0 {
+			g.say("E0008", at, "there is no `then` in this language", "write `{`, and `}` behind the block", help)
+			if rest := g.src(g.stop+1, g.n); rest != "" && g.find(g.stop, "else") < 0 && !strings.Contains(rest, "\n") {
+				return g.fix(g.span(g.stop, g.n), "{ "+rest+" }")
+			}
+			return g.fix(at, "{")
+		}
 		if g.text(g.stop-1) || g.is(g.stop-1, ")") {
 			help = "steps follow each other by mention: one that mentions `draft` runs after it, whatever the order of the lines"
 		}
-		return g.say("E0008", g.span(g.stop, g.stop+1), "there is no `then` in this language", "", help)
+		return g.say("E0008", at, "there is no `then` in this language", "", help)
 	}
 	if i := g.find(0, "elif", "elsif", "elseif"); i > 0 {
 		g.say("E0008", g.span(i, i+1), fmt.Sprintf("there is no `%s` in this language", g.tok(i).Value), "write `else if`")
@@ -101,7 +118,33 @@ func (g *guess) foreignWord() bool {
 	return false
 }
 
+// variable: `const x = 3`, `var draft = writer "…"`. The word is `let` before a calculation and nothing before a step.
+func (g *guess) variable() {
+	if g.name(1) && g.is(2, "=") {
+		g.r.file.Broken = append(g.r.file.Broken, Name{Node{g.span(1, 2)}, g.tok(1).Value})
+		lex := g.r.lex
+		lex.FastForward(g.line.start + 2)
+		if stepAhead(&lex) {
+			g.Label = "remove this"
+			g.fix(source.Span{Start: g.tok(0).Pos.Offset, End: g.tok(1).Pos.Offset}, "")
+			return
+		}
+	}
+	g.fix(g.span(0, 1), "let")
+}
+
 var identifier = regexp.MustCompile(`[^\pL\pN_]+`)
+
+// usedName is a name for what stands at a quoted path.
+func usedName(quoted string) string {
+	name := path.Base(strings.Trim(quoted, `"'`))
+	name, _, _ = strings.Cut(strings.TrimSuffix(strings.TrimSuffix(name, ".slop"), ".txt"), "@")
+	name = strings.Trim(identifier.ReplaceAllString(name, "_"), "_")
+	if name == "" || isDigit(name[0]) {
+		return "part"
+	}
+	return name
+}
 
 // declaration: what goes wrong in use, input, type, agent, test.
 func (g *guess) declaration() bool {
@@ -129,12 +172,7 @@ func (g *guess) declaration() bool {
 			if g.n != i+1 {
 				return false
 			}
-			name := path.Base(strings.Trim(g.tok(i).Value, `"'`))
-			name, _, _ = strings.Cut(strings.TrimSuffix(strings.TrimSuffix(name, ".slop"), ".txt"), "@")
-			name = strings.Trim(identifier.ReplaceAllString(name, "_"), "_")
-			if name == "" || isDigit(name[0]) {
-				name = "part"
-			}
+			name := usedName(g.tok(i).Value)
 			g.say("E0032", end, "a flow that is used needs a name", "write `as "+name+"`")
 			return g.fix(end, " as "+name)
 		}

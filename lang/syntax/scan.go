@@ -44,7 +44,7 @@ type scanner struct {
 	missing  int // how many brackets may be closed where the indent says that they should have been
 	unclosed []bracket
 	stray    []lexer.Token
-	tooDeep  bool // nested too deep or too long: nothing is read
+	tooDeep  bool // nested too deep, too long or too broken: nothing is read
 	open     bool // a triple-quoted text is still open at the end of the file
 
 	lineIndent int
@@ -367,6 +367,7 @@ func (s *scanner) report(d diag.Diagnostic) {
 	}
 	d.Severity, d.File = diag.Error, s.src
 	s.diags.Add(d)
+	s.tooDeep = s.tooDeep || len(s.diags) == maxDiagnostics
 }
 
 func quoteAt(text string, pos int) Quote {

@@ -61,6 +61,8 @@ func (g *guess) value() bool {
 	}
 	next := g.tok(after)
 	switch {
+	case after > i+3 && after >= g.n:
+		return g.calculation(i)
 	case is(next, "(") && functions[t.Value] && after == i+1:
 		return g.calculation(i)
 	case is(next, "("):
@@ -196,6 +198,15 @@ func (g *guess) unquoted(i, after int) bool {
 	end := after + 1
 	for g.is(end, ".") && g.name(end+1) {
 		end += 2
+	}
+	if t := g.tok(end); t.Type == opToken && binary[t.Value] && g.find(end, "retry", "timeout", "as", "else") < 0 { // writer topic + "…"
+		sum := g.src(after, g.n)
+		g.say("E0006", g.span(after, g.n), fmt.Sprintf("what `%s` is told stands in quotes", callee), "put the values into a text",
+			"`<<name>>` puts a value into a text: \"Write about <<topic>>\"")
+		if strings.ContainsAny(sum, "\n<>") || strings.Contains(sum, `"""`) {
+			return true
+		}
+		return g.fix(g.span(after, g.n), `"<<`+sum+`>>"`)
 	}
 	if end < g.n && !clauseWords[g.tok(end).Value] { // several words: a sentence
 		return g.say("E0006", g.span(after, g.n), fmt.Sprintf("what `%s` is told stands in quotes", callee), "put quotes around it",

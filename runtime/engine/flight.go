@@ -18,6 +18,9 @@ import (
 	"github.com/slopstudios/slop/runtime/runs"
 )
 
+// maxUnseen is how much of a text that streams waits for somebody to watch: a run is watched from the moment after its start.
+const maxUnseen = 4 << 10
+
 // maxMessage is how much of an agent's message a fact keeps.
 const maxMessage = 4 << 10
 
@@ -62,6 +65,7 @@ type flight struct {
 	stream sync.Mutex // guards offset and held: an agent may emit from several goroutines
 	offset int
 	held   string
+	unseen string // what came while nobody watched, for who comes soon
 }
 
 // fly makes the call on a worker and posts what came of it.
@@ -161,10 +165,14 @@ func (f *flight) emit(p agent.Progress) {
 	f.stream.Lock()
 	defer f.stream.Unlock()
 	if s.gallery.count.Load() == 0 {
-		f.offset += len(p.Delta)
+		if f.unseen += p.Delta; len(f.unseen) > maxUnseen {
+			f.offset += len(f.unseen)
+			f.unseen = ""
+		}
 		return
 	}
-	delta := p.Delta
+	delta := f.unseen + p.Delta
+	f.unseen = ""
 	if delta != "" {
 		delta, f.held = s.redactor.stream(f.held, delta)
 	}

@@ -206,3 +206,37 @@ func TestASecretIsKnownFromTheStart(t *testing.T) {
 		t.Errorf("sent %q, ended with %v, kept:\n%s", sent, end.Value, seen)
 	}
 }
+
+// What streamed before anybody watched is shown to the first who does.
+func TestProgressWaitsForItsFirstWatcher(t *testing.T) {
+	early, watched := make(chan struct{}), make(chan struct{})
+	w := newWorld(t)
+	w.add("fetch", scripted{[]types.Signature{signature("fetch")}, func(_ context.Context, c *agent.Call) agent.Reply {
+		c.Emit(agent.Progress{Delta: "early "})
+		close(early)
+		<-watched
+		c.Emit(agent.Progress{Delta: "late"})
+		return agent.Reply{Value: "early late"}
+	}})
+	e := engine.New(engine.Config{Registry: w.registry})
+	defer shut(t, e)
+	id := start(t, e, w.plan(`output fetch "x"`), run.Options{})
+	<-early
+	shown := ""
+	for ev, err := range e.Watch(t.Context(), id, 0) {
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case ev.Progress != nil:
+			if ev.Progress.Offset != len(shown) {
+				t.Errorf("%q comes at %d, %d were shown", ev.Progress.Delta, ev.Progress.Offset, len(shown))
+			}
+			shown += ev.Progress.Delta
+		case ev.Fact.Kind() == "call_started":
+			close(watched)
+		}
+	}
+	if shown != "early late" {
+		t.Errorf("shown: %q", shown)
+	}
+}
