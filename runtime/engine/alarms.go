@@ -14,7 +14,6 @@ type alarm struct {
 	rung   bool
 	parked *parked // a wish that is due, or a timer of the machine
 	flight *flight // a call whose time, or whose grace, is over
-	lease  bool    // the lease wants extending
 }
 
 // alarms is a heap, the next one first. Alarms that are off fall out when they come up, or all at once when they are most of it.

@@ -17,6 +17,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/agent"
@@ -34,6 +36,11 @@ const (
 	patience        = time.Second      // for a `think` or `read` to say what it used; it should have ended already
 	releaseTimeout  = 2 * time.Second
 	maxPlans        = 256 // hashes kept of plans that were started
+
+	DefaultLease    = 15 * time.Second // for stores that several machines share: what a crash of one costs at most, and a third of it between two extensions
+	DefaultResident = 2000             // runs with a session: some 100 MiB of typical ones
+	DefaultQueued   = 10_000           // runs that wait for a session
+	DefaultLinger   = 10 * time.Second // a person who reads a question and answers at once
 )
 
 // Config says what an engine works with. The zero value works: it keeps runs in memory and knows no agents.
@@ -43,8 +50,11 @@ type Config struct {
 	Secrets     func(name string) (string, error) // nil: there are none; called from many goroutines
 	MaxParallel int                               // calls at a time, over all runs; 0: DefaultParallel
 	Grace       time.Duration                     // how long the end of a cancelled `do` is awaited; 0: DefaultGrace
-	Lease       time.Duration                     // 0: leases do not lapse by time
-	Owner       string                            // names this process in leases; "": a random name
+	MaxResident int                               // runs in memory at a time; more wait in line. 0: DefaultResident
+	MaxQueued   int                               // runs that may wait in line: Start refuses more. 0: DefaultQueued
+	Linger      time.Duration                     // how long a run that only waits stays in memory; 0: DefaultLinger
+	Lease       time.Duration                     // 0: leases do not lapse by time; DefaultLease where other machines share the store
+	Owner       string                            // names this process in leases, best as presence does; "": a random name
 	Folder      string                            // of the flows: agents see it as theirs
 	Entropy     io.Reader                         // for ids and seeds; nil: crypto/rand
 }
@@ -60,6 +70,9 @@ type Engine struct {
 	owner    string
 	folder   string
 	entropy  io.Reader
+	linger   time.Duration
+	seats    int // sessions at most
+	queued   int // runs in line at most
 	limits   *limits
 	cache    cache
 	clerk    clerk
@@ -72,8 +85,11 @@ type Engine struct {
 	sessions  map[run.ID]*session
 	plans     map[*plan.Plan]string // hashes of those that are stored
 	decoded   map[string]*plan.Plan // those that were read back, by hash
-	adopting  map[run.ID]bool
+	adopting  map[run.ID]bool       // on their way to a session
+	agenda    agenda
+	viewers   map[run.ID][]*arrival // who wants to know that a run is at work here
 	listening bool
+	draining  bool
 	closed    bool
 }
 
@@ -109,15 +125,40 @@ func New(c Config) *Engine {
 		room = DefaultParallel
 	}
 	e.limits = newLimits(room)
+	e.seats, e.queued, e.linger = c.MaxResident, c.MaxQueued, c.Linger
+	if e.seats <= 0 {
+		e.seats = DefaultResident
+	}
+	if e.queued <= 0 {
+		e.queued = DefaultQueued
+	}
+	if e.linger <= 0 {
+		e.linger = DefaultLinger
+	}
 	e.ctx, e.stop = context.WithCancelCause(context.Background())
 	return e
 }
 
 // Start implements runs.Runs: the plan is stored under its hash and Started is fact 1 before the caller hears of the run.
 func (e *Engine) Start(ctx context.Context, p *plan.Plan, inputs map[string]any, o run.Options) (run.ID, error) {
-	s, first, err := e.create(ctx, p, inputs, o)
+	s, first, err := e.draft(ctx, p, inputs, o)
 	if err != nil {
 		return "", err
+	}
+	seated, err := e.seat(s.id)
+	if err != nil {
+		s.stop(nil)
+		return "", err
+	}
+	if seated {
+		defer e.stand(s.id)
+	}
+	if err := e.create(ctx, s, first); err != nil {
+		return "", err
+	}
+	if !seated {
+		e.line(ctx, s, first)
+		return s.id, nil
 	}
 	s.advance(first)
 	return s.id, e.animate(s)
@@ -125,8 +166,11 @@ func (e *Engine) Start(ctx context.Context, p *plan.Plan, inputs map[string]any,
 
 // Submit stores a new run as Start does and leaves it to another process, which adopts it: nothing of it runs here.
 func (e *Engine) Submit(ctx context.Context, p *plan.Plan, inputs map[string]any, o run.Options) (run.ID, error) {
-	s, first, err := e.create(ctx, p, inputs, o)
+	s, first, err := e.draft(ctx, p, inputs, o)
 	if err != nil {
+		return "", err
+	}
+	if err := e.create(ctx, s, first); err != nil {
 		return "", err
 	}
 	s.stop(nil)
@@ -137,8 +181,8 @@ func (e *Engine) Submit(ctx context.Context, p *plan.Plan, inputs map[string]any
 	return s.id, nil
 }
 
-// create stores a new run, leased to this engine, with a session that does nothing yet.
-func (e *Engine) create(ctx context.Context, p *plan.Plan, inputs map[string]any, o run.Options) (*session, run.Fact, error) {
+// draft makes a new run that is not stored yet, with a session that does nothing yet.
+func (e *Engine) draft(ctx context.Context, p *plan.Plan, inputs map[string]any, o run.Options) (*session, run.Fact, error) {
 	given, err := readInputs(p, inputs)
 	if err != nil {
 		return nil, run.Fact{}, err
@@ -159,13 +203,79 @@ func (e *Engine) create(ctx context.Context, p *plan.Plan, inputs map[string]any
 		started.Inputs = black
 	}
 	s.now = now
-	if s.lease, err = e.store.Create(ctx, id, e.owner, e.ttl, first); err != nil {
-		if s.lease, err = e.reclaim(ctx, id, err); err != nil {
-			return nil, run.Fact{}, fmt.Errorf("start a run of %s: %w", p.Name, err)
-		}
-	}
 	return s, first, nil
 }
+
+// create stores a new run, leased to this engine.
+func (e *Engine) create(ctx context.Context, s *session, first run.Fact) (err error) {
+	if s.lease, err = e.store.Create(ctx, s.id, e.owner, e.ttl, first); err != nil {
+		if s.lease, err = e.reclaim(ctx, s.id, err); err != nil {
+			s.stop(nil)
+			return fmt.Errorf("start a run of %s: %w", s.plan.Name, err)
+		}
+	}
+	return nil
+}
+
+// seat reserves the place of a session for a new run. Without one the run is to wait in line, unless too many do.
+func (e *Engine) seat(id run.ID) (bool, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case e.closed, e.draining:
+		return false, runs.ErrClosed
+	case e.room():
+		e.adopting[id] = true
+		return true, nil
+	case len(e.agenda.ready) >= e.queued:
+		return false, &runs.BusyError{Bound: e.queued}
+	}
+	return false, nil
+}
+
+// stand gives the place up that seat reserved; the session has its own by then.
+func (e *Engine) stand(id run.ID) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.adopting, id)
+	e.dispatch()
+}
+
+// line has a new run wait for a session.
+func (e *Engine) line(ctx context.Context, s *session, first run.Fact) {
+	s.stop(errResting)
+	waiting := entry(s.id, s.plan, s.options, s.began)
+	waiting.Status, waiting.Seq = run.Queued, first.Seq
+	e.clerk.put(e, waiting)
+	err := e.store.Rest(context.WithoutCancel(ctx), s.lease, first.Seq, first.At)
+	if err == nil && e.works(s.options.Pool) {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.agenda.put(&appointment{id: s.id, head: first.Seq, at: first.At, priority: s.priority})
+	e.dispatch()
+}
+
+// works reports whether the store's queue wakes the runs of a pool, so that this engine needs not.
+func (e *Engine) works(pool string) bool { return false }
+
+// Resident counts the runs that have a session, and so cost memory.
+func (e *Engine) Resident() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.sessions)
+}
+
+// crowded reports whether so many runs are in memory that those which only wait should leave at once.
+func (e *Engine) crowded() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.sessions) > e.seats/2
+}
+
+// hunger tells a worker that there may be room for more.
+func (e *Engine) hunger() {}
 
 // reclaim looks whether a run was created after all, when the store could not say.
 func (e *Engine) reclaim(ctx context.Context, id run.ID, cause error) (run.Lease, error) {
@@ -217,17 +327,19 @@ func (e *Engine) Adopt(ctx context.Context, id run.ID) error {
 	if ok, err := e.mayAdopt(id); !ok {
 		return err
 	}
-	defer func() {
-		e.mu.Lock()
-		delete(e.adopting, id)
-		e.mu.Unlock()
-	}()
+	defer e.stand(id)
+	return e.adopt(ctx, id)
+}
+
+// adopt takes up a run whose place is reserved.
+func (e *Engine) adopt(ctx context.Context, id run.ID) error {
 	facts, p, err := e.history(ctx, id)
 	if err != nil {
 		return fmt.Errorf("take up run %s: %w", id, outward(err))
 	}
 	s := e.newSession(id, p, facts[0])
 	if s.lease, err = e.store.Claim(ctx, id, e.owner, e.ttl); err != nil {
+		s.stop(nil)
 		return fmt.Errorf("take up run %s: %w", id, outward(err))
 	}
 	s.rebuild = &rebuild{s, map[run.Path]*run.CallWish{}}
@@ -241,7 +353,7 @@ func (e *Engine) mayAdopt(id run.ID) (bool, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	switch {
-	case e.closed:
+	case e.closed, e.draining:
 		return false, runs.ErrClosed
 	case e.sessions[id] != nil:
 		return false, nil
@@ -323,20 +435,28 @@ func (e *Engine) newSession(id run.ID, p *plan.Plan, first run.Fact) *session {
 
 // animate gives a session its goroutine.
 func (e *Engine) animate(s *session) error {
-	if !s.lease.Until.IsZero() {
-		s.alarms.set(&alarm{at: time.Now().Add(e.ttl / 3), lease: true})
-	}
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closed {
+	if e.closed || e.draining {
+		e.mu.Unlock()
 		s.stop(errClosing)
+		s.release()
 		return runs.ErrClosed
 	}
+	defer e.mu.Unlock()
 	e.sessions[s.id] = s
+	e.agenda.drop(s.id)
+	for _, a := range e.viewers[s.id] {
+		a.come()
+	}
+	delete(e.viewers, s.id)
 	if !e.listening {
 		e.listening = true
 		e.group.Add(1)
 		go e.listener()
+		if e.ttl > 0 {
+			e.group.Add(1)
+			go e.keeper()
+		}
 	}
 	e.group.Add(1)
 	go s.live()
@@ -353,9 +473,7 @@ func (e *Engine) listener() {
 				break
 			}
 			rest = firstRest
-			for _, s := range e.told(id) {
-				s.post(letter{kind: toldLetter})
-			}
+			e.told(id)
 		}
 		timer := time.NewTimer(rest)
 		select {
@@ -367,17 +485,52 @@ func (e *Engine) listener() {
 	}
 }
 
-// told lists the sessions that may have missed something: that of one run, or all.
-func (e *Engine) told(id run.ID) []*session {
+// told passes on that a run was told something; "" that any may have been.
+func (e *Engine) told(id run.ID) {
 	if id != "" {
-		if s := e.session(id); s != nil {
-			return []*session{s}
+		if s := e.session(id); s == nil || !s.post(letter{kind: toldLetter}) {
+			e.hurry(id)
 		}
-		return nil
+		return
 	}
+	for _, s := range e.all() {
+		s.post(letter{kind: toldLetter})
+	}
+	e.missed(e.ctx)
+}
+
+func (e *Engine) all() []*session {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return slices.Collect(maps.Values(e.sessions))
+}
+
+// keeper makes the leases of all sessions last. A session whose lease went to another ends: nothing it writes would be stored.
+func (e *Engine) keeper() {
+	defer e.group.Done()
+	every := time.NewTicker(e.ttl / 3)
+	defer every.Stop()
+	for {
+		select {
+		case <-every.C:
+		case <-e.ctx.Done():
+			return
+		}
+		var group errgroup.Group
+		group.SetLimit(maxWriters)
+		for _, s := range e.all() {
+			group.Go(func() error {
+				ctx, cancel := context.WithTimeout(e.ctx, e.ttl/3)
+				defer cancel()
+				if _, err := e.store.Extend(ctx, s.lease, e.ttl); errors.Is(err, store.ErrFenced) {
+					s.stop(fmt.Errorf("run %s went to another worker: %w", s.id, err))
+					s.post(letter{kind: nudgeLetter})
+				}
+				return nil
+			})
+		}
+		_ = group.Wait()
+	}
 }
 
 func (e *Engine) session(id run.ID) *session {
@@ -386,12 +539,18 @@ func (e *Engine) session(id run.ID) *session {
 	return e.sessions[id]
 }
 
+// forget lets go of a session that is over; when its run rests, with the appointment for it.
 func (e *Engine) forget(s *session) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.sessions[s.id] == s {
 		delete(e.sessions, s.id)
 	}
+	if s.appointment != nil {
+		e.agenda.put(s.appointment)
+	}
+	e.dispatch()
+	e.hunger()
 }
 
 // callee finds who serves a capability of a plan.
@@ -414,6 +573,7 @@ func (e *Engine) callee(sig *types.Signature) *callee {
 
 // Wait implements runs.Runs.
 func (e *Engine) Wait(ctx context.Context, id run.ID) (run.Finished, error) {
+	var after run.Seq
 	if s := e.session(id); s != nil {
 		select {
 		case <-s.done:
@@ -425,12 +585,15 @@ func (e *Engine) Wait(ctx context.Context, id run.ID) (run.Finished, error) {
 			return *s.finished, nil
 		case errors.Is(s.err, errClosing):
 			return run.Finished{}, runs.ErrClosed
+		case errors.Is(s.err, errResting):
+			after = s.head
 		case !errors.Is(s.err, store.ErrFenced):
 			return run.Finished{}, s.err
 		}
 	}
-	var after run.Seq
-	if facts, err := e.store.Load(ctx, id, 0); err != nil {
+	if after > 0 {
+		// It ends after what its session has seen.
+	} else if facts, err := e.store.Load(ctx, id, 0); err != nil {
 		return run.Finished{}, outward(err)
 	} else if n := len(facts); n > 0 {
 		after = facts[n-1].Seq - 1
@@ -498,6 +661,9 @@ func (e *Engine) mail(ctx context.Context, id run.ID, l letter) (err error, ok b
 	}
 	select {
 	case err := <-l.reply:
+		if errors.Is(err, errResting) {
+			return nil, false
+		}
 		return err, true
 	case <-ctx.Done():
 		return ctx.Err(), true
@@ -510,11 +676,11 @@ func (e *Engine) Answer(ctx context.Context, id run.ID, path run.Path, value any
 	if err, ok := e.mail(ctx, id, letter{kind: answerLetter, path: path, value: value, by: by, reason: reason}); ok {
 		return err
 	}
-	facts, err := e.store.Load(ctx, id, 0)
+	facts, p, err := e.history(ctx, id)
 	if err != nil {
 		return outward(err)
 	}
-	form, err := question(facts, path)
+	form, err := question(id, p, facts, path)
 	if err != nil {
 		return err
 	}
@@ -531,33 +697,34 @@ func (e *Engine) Answer(ctx context.Context, id run.ID, path run.Path, value any
 	if err != nil {
 		return outward(err)
 	}
-	_, err = question(facts[:seq-1], path)
+	_, err = question(id, p, facts[:seq-1], path)
 	return err
 }
 
 // question finds the form of an open question in a history.
-func question(facts []run.Fact, path run.Path) (*run.Form, error) {
+func question(id run.ID, p *plan.Plan, facts []run.Fact, path run.Path) (*run.Form, error) {
 	var form *run.Form
-	answered := false
 	for _, f := range facts {
 		switch b := f.Body.(type) {
 		case *run.Asked:
 			if b.Path == path {
-				form, answered = &b.Form, false
+				form = &b.Form
 			}
-		case *run.Answered:
-			answered = answered || b.Path == path
 		case *run.Finished:
 			return nil, runs.ErrFinished
 		}
 	}
-	switch {
-	case form == nil:
+	if form == nil {
 		return nil, runs.ErrNotAsked
-	case answered:
-		return nil, runs.ErrAnswered
 	}
-	return form, nil
+	if m := replay(id, p, facts); m != nil {
+		for w := range m.Open() {
+			if ask, ok := w.(*run.AskWish); ok && ask.Path == path {
+				return form, nil
+			}
+		}
+	}
+	return nil, runs.ErrAnswered
 }
 
 // Close ends the engine: calls in flight are cancelled, leases go back, and every goroutine ends. Runs that are not finished stay so in their store, for
@@ -565,10 +732,12 @@ func question(facts []run.Fact, path run.Path) (*run.Form, error) {
 func (e *Engine) Close(ctx context.Context) error {
 	e.mu.Lock()
 	e.closed = true
-	sessions := slices.Collect(maps.Values(e.sessions))
+	if e.agenda.timer != nil {
+		e.agenda.timer.Stop()
+	}
 	e.mu.Unlock()
 	e.stop(errClosing)
-	for _, s := range sessions {
+	for _, s := range e.all() {
 		s.post(letter{kind: nudgeLetter})
 	}
 	e.limits.close()

@@ -15,6 +15,8 @@ import (
 const (
 	firstRest = 10 * time.Millisecond
 	longRest  = time.Second
+
+	longestRest = time.Minute // between two tries of a run that cannot be taken up
 )
 
 // load reads the log of the run until the store answers or the session ends.
@@ -233,19 +235,6 @@ func (s *session) fold() bool {
 		}
 	}
 	return true
-}
-
-// extend makes the lease last.
-func (s *session) extend() {
-	lease, err := s.engine.store.Extend(s.ctx, s.lease, s.engine.ttl)
-	if errors.Is(err, store.ErrFenced) {
-		s.err = fmt.Errorf("run %s went to another worker: %w", s.id, err)
-		return
-	}
-	if err == nil {
-		s.lease = lease
-	}
-	s.alarms.set(&alarm{at: s.now.Add(s.engine.ttl / 3), lease: true})
 }
 
 // rebuild makes the shared state of a run anew while its history is folded in another process: calls that are free and change something change nothing but

@@ -65,6 +65,7 @@ type session struct {
 	relist   bool                   // its questions are not those of its entry
 	filed    <-chan struct{}        // closed when the entry of its end is written
 	clock    *time.Timer
+	restAt   time.Time // when an idle session gives its lease back; zero: it is not idle
 
 	// Shared: used by calls and callers.
 	mu         sync.Mutex
@@ -82,6 +83,8 @@ type session struct {
 	done       chan struct{} // closed at the end, after the two below are set
 	finished   *run.Finished // nil when the session ended before the run
 	err        error         // why it did
+
+	appointment *appointment // of a run that rests and that nobody else wakes
 }
 
 // attempt names a call under way.
@@ -192,7 +195,11 @@ func (s *session) ride(f *flight) (mine bool) {
 func (s *session) collect(spare []letter) []letter {
 	for s.ctx.Err() == nil {
 		var ring <-chan time.Time
-		if at, ok := s.alarms.next(); ok {
+		at, ok := s.alarms.next()
+		if !s.restAt.IsZero() && (!ok || s.restAt.Before(at)) {
+			at, ok = s.restAt, true
+		}
+		if ok {
 			rest := time.Until(at)
 			if rest <= 0 {
 				s.mu.Lock()
@@ -266,6 +273,12 @@ func (s *session) live() {
 			if mine = s.ride(f); !mine {
 				return
 			}
+		}
+		switch over, told := s.lounge(); {
+		case over:
+			return
+		case told:
+			continue
 		}
 		clear(mail)
 		mail = s.collect(mail)
@@ -488,8 +501,6 @@ func (s *session) ring() {
 			}
 		case a.flight != nil:
 			s.timeUp(a.flight)
-		case a.lease:
-			s.extend()
 		}
 	}
 }
@@ -862,11 +873,22 @@ func (s *session) commit() {
 	}
 }
 
+// release gives the lease back. One that is not given back lapses.
+func (s *session) release() {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), releaseTimeout)
+	defer cancel()
+	_ = s.engine.store.Release(ctx, s.lease)
+}
+
 // bury ends the session: calls are told, watchers and waiters hear, the lease goes back.
 func (s *session) bury() {
+	resting := errors.Is(s.err, errResting)
 	s.stop(errClosing)
 	if s.clock != nil {
 		s.clock.Stop()
+	}
+	if resting {
+		s.engine.forget(s) // before the mailbox closes: who comes too late for it finds the appointment
 	}
 	s.mu.Lock()
 	s.buried = true
@@ -887,6 +909,8 @@ func (s *session) bury() {
 			l.reply <- err
 		case l.kind == slotLetter:
 			l.flight.callee.line.give()
+		case l.kind == toldLetter && resting:
+			s.engine.hurry(s.id)
 		}
 	}
 	for _, f := range s.planned {
@@ -897,11 +921,11 @@ func (s *session) bury() {
 			p.ticket.drop()
 		}
 	}
-	s.engine.forget(s)
+	if !resting {
+		s.engine.forget(s)
+		s.release()
+	}
 	s.gallery.close()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), releaseTimeout)
-	defer cancel()
-	_ = s.engine.store.Release(ctx, s.lease) // a lease that is not given back lapses
 	if s.filed != nil {
 		<-s.filed // whoever waits for the run finds it in lists as it ended
 	}

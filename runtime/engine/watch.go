@@ -154,8 +154,7 @@ func (w *watcher) take() (events []runs.Event, gap, closed bool) {
 func (e *Engine) Watch(ctx context.Context, id run.ID, after run.Seq) iter.Seq2[runs.Event, error] {
 	return func(yield func(runs.Event, error) bool) {
 		v := viewing{e: e, ctx: ctx, id: id, last: after, yield: yield}
-		if v.live() {
-			v.rest()
+		for v.live() && v.rest() {
 		}
 	}
 }
@@ -241,21 +240,63 @@ func (v *viewing) load() bool {
 	return true
 }
 
-// rest follows a run that is not, or no more, at work in this engine.
-func (v *viewing) rest() {
+// rest follows a run that is not, or no more, at work in this engine. It reports whether it is at work here again.
+func (v *viewing) rest() bool {
 	if v.ended {
-		return
+		return false
 	}
 	ctx, cancel := v.e.whileOpen(v.ctx)
 	defer cancel()
+	a := v.e.await(v.id, cancel)
+	defer v.e.leave(v.id, a)
 	for f, err := range v.e.store.Tail(ctx, v.id, v.last) {
 		if err != nil {
+			if a.came.Load() && v.ctx.Err() == nil && v.e.ctx.Err() == nil {
+				return true
+			}
 			v.yield(runs.Event{}, v.e.ended(v.ctx, err))
-			return
+			return false
 		}
 		if !v.fact(&f) {
-			return
+			return false
 		}
+	}
+	return false
+}
+
+// arrival ends the wait for a run to be at work here.
+type arrival struct {
+	came   atomic.Bool
+	cancel func()
+}
+
+func (a *arrival) come() {
+	a.came.Store(true)
+	a.cancel()
+}
+
+func (e *Engine) await(id run.ID, cancel func()) *arrival {
+	a := &arrival{cancel: cancel}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.sessions[id] != nil {
+		a.come()
+		return a
+	}
+	if e.viewers == nil {
+		e.viewers = map[run.ID][]*arrival{}
+	}
+	e.viewers[id] = append(e.viewers[id], a)
+	return a
+}
+
+func (e *Engine) leave(id run.ID, a *arrival) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if left := slices.DeleteFunc(e.viewers[id], func(o *arrival) bool { return o == a }); len(left) > 0 {
+		e.viewers[id] = left
+	} else {
+		delete(e.viewers, id)
 	}
 }
 

@@ -4,6 +4,7 @@ package runs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"time"
 
@@ -20,7 +21,18 @@ var (
 	ErrAnswer   = errors.New("the answer does not fit the question")
 	ErrInput    = errors.New("the inputs do not fit")
 	ErrClosed   = errors.New("the engine is closed")
+	ErrBusy     = errors.New("too many runs wait in line")
 )
+
+// BusyError is an ErrBusy that says how many runs may wait.
+type BusyError struct{ Bound int }
+
+func (e *BusyError) Error() string {
+	return fmt.Sprintf("%v: %d may; start it again when some have ended", ErrBusy, e.Bound)
+}
+
+// Is makes it an ErrBusy.
+func (e *BusyError) Is(target error) bool { return target == ErrBusy }
 
 // Runs starts and steers runs. All methods may be called from any goroutine.
 type Runs interface {
