@@ -88,7 +88,7 @@ func within(pkg string, folders ...string) bool {
 var pure = []string{"lang/source", "lang/syntax", "lang/format", "lang/template", "lang/types", "lang/eval", "lang/check", "lang/plan", "lang/lower", "lang/graph", "runtime/run", "runtime/machine"}
 
 // testSuites are packages that exist for tests of other packages, and may wire what a program may not.
-var testSuites = []string{"lang/langtest", "runtime/store/storetest", "runtime/hosttest", "runtime/sim"}
+var testSuites = []string{"lang/langtest", "runtime/store/storetest", "runtime/store/redis/redistest", "runtime/hosttest", "runtime/sim"}
 
 // What is made for tests stays in tests.
 func TestSuitesAreForTests(t *testing.T) {
@@ -206,6 +206,7 @@ func TestForeignLibrariesHaveOneDoor(t *testing.T) {
 		{"github.com/alecthomas/kong", []string{"cmd"}, "the command line is cmd's"},
 		{"github.com/anthropics/anthropic-sdk-go", []string{"stdlib/claude"}, "each provider is reached through its own agent"},
 		{"github.com/openai/openai-go/v3", []string{"stdlib/openai"}, "each provider is reached through its own agent"},
+		{"github.com/redis/go-redis/v9", []string{"runtime/store/redis"}, "the store speaks to Redis; everybody else speaks to the store"},
 		{"github.com/reeflective/readline", []string{"cmd"}, "only the REPL edits lines"},
 		{"modernc.org/sqlite", []string{"runtime/store/sqlite"}, "the runtime knows stores by their contract; what SQLite does with locks and errors is understood in one place"},
 		{"github.com/hashicorp/hcl/v2", nil, "it is a yardstick of the benchmarks and no part of the program"},
