@@ -103,7 +103,7 @@ func (m *Machine) estimate(c *call) {
 func (m *Machine) offer(c *call) {
 	switch c.state {
 	case callReady:
-		if !c.free && c.scope != nil && !m.reserve(c) {
+		if !c.free && c.scope != nil && !m.wide && !m.kept.prefix && !m.hasKept(c.path) && !m.reserve(c) {
 			return
 		}
 	case callReserved:
@@ -126,6 +126,7 @@ func (m *Machine) openCall(c *call) {
 	}
 	c.wish.node, c.wish.wish = c.node, w
 	m.openWish(&c.wish)
+	m.turnOf(callKey(c.path))
 }
 
 // again makes the next attempt ready. It goes through the queue, so that nothing starts during a pause.
@@ -196,8 +197,12 @@ func (m *Machine) callStarted(b *run.CallStarted) error {
 	if c == nil || c.state != callOffered || c.attempt != b.Attempt || c.free || !c.wish.open {
 		return ErrStale
 	}
+	drifted := b.Fingerprint != "" && b.Fingerprint != c.sent.Fingerprint
+	if drifted && m.kept.taking {
+		return ErrStale // of a fork: what was recorded in its origin is no answer to this
+	}
 	c.state = callStarted
-	if b.Fingerprint != "" && b.Fingerprint != c.sent.Fingerprint {
+	if drifted {
 		m.failFrame(m.root, &run.Error{Code: "E_DRIFT", Kind: "drift", Path: b.Path, Attempt: b.Attempt, Agent: c.sent.Agent,
 			Message: "what this step sends is not what was recorded when it was called: the plan or the program that reads the history has changed"}, true)
 	}
@@ -302,6 +307,9 @@ func (m *Machine) ended(c *call) bool {
 
 // account books what an attempt used. unknown: nothing is known of it, so all it had reserved counts as spent.
 func (m *Machine) account(c *call, u run.Usage, source string, unknown bool) {
+	if m.kept.taking {
+		return // its origin has paid for it
+	}
 	m.usage = m.usage.Add(u)
 	spent := u.Spent(c.need, source)
 	if unknown && u == (run.Usage{}) {

@@ -180,7 +180,7 @@ func (m *Machine) advance(n *node) {
 	}
 	switch n.state {
 	case nodeWaiting:
-		if n.f.limit > 0 && m.table(n).step {
+		if n.f.limit > 0 && m.table(n).step && !m.wide {
 			if n.f.running >= n.f.limit {
 				n.f.queue = append(n.f.queue, n)
 				return
@@ -234,7 +234,7 @@ func (m *Machine) fed(n *node) {
 
 // freed gives the place of a step that ended to the next one under the limit of a parallel.
 func (m *Machine) freed(f *frame) {
-	if f.limit == 0 {
+	if f.limit == 0 || m.wide {
 		return
 	}
 	f.running--

@@ -77,6 +77,9 @@ type Machine struct {
 	notes   []run.Note // of the fact at hand
 	unnoted int        // beyond maxNotes
 
+	kept kept // of a fork
+	wide bool // nothing is limited and nothing is paid for
+
 	limit int    // maxServed
 	buf   []byte // scratch for fingerprints
 }
@@ -123,12 +126,20 @@ func (m *Machine) Apply(f run.Fact) (run.Delta, error) {
 	now := m.now
 	m.now = f.At.Round(0).UTC()
 	m.turn++
-	if err := m.fold(f.Body); err != nil {
+	fold := m.fold
+	if f.Seq <= m.kept.last {
+		fold = func(run.Body) error { return m.keep(f) }
+	}
+	if err := fold(f.Body); err != nil {
 		m.now = now
 		return run.Delta{}, err
 	}
 	m.head = f.Seq
 	m.drain()
+	if m.kept.prefix && m.head == m.kept.last {
+		m.begun()
+		m.drain()
+	}
 	m.conclude()
 	return m.delta(), nil
 }
@@ -198,6 +209,7 @@ func (m *Machine) begin(s *run.Started) error {
 		return fmt.Errorf("%w: it says %d, this is %d", ErrVersion, s.Machine, Version)
 	}
 	m.started, m.began, m.seed, m.inputs = true, m.now, s.Seed, s.Inputs
+	m.forked(s.Fork)
 	m.scope = newScope(nil, append(append([]plan.Amount(nil), m.p.Budget...), s.Options.Budget...))
 	deadline := s.Options.Timeout
 	for _, a := range append(append([]plan.Amount(nil), m.p.Budget...), s.Options.Budget...) {
@@ -245,6 +257,7 @@ func (m *Machine) drain() {
 				continue
 			}
 			m.advance(n)
+		case len(m.kept.due) > 0 && m.takeKept():
 		default:
 			if m.served == len(m.ready) {
 				m.ready, m.served = m.ready[:0], 0

@@ -80,6 +80,9 @@ func (m *Machine) pumpMap(n *node) {
 	if limit <= 0 {
 		limit = plan.MapLimit
 	}
+	if m.wide {
+		limit = len(x.items)
+	}
 	for x.next < len(x.items) && x.running < limit && n.state == nodeRunning {
 		i := x.next
 		x.next++
@@ -181,7 +184,7 @@ func (m *Machine) pumpReduce(n *node) {
 	r := m.plan(n).Reduce
 	by := max(r.By, 2)
 	x := n.many
-	for x.next < len(x.results) && x.running < plan.ReduceLimit && n.state == nodeRunning {
+	for x.next < len(x.results) && (x.running < plan.ReduceLimit || m.wide) && n.state == nodeRunning {
 		g := x.next
 		x.next++
 		part := x.items[g*by : min((g+1)*by, len(x.items))]

@@ -63,6 +63,15 @@ func (r *restorer) restore() error {
 	if m.finished, err = ending(s.Finished); err != nil {
 		return err
 	}
+	m.forked(&run.Fork{Kept: s.Kept})
+	m.kept.prefix = s.Prefix
+	for _, raw := range s.Waiting {
+		f, err := run.DecodeFact(raw)
+		if err != nil {
+			return err
+		}
+		m.kept.waiting[about(f.Body)] = append(m.kept.waiting[about(f.Body)], f)
+	}
 	for range s.Scopes {
 		r.scopes = append(r.scopes, &scope{})
 	}

@@ -41,6 +41,9 @@ type snapshot struct {
 	Frames    []snapFrame                `json:"frames,omitempty"`
 	Cut       []snapCall                 `json:"cut,omitempty"`
 	Ready     []place                    `json:"ready,omitempty"`
+	Kept      run.Seq                    `json:"kept,omitempty"` // the last fact of a fork's origin
+	Prefix    bool                       `json:"prefix,omitempty"`
+	Waiting   []json.RawMessage          `json:"waiting,omitempty"` // kept facts whose turn has not come
 }
 
 // place names a node.
@@ -155,6 +158,14 @@ func (m *Machine) Snapshot() ([]byte, error) {
 		}
 	}
 	t.s.Final, t.s.Finished = t.end(m.final), t.end(m.finished)
+	t.s.Kept, t.s.Prefix = m.kept.last, m.kept.prefix
+	for _, f := range m.keptFacts() {
+		raw, err := run.EncodeFact(f)
+		if err != nil && t.err == nil {
+			t.err = err
+		}
+		t.s.Waiting = append(t.s.Waiting, raw)
+	}
 	t.s.Deadline = snapOf(m.timers[runDeadline])
 	t.s.Scope = t.scope(m.scope)
 	if m.root != nil && m.root.state != frameClosed {

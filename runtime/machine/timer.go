@@ -47,6 +47,7 @@ func (m *Machine) openTimer(t *timer) {
 	}
 	t.wish.wish = w
 	m.openWish(&t.wish)
+	m.turnOf(timerKey(t.id))
 }
 
 // dropTimer forgets a timer, if there is one.

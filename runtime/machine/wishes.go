@@ -89,7 +89,8 @@ func (m *Machine) closeWish(h *holder) {
 
 // delta hands out what this turn opened and closed.
 func (m *Machine) delta() run.Delta {
-	d := run.Delta{Notes: m.takeNotes()}
+	d := run.Delta{Notes: m.takeNotes(), Taken: m.kept.taken}
+	m.kept.taken = nil
 	if len(m.closed) > 0 {
 		slices.SortStableFunc(m.closed, func(a, b closing) int { return inPlan(a.node, b.node, a.order, b.order) })
 		d.Closed = make([]run.WishID, len(m.closed))

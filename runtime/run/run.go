@@ -111,11 +111,15 @@ type Started struct {
 	Fork    *Fork          `json:"fork,omitempty"`
 }
 
-// Fork names the origin of a forked run.
+// Fork names the origin of a forked run. The facts after Started, up to Kept, are of the origin: what its steps came to that do not run again.
 type Fork struct {
-	Run ID  `json:"run"`
-	Seq Seq `json:"seq"`
+	Run  ID  `json:"run"`
+	Seq  Seq `json:"seq"`            // of the origin's first fact that the fork has not taken over
+	Kept Seq `json:"kept,omitempty"` // of the fork's last fact that it has taken over; 0: there is none
 }
+
+// Kept is the Source of results that a fork took over from its origin: their usage is shown and counts for nothing.
+const Kept = "kept"
 
 // CallStarted is recorded before every call that costs, changes the world or lasts.
 type CallStarted struct {
@@ -132,7 +136,7 @@ type CallDone struct {
 	Attempt int    `json:"attempt"`
 	Value   any    `json:"value"`
 	Usage   Usage  `json:"usage,omitzero"`
-	Source  string `json:"source,omitempty"` // "cache" when it was not the agent that answered
+	Source  string `json:"source,omitempty"` // "cache" or Kept when it was not the agent that answered
 	AgentID string `json:"agentId,omitempty"`
 }
 
@@ -146,6 +150,7 @@ type CallFailed struct {
 	Answer     any           `json:"answer,omitempty"`   // the invalid answer, for the repair
 	RetryAfter time.Duration `json:"retryAfter,omitempty"`
 	Usage      Usage         `json:"usage,omitzero"`
+	Source     string        `json:"source,omitempty"` // Kept, or empty
 }
 
 // CallEnded is the end of a cancelled or late call: it settles the budget and changes no value.

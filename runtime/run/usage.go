@@ -40,9 +40,9 @@ func (a Amount) Sub(b Amount) Amount {
 }
 
 // Spent is what a call that had reserved an amount takes from its budgets: what was reported or estimated, and where nothing is known, all it had
-// reserved. An answer out of the cache takes nothing.
+// reserved. An answer out of the cache, or of the origin of a fork, takes nothing.
 func (u Usage) Spent(reserved Amount, source string) Amount {
-	if source == "cache" {
+	if source == "cache" || source == Kept {
 		return Amount{}
 	}
 	spent := Amount{Money: u.Cost, Tokens: u.Input + u.Output + u.CacheRead + u.CacheWrite, Calls: reserved.Calls}

@@ -90,6 +90,13 @@ type Delta struct {
 	Opened []Wish
 	Closed []WishID
 	Notes  []Note
+	Taken  []Taken // of a fork: the wishes that were granted by facts of its origin
+}
+
+// Taken is a kept fact whose turn came, and the wish it answers.
+type Taken struct {
+	Wish Wish
+	Fact Fact
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }

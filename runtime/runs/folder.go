@@ -96,7 +96,7 @@ func (f *Folder) fact(fact run.Fact) {
 	v := &f.view
 	switch b := fact.Body.(type) {
 	case *run.Started:
-		v.Started, v.Status = fact.At, run.Running
+		v.Started, v.Status, v.Fork = fact.At, run.Running, b.Fork
 	case *run.CallStarted:
 		s := f.step(b.Path)
 		if s.Started.IsZero() {
@@ -107,29 +107,42 @@ func (f *Folder) fact(fact run.Fact) {
 	case *run.CallDone:
 		s := f.end(b.Path, b.Attempt, Done, fact)
 		s.Cached = b.Source == "cache"
-		s.Usage, v.Usage = s.Usage.Add(b.Usage), v.Usage.Add(b.Usage)
+		f.used(s, b.Usage, b.Source)
 	case *run.CallFailed:
 		s := f.end(b.Path, b.Attempt, Failed, fact)
 		s.Error = b.Message
-		s.Usage, v.Usage = s.Usage.Add(b.Usage), v.Usage.Add(b.Usage)
+		f.used(s, b.Usage, b.Source)
 	case *run.CallEnded:
 		s := f.step(b.Path)
 		if s.Status == Running || s.Status == "" {
 			s = f.end(b.Path, b.Attempt, Cancelled, fact)
 		}
-		s.Usage, v.Usage = s.Usage.Add(b.Usage), v.Usage.Add(b.Usage)
+		f.used(s, b.Usage, "")
 	case *run.Asked:
 		s := f.step(b.Path)
 		form := b.Form
 		s.Status, s.Started, s.Attempts, s.Form = Asking, fact.At, max(s.Attempts, 1), &form
 	case *run.Answered:
 		f.answered(b.Path, Done, fact)
+		f.step(b.Path).Kept = v.Fork != nil && fact.Seq <= v.Fork.Kept
 	case *run.TimerFired:
 		if path, ok := strings.CutSuffix(b.Timer, "@timeout"); ok {
 			f.unanswered(run.Path(path), fact)
 		}
 	case *run.Finished:
 		f.finish(b, fact)
+	}
+}
+
+// used books what an attempt used. What a fork took over was paid for by its origin.
+func (f *Folder) used(s *Step, u run.Usage, source string) {
+	if s.Kept && source != run.Kept { // its kept result did not fit after all, and it was called
+		s.Kept, s.Usage = false, run.Usage{}
+	}
+	s.Kept = source == run.Kept
+	s.Usage = s.Usage.Add(u)
+	if !s.Kept {
+		f.view.Usage = f.view.Usage.Add(u)
 	}
 }
 

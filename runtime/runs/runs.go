@@ -98,6 +98,7 @@ type View struct {
 	Finished time.Time // zero: not yet
 	Steps    []Step    // in order of their first fact
 	Usage    run.Usage // of all calls so far; of the run once it is finished
+	Fork     *run.Fork // where the run comes from, when it is a fork
 }
 
 // Step is one call of a run: a path, with all its attempts.
@@ -112,6 +113,7 @@ type Step struct {
 	Finished time.Time // zero: not yet
 	Usage    run.Usage
 	Cached   bool      // its answer came out of the cache
+	Kept     bool      // it was taken over from the origin of a fork: its usage is not the run's
 	Error    string    // of the last attempt, when it failed; or why it could not be called
 	Form     *run.Form // of a question that waits
 }

@@ -46,6 +46,7 @@ type checker struct {
 	finished  bool
 	paused    bool
 	cancelled bool
+	kept      run.Seq // of the last fact that a fork has taken over
 	run       string // what every key begins with
 	usage     run.Usage
 
@@ -92,10 +93,17 @@ func (c *checker) fact(i int, f run.Fact) {
 		}
 		c.started, c.inputs = true, s.Inputs
 		c.budget = append(append([]plan.Amount(nil), c.p.Budget...), s.Options.Budget...)
+		if s.Fork != nil {
+			c.kept = s.Fork.Kept
+		}
 		return
 	}
 	if !c.started {
 		c.problem("%s comes before the start", f)
+	}
+	if f.Seq <= c.kept {
+		c.keep(f)
+		return
 	}
 	switch b := f.Body.(type) {
 	case *run.CallStarted:
@@ -126,6 +134,51 @@ func (c *checker) fact(i int, f run.Fact) {
 		c.cancelled, c.paused = true, false
 	case *run.Finished:
 		c.finish(b)
+	}
+}
+
+// keep notes what a fork has taken over. When its turn came and what it needed then, its facts do not say; that it names steps of the plan they do.
+func (c *checker) keep(f run.Fact) {
+	path := run.Path("")
+	switch b := f.Body.(type) {
+	case *run.CallStarted:
+		path = b.Path
+	case *run.CallDone:
+		path = b.Path
+	case *run.CallFailed:
+		path = b.Path
+	case *run.Asked:
+		path = b.Path
+	case *run.Answered:
+		path = b.Path
+	case *run.TimerFired:
+		c.timer(b)
+		return
+	default:
+		c.problem("%s is taken over from the origin of the fork", f)
+		return
+	}
+	way := c.places.find(string(path))
+	if way == nil {
+		c.problem("%s is taken over, and the plan has no such step", path)
+		return
+	}
+	last := way[len(way)-1]
+	switch b := f.Body.(type) {
+	case *run.CallDone:
+		c.result(way, b.Value, true)
+		if b.Source != run.Kept {
+			c.problem("the result of %s is taken over and does not say so", path)
+		}
+	case *run.CallFailed:
+		if len(c.p.Blocks[last.block].Nodes[last.slot].Else) > 0 {
+			c.done[last.same()] = true
+		}
+		if b.Source != run.Kept {
+			c.problem("the failure of %s is taken over and does not say so", path)
+		}
+	case *run.Answered:
+		c.result(way, nil, false)
 	}
 }
 
