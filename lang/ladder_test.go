@@ -85,7 +85,7 @@ func within(pkg string, folders ...string) bool {
 }
 
 // pure are the packages that decide what a script means and what happens next (spec/architecture.md, "The ladder").
-var pure = []string{"lang/source", "lang/syntax", "lang/format", "lang/template", "lang/types", "lang/eval", "lang/check", "lang/plan", "lang/lower", "lang/graph", "runtime/run", "runtime/machine"}
+var pure = []string{"lang/source", "lang/syntax", "lang/format", "lang/template", "lang/types", "lang/eval", "lang/check", "lang/plan", "lang/lower", "lang/graph", "runtime/run", "runtime/machine", "runtime/travel"}
 
 // testSuites are packages that exist for tests of other packages, and may wire what a program may not.
 var testSuites = []string{"lang/langtest", "runtime/store/storetest", "runtime/store/redis/redistest", "runtime/hosttest", "runtime/sim"}
@@ -122,6 +122,8 @@ func TestArrowsGoDown(t *testing.T) {
 			because: "the invariants are stated without the code they judge"},
 		{from: []string{"runtime/machine"}, never: []string{"runtime/agent", "runtime/store", "runtime/engine", "runtime/runs", "lang/check", "lang/syntax", "lang/lower"},
 			because: "the machine works on plan and facts alone; hosts are above it and source text below the plan"},
+		{from: []string{"runtime/travel"}, never: []string{"runtime/agent", "runtime/store", "runtime/engine", "runtime/runs", "lang/check", "lang/syntax", "lang/lower"},
+			because: "what a fork keeps is decided from histories and plans alone, the same on every host and in a file"},
 		{from: []string{"runtime/store"}, never: []string{"runtime/machine", "runtime/engine", "runtime/agent"},
 			because: "a store keeps facts and does not know what they mean"},
 		{from: []string{"lang/plan"}, never: []string{"lang/syntax", "lang/check", "lang/lower", "lang/eval", "lang/graph"},

@@ -12,7 +12,7 @@ type frame struct {
 	owner *node // nil: the file
 	kid   int   // its place among the owner's frames
 	depth int
-	// part tells the frames of one owner apart and orders them: branch, item, round, level<<32+group; a fallback's has fallbackPart added.
+	// part tells the frames of one owner apart and orders them: branch, item, round, level<<32+group; a fallback's has FallbackPart added.
 	part  int64
 	path  run.Path
 	nodes []node
@@ -31,9 +31,10 @@ type frame struct {
 	won, lost int // of a race
 }
 
-const fallbackPart = 1 << 60
+// FallbackPart is added to the part of a block that is the fallback of its owner.
+const FallbackPart = 1 << 60
 
-func (f *frame) fallback() bool { return f.part >= fallbackPart }
+func (f *frame) fallback() bool { return f.part >= FallbackPart }
 
 type frameState uint8
 
@@ -487,7 +488,7 @@ func (m *Machine) fallBack(n *node) {
 	default:
 		path := m.path(n).Else(m.table(n).elses + i + 1)
 		m.note(n, run.Note{Kind: run.NoteElse, Name: string(path), Error: n.err})
-		m.openFrame(n, frameSpec{block: fb.Block, path: path, part: fallbackPart + int64(i), binds: binds, scope: n.f.scope})
+		m.openFrame(n, frameSpec{block: fb.Block, path: path, part: FallbackPart + int64(i), binds: binds, scope: n.f.scope})
 	}
 }
 

@@ -253,3 +253,9 @@ func (m *Machine) Place(w run.Wish) []Spot {
 	}
 	return spots
 }
+
+// Cancelling reports whether the call at path was told to end, or nobody waits for it any more.
+func (m *Machine) Cancelling(path run.Path) bool {
+	c := m.calls[path]
+	return c != nil && (c.cancel.open || c.state == callCut)
+}

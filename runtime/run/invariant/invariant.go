@@ -47,7 +47,7 @@ type checker struct {
 	paused    bool
 	cancelled bool
 	kept      run.Seq // of the last fact that a fork has taken over
-	run       string // what every key begins with
+	run       string  // what every key begins with
 	usage     run.Usage
 
 	calls  map[run.Path]*callState
