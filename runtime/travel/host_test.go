@@ -102,6 +102,9 @@ func (w *world) tell(b run.Body) {
 	if err != nil {
 		w.t.Fatalf("%s: %v", f, err)
 	}
+	for _, n := range delta.Notes {
+		w.luck = w.luck || n.Kind == run.NoteElse || n.Kind == run.NoteFailed || n.Kind == run.NoteLeftOut
+	}
 	for _, id := range delta.Closed {
 		kind, path, _ := strings.Cut(string(id), " ")
 		path, _, _ = strings.Cut(path, " ")
