@@ -96,7 +96,6 @@ type batch struct {
 	facts int
 	data  []byte
 	ends  bool // with Finished
-	body  run.Body
 }
 
 // maxRow bounds a row, so that a damaged page costs no more than its run and reading goes piece by piece.

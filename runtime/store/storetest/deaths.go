@@ -17,6 +17,9 @@ import (
 // deaths tells the life of a run, from the first blob to its removal, and lets the process die before and after each write. Then a second life judges what is
 // there: what was acknowledged is, what was not is there whole or not at all, nothing is out of reach, and the run can be brought to its end.
 func deaths(t *testing.T, open func(t *testing.T) store.Store) {
+	if testing.Short() {
+		t.Skip("the long form opens a store for each write and side")
+	}
 	fault.Each(t, fault.Dead, func(t *testing.T, wrap func(store.Store) *fault.Store) {
 		s := open(t)
 		t.Cleanup(func() { _ = s.Close() })

@@ -210,7 +210,6 @@ func rest(t *testing.T, s store.Store) {
 		t.Fatal(err)
 	}
 	wantErr(t, "append of who rests", s.Append(ctx, l, 3, fired(4, "a")), store.ErrFenced)
-	wantErr(t, "a second Rest", s.Rest(ctx, l, 3, wake), store.ErrFenced)
 	_, ok, next, err := s.Dequeue(ctx, "p")
 	if err != nil || ok || !next.Equal(wake) {
 		t.Errorf("the queue has a hint: %v, at %v instead of %v, %v", ok, next, wake, err)
