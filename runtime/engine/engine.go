@@ -157,7 +157,7 @@ func (e *Engine) Start(ctx context.Context, p *plan.Plan, inputs map[string]any,
 		return "", err
 	}
 	if !seated {
-		e.line(ctx, s, first)
+		e.line(ctx, s, first, first.Seq)
 		return s.id, nil
 	}
 	s.advance(first)
@@ -207,9 +207,9 @@ func (e *Engine) draft(ctx context.Context, p *plan.Plan, inputs map[string]any,
 }
 
 // create stores a new run, leased to this engine.
-func (e *Engine) create(ctx context.Context, s *session, first run.Fact) (err error) {
-	if s.lease, err = e.store.Create(ctx, s.id, e.owner, e.ttl, first); err != nil {
-		if s.lease, err = e.reclaim(ctx, s.id, err); err != nil {
+func (e *Engine) create(ctx context.Context, s *session, facts ...run.Fact) (err error) {
+	if s.lease, err = e.store.Create(ctx, s.id, e.owner, e.ttl, facts...); err != nil {
+		if s.lease, err = e.reclaim(ctx, s.id, len(facts), err); err != nil {
 			s.stop(nil)
 			return fmt.Errorf("start a run of %s: %w", s.plan.Name, err)
 		}
@@ -242,18 +242,18 @@ func (e *Engine) stand(id run.ID) {
 }
 
 // line has a new run wait for a session.
-func (e *Engine) line(ctx context.Context, s *session, first run.Fact) {
+func (e *Engine) line(ctx context.Context, s *session, first run.Fact, head run.Seq) {
 	s.stop(errResting)
 	waiting := entry(s.id, s.plan, s.options, s.began)
-	waiting.Status, waiting.Seq = run.Queued, first.Seq
+	waiting.Status, waiting.Seq = run.Queued, head
 	e.clerk.put(e, waiting)
-	err := e.store.Rest(context.WithoutCancel(ctx), s.lease, first.Seq, first.At)
+	err := e.store.Rest(context.WithoutCancel(ctx), s.lease, head, first.At)
 	if err == nil && e.works(s.options.Pool) {
 		return
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.agenda.put(&appointment{id: s.id, head: first.Seq, at: first.At, priority: s.priority})
+	e.agenda.put(&appointment{id: s.id, head: head, at: first.At, priority: s.priority})
 	e.dispatch()
 }
 
@@ -278,8 +278,8 @@ func (e *Engine) crowded() bool {
 func (e *Engine) hunger() {}
 
 // reclaim looks whether a run was created after all, when the store could not say.
-func (e *Engine) reclaim(ctx context.Context, id run.ID, cause error) (run.Lease, error) {
-	if facts, err := e.store.Load(ctx, id, 0); err != nil || len(facts) != 1 {
+func (e *Engine) reclaim(ctx context.Context, id run.ID, count int, cause error) (run.Lease, error) {
+	if facts, err := e.store.Load(ctx, id, 0); err != nil || len(facts) != count {
 		return run.Lease{}, cause
 	}
 	return e.store.Claim(ctx, id, e.owner, e.ttl)

@@ -210,6 +210,9 @@ func (s *session) fold() bool {
 		if s.rebuild != nil && err == nil {
 			s.rebuild.see(f.Body, delta.Opened)
 		}
+		if err == nil {
+			s.takeOver(delta.Taken)
+		}
 		if err != nil && !errors.Is(err, machine.ErrStale) {
 			s.err = fmt.Errorf("run %s cannot go on after fact %d: %w", s.id, f.Seq, err)
 			return false
@@ -251,7 +254,7 @@ func (r *rebuild) see(body run.Body, opened []run.Wish) {
 		}
 	}
 	done, ok := body.(*run.CallDone)
-	if !ok || r.open[done.Path] == nil {
+	if !ok || done.Source == run.Kept || r.open[done.Path] == nil {
 		return
 	}
 	f := &flight{session: r.session, wish: r.open[done.Path], callee: r.session.callee(r.open[done.Path].Callee), ctx: r.session.ctx}

@@ -46,26 +46,27 @@ type session struct {
 	sources []letter   // what the batch came of: taken up again should it not have been stored
 	opened  []run.Wish // not yet looked at
 
-	callees  map[*types.Signature]*callee
-	flights  map[attempt]*flight // begun and not recorded as ended, and those whose late end is awaited
-	planned  []*flight           // to launch when the batch is stored
-	own      *flight             // launched, to be made by the session's own goroutine
-	inline   []*flight           // free calls to make when the batch is stored
-	parked   map[run.WishID]*parked
-	queue    []*parked // calls that wait for this run's own limit, in order
-	inAir    int       // calls that hold a slot
-	alarms   alarms
-	rebuild  *rebuild               // while the history of another process is folded
-	grounded map[attempt]bool       // calls whose CallStarted may be stored, and that this session knows it never made
-	careful  bool                   // the machine was folded again in this turn: wishes may be closed before they were looked at
-	asks     map[run.Path]*run.Form // questions that wait
-	answered map[run.Path]bool      // questions that are over
-	replies  []reply                // to callers, when the batch is stored
-	listed   run.Status             // what its entry says
-	relist   bool                   // its questions are not those of its entry
-	filed    <-chan struct{}        // closed when the entry of its end is written
-	clock    *time.Timer
-	restAt   time.Time // when an idle session gives its lease back; zero: it is not idle
+	callees   map[*types.Signature]*callee
+	flights   map[attempt]*flight // begun and not recorded as ended, and those whose late end is awaited
+	planned   []*flight           // to launch when the batch is stored
+	own       *flight             // launched, to be made by the session's own goroutine
+	inline    []*flight           // free calls to make when the batch is stored
+	parked    map[run.WishID]*parked
+	queue     []*parked // calls that wait for this run's own limit, in order
+	inAir     int       // calls that hold a slot
+	alarms    alarms
+	takenOver map[run.Seq]bool       // of a fork: the kept calls whose writes to the shared state were made
+	rebuild   *rebuild               // while the history of another process is folded
+	grounded  map[attempt]bool       // calls whose CallStarted may be stored, and that this session knows it never made
+	careful   bool                   // the machine was folded again in this turn: wishes may be closed before they were looked at
+	asks      map[run.Path]*run.Form // questions that wait
+	answered  map[run.Path]bool      // questions that are over
+	replies   []reply                // to callers, when the batch is stored
+	listed    run.Status             // what its entry says
+	relist    bool                   // its questions are not those of its entry
+	filed     <-chan struct{}        // closed when the entry of its end is written
+	clock     *time.Timer
+	restAt    time.Time // when an idle session gives its lease back; zero: it is not idle
 
 	// Shared: used by calls and callers.
 	mu         sync.Mutex
@@ -380,6 +381,7 @@ func (s *session) record(body run.Body) error {
 // follow takes note of what a fact opened and closed.
 func (s *session) follow(body run.Body, delta run.Delta) {
 	s.opened = append(s.opened, delta.Opened...)
+	s.takeOver(delta.Taken)
 	if len(delta.Closed) == 0 {
 		return
 	}
