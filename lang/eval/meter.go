@@ -21,6 +21,7 @@ const (
 type meter struct {
 	steps int
 	bytes int
+	refer bool // the text of a file that is kept elsewhere is given as a types.Large
 }
 
 func fail(kind, format string, args ...any) {

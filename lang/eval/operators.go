@@ -69,6 +69,12 @@ func (m *meter) fileField(f types.FileValue, name string) any {
 		return f.Type
 	case "text":
 		if f.Data == nil && f.Size > 0 {
+			if f.Binary {
+				fail(ValueFailure, "`%s` is not a text (it is not UTF-8)", f.Name)
+			}
+			if m.refer && f.SHA256 != "" {
+				return types.Large{SHA256: f.SHA256, Size: f.Size}
+			}
 			fail(ValueFailure, "the text of `%s` is not at hand here", f.Name)
 		}
 		m.alloc(len(f.Data))

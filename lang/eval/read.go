@@ -73,7 +73,7 @@ func (r *reader) read(t types.Type, v any, path string, depth int) any {
 		return r.any(v, path, depth)
 	case types.String:
 		switch v.(type) {
-		case string, types.Secret, types.Parts:
+		case string, types.Secret, types.Parts, types.Large:
 			return v
 		}
 	case types.Int:
@@ -196,7 +196,7 @@ func (r *reader) any(v any, path string, depth int) any {
 		return r.problem(path, "this is nested deeper than %d", maxDepth)
 	}
 	switch v := v.(type) {
-	case nil, bool, int, string, types.FileValue, types.Secret, types.Parts:
+	case nil, bool, int, string, types.FileValue, types.Secret, types.Parts, types.Large:
 	case float64:
 		if math.IsNaN(v) || math.IsInf(v, 0) {
 			return r.problem(path, "this is not a number that can be written down")

@@ -38,12 +38,12 @@ func Render(v any) (string, error) {
 	return string(b), err
 }
 
-// RenderParts joins the parts of a text. It is a string, or, when a part is a secret, types.Parts of strings and secrets. A part that cannot be
+// RenderParts joins the parts of a text. It is a string, or, when a part is a secret or large, types.Parts. A part that cannot be
 // rendered gives an error, as the value: it is an error or one of these two.
 func RenderParts(parts []any) any {
 	var joined types.Parts
 	var b strings.Builder
-	secret := false
+	apart := false
 	flush := func() {
 		if b.Len() > 0 {
 			joined = append(joined, b.String())
@@ -54,11 +54,18 @@ func RenderParts(parts []any) any {
 	for _, part := range parts {
 		switch part := part.(type) {
 		case types.Secret:
-			secret = true
+			apart = true
+			flush()
+			joined = append(joined, part)
+		case types.Large:
+			apart = true
+			if total += int(part.Size); total > MaxValue {
+				return errTooLarge
+			}
 			flush()
 			joined = append(joined, part)
 		case types.Parts:
-			secret = true
+			apart = true
 			for _, inner := range part {
 				if s, ok := inner.(string); ok {
 					b.WriteString(s)
@@ -73,12 +80,12 @@ func RenderParts(parts []any) any {
 				return err
 			}
 			if total += len(s); total > MaxValue {
-				return fmt.Errorf("this makes a text larger than %d MiB", MaxValue>>20)
+				return errTooLarge
 			}
 			b.WriteString(s)
 		}
 	}
-	if !secret {
+	if !apart {
 		return b.String()
 	}
 	flush()
@@ -314,9 +321,10 @@ func number(s string) (any, error) {
 	return f, nil
 }
 
-// Path reads a.b.c of the value of a, without an expression. It fails as the expression would, with a Failure that has no place.
+// Path reads a.b.c of the value of a, without an expression. It fails as the expression would, with a Failure that has no place. It opens nothing: the text of
+// a file whose bytes are elsewhere is a types.Large.
 func Path(v any, path []string) (_ any, err error) {
-	var m meter
+	m := meter{refer: true}
 	defer func() {
 		if r := recover(); r != nil {
 			f, ok := r.(*Failure)

@@ -42,6 +42,9 @@ func equal(a, b any, m *meter, depth int) bool {
 		case float64:
 			return a == b
 		}
+	case types.Large:
+		b, ok := b.(types.Large)
+		return ok && a == b
 	case string:
 		b, ok := b.(string)
 		if ok && m != nil && len(a) == len(b) {
@@ -174,7 +177,7 @@ func word(v any) string {
 		return "an int"
 	case float64:
 		return "a float"
-	case string:
+	case string, types.Large:
 		return "a string"
 	case []any:
 		return "a list"

@@ -148,13 +148,21 @@ type Scope struct {
 	Load func(from, path string) (name, text string, err error)
 }
 
-// FileValue is a value of type file. Text is read from Data, or, later, fetched by SHA256.
+// FileValue is a value of type file. Its bytes are in Data, or, when they are many, kept elsewhere under SHA256.
 type FileValue struct {
 	Name   string `json:"name"`
 	Size   int64  `json:"size"`
 	Type   string `json:"type"` // media type
 	SHA256 string `json:"sha256"`
-	Data   []byte `json:"data,omitempty"` // nil when the bytes are kept elsewhere under SHA256
+	Data   []byte `json:"data,omitempty"`   // nil when the bytes are kept elsewhere under SHA256
+	Binary bool   `json:"binary,omitempty"` // kept elsewhere, and no text: not UTF-8
+}
+
+// Large stands for a text too large to be carried along: its bytes, which are UTF-8, are kept elsewhere under SHA256 (lower-case hex). Whoever has one
+// inside what it evaluates has to fetch them first.
+type Large struct {
+	SHA256 string `json:"sha256"`
+	Size   int64  `json:"size"` // bytes
 }
 
 // Secret stands for the value of a named secret in arguments. The value itself enters in the agent's adapter and nowhere else.
@@ -162,7 +170,7 @@ type Secret struct {
 	Name string `json:"$secret"`
 }
 
-// Parts is a text that contains secrets: each element is a string or a Secret.
+// Parts is a text that is joined at the edge: each element is a string, a Secret or a Large.
 type Parts []any
 
 // Duration limits shared by the checker and the machine.

@@ -40,15 +40,28 @@ func (m *Machine) openAsk(c *call, form run.Form, deadline time.Time) {
 
 // question is the form of what a call asks, or what is wrong with it.
 func question(sig *types.Signature, w *run.CallWish) (form run.Form, problem string) {
-	text, ok := firstOf(w.Text, w.Args[sig.Primary]).(string)
-	if !ok {
+	var text string
+	var large types.Parts
+	switch asked := firstOf(w.Text, w.Args[sig.Primary]).(type) {
+	case string:
+		text = asked
+	case types.Large:
+		large = types.Parts{asked}
+	case types.Parts:
+		large = asked
+	default:
 		return form, "a question must be a text"
+	}
+	for _, p := range large {
+		if _, secret := p.(types.Secret); secret {
+			return form, "a secret cannot stand in a question"
+		}
 	}
 	kind := sig.Use
 	if i := strings.LastIndexByte(kind, '.'); i >= 0 {
 		kind = kind[i+1:]
 	}
-	form = run.Form{Kind: kind, Text: text, Type: sig.Result}
+	form = run.Form{Kind: kind, Text: text, Large: large, Type: sig.Result}
 	if w.As != nil {
 		form.Type = *w.As
 	}
@@ -93,6 +106,7 @@ func (m *Machine) answered(b *run.Answered) error {
 	}
 	n := c.node
 	m.dropCall(c)
+	m.met(v)
 	m.done(n, v)
 	return nil
 }

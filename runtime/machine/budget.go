@@ -253,6 +253,8 @@ func runesIn(v any) int {
 		return n
 	case types.FileValue:
 		return int(min(v.Size, math.MaxInt32))
+	case types.Large:
+		return int(min(v.Size, math.MaxInt32))
 	case nil:
 		return 0
 	}

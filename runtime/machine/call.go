@@ -237,6 +237,7 @@ func (m *Machine) callDone(b *run.CallDone) error {
 	}
 	n := c.node
 	m.dropCall(c)
+	m.met(b.Value)
 	m.done(n, b.Value)
 	return nil
 }
@@ -454,19 +455,44 @@ func (m *Machine) render(n *node) (*run.CallWish, *run.Error) {
 	}
 	w.System = sig.System
 	for i := range pc.System {
-		s, err := m.message(n.f, &pc.System[i], nil)
+		v, err := m.text(n.f, &pc.System[i], nil)
 		if err != nil {
 			return nil, err
 		}
-		if w.System != "" {
-			w.System += "\n\n"
+		if w.System != "" || w.Persona != nil {
+			say(w, "\n\n")
 		}
-		w.System += s
+		if problem := say(w, v); problem != "" {
+			return nil, valueError(pc.System[i].At, problem)
+		}
 	}
 	if !sig.Free && sig.Kind == types.Call {
 		w.Fingerprint = m.fingerprint(n, w)
 	}
 	return w, nil
+}
+
+// say adds to the system prompt. From the first large text on it is kept in parts.
+func say(w *run.CallWish, v any) (problem string) {
+	switch v := v.(type) {
+	case string:
+		if w.Persona == nil {
+			w.System += v
+		} else {
+			w.Persona = append(w.Persona, v)
+		}
+	case types.Parts:
+		for _, p := range v {
+			if _, secret := p.(types.Secret); secret {
+				return "a secret cannot stand in a system prompt"
+			}
+		}
+		if w.Persona == nil {
+			w.Persona, w.System = types.Parts{w.System}, ""
+		}
+		w.Persona = append(w.Persona, v...)
+	}
+	return ""
 }
 
 // misfit names what a parameter wants when a value, of which the checker knew nothing, cannot stand there.
@@ -479,6 +505,9 @@ func misfit(t types.Type, v any) string {
 	switch t.Kind {
 	case types.String:
 		_, ok = v.(string)
+		if _, large := v.(types.Large); large {
+			ok = true
+		}
 	case types.Int:
 		_, ok = v.(int)
 	case types.Float:
@@ -513,6 +542,9 @@ func (m *Machine) fingerprint(n *node, w *run.CallWish) string {
 	b = appendText(b, w.System)
 	b = appendText(b, m.table(n).as)
 	var err error
+	if w.Persona != nil {
+		b, err = run.AppendValue(append(b, 6), w.Persona)
+	}
 	switch text := w.Text.(type) {
 	case nil:
 		b = append(b, 0)
@@ -524,7 +556,9 @@ func (m *Machine) fingerprint(n *node, w *run.CallWish) string {
 			b = appendText(b, s)
 		}
 	default:
-		b, err = run.AppendValue(append(b, 3), text)
+		if err == nil {
+			b, err = run.AppendValue(append(b, 3), text)
+		}
 	}
 	if len(w.Args) > 0 && err == nil {
 		b, err = run.AppendValue(append(b, 4), w.Args)

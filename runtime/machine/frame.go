@@ -63,6 +63,8 @@ type node struct {
 	many    *many
 	timer   *timer
 	scope   *scope // its own budget
+
+	computing *computing // nil: nothing of it was evaluated at the edge
 }
 
 type nodeState uint8
@@ -179,6 +181,7 @@ func (m *Machine) advance(n *node) {
 	if n.f.state != frameOpen {
 		return
 	}
+	m.serve(n)
 	switch n.state {
 	case nodeWaiting:
 		if n.f.limit > 0 && m.table(n).step && !m.wide {
@@ -249,6 +252,7 @@ func (m *Machine) freed(f *frame) {
 // leave drops what only a running node has.
 func (m *Machine) leave(n *node) {
 	m.dropTimer(n.timer)
+	m.dropComputing(n)
 	n.timer, n.call, n.many, n.kids, n.scope = nil, nil, nil, nil, nil
 }
 
@@ -290,6 +294,9 @@ func (m *Machine) dropKid(f *frame) {
 
 // fail ends a running node for a reason that no fact tells; then its fallbacks are tried. told: its `do` calls are told to end, else only awaited.
 func (m *Machine) fail(n *node, err *run.Error, told bool) {
+	if err == errLater {
+		return // nothing failed: the line is taken up again when its value is there
+	}
 	if n.state == nodeRunning {
 		m.noteFailure(n, err)
 		m.fall(n, err, told)
@@ -309,6 +316,7 @@ func (m *Machine) fall(n *node, err *run.Error, told bool) {
 func (m *Machine) end(n *node, to intent, told bool) {
 	n.state, n.intent = nodeEnding, to
 	m.dropTimer(n.timer)
+	m.dropComputing(n)
 	n.timer = nil
 	m.stopKids(n, told)
 	if n.held == 0 {
@@ -396,6 +404,7 @@ func (m *Machine) stopNode(n *node, told bool) bool {
 		return false
 	}
 	m.dropTimer(n.timer)
+	m.withdrawCompute(n) // the values it got are needed as long as its call is
 	n.timer = nil
 	n.state, n.intent = nodeEnding, intentStop
 	if n.call != nil {
@@ -460,6 +469,9 @@ func (m *Machine) fallBack(n *node) {
 	fb := &pn.Else[i]
 	n.tried++
 	n.state = nodeRunning
+	if n.computing != nil && n.computing.tried != n.tried {
+		m.dropComputing(n) // values of what was tried before
+	}
 	failure := errorValue(n.err)
 	binds := []any{failure}
 	if pn.Kind == plan.LoopNode {
@@ -480,6 +492,11 @@ func (m *Machine) fallBack(n *node) {
 			}
 		}
 		text, err := m.message(n.f, fb.Message, env)
+		if err == errLater {
+			n.tried--
+			n.computing.falling = true
+			return
+		}
 		if err != nil {
 			m.fail(n, err, false)
 			return

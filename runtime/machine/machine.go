@@ -54,10 +54,13 @@ type Machine struct {
 	served int // of ready
 	wakes  []*scope
 
-	calls  map[run.Path]*call // those whose answer or end is awaited
-	timers map[string]*timer
-	cut    int // cancelled calls whose end is awaited: they hold Finish back
-	usage  run.Usage
+	calls    map[run.Path]*call // those whose answer or end is awaited
+	timers   map[string]*timer
+	large    bool               // some fact named a value that is kept elsewhere
+	serving  *node              // whose line is evaluated
+	computes map[run.Path]*node // those that wait for an evaluation at the edge
+	cut      int                // cancelled calls whose end is awaited: they hold Finish back
+	usage    run.Usage
 
 	cancelled bool          // why the root was stopped
 	final     *run.Finished // decided, not yet recorded
@@ -86,7 +89,7 @@ type Machine struct {
 
 // New is a run of p before its first fact. p is not changed and must not change.
 func New(id run.ID, p *plan.Plan) *Machine {
-	return &Machine{id: id, p: p, t: newTables(p), calls: make(map[run.Path]*call), timers: make(map[string]*timer), limit: maxServed}
+	return &Machine{id: id, p: p, t: newTables(p), calls: make(map[run.Path]*call), timers: make(map[string]*timer), computes: make(map[run.Path]*node), limit: maxServed}
 }
 
 // ID names the run.
@@ -182,6 +185,8 @@ func (m *Machine) fold(b run.Body) error {
 		return m.asked(b)
 	case *run.Answered:
 		return m.answered(b)
+	case *run.Computed:
+		return m.computed(b)
 	case *run.TimerFired:
 		return m.timerFired(b)
 	case *run.PauseAsked:
@@ -198,7 +203,7 @@ func (m *Machine) fold(b run.Body) error {
 		m.finished = b
 		return nil
 	}
-	return ErrStale // Computed: no Compute wish is ever opened by this version
+	return ErrStale
 }
 
 func (m *Machine) begin(s *run.Started) error {
@@ -210,6 +215,9 @@ func (m *Machine) begin(s *run.Started) error {
 	}
 	m.started, m.began, m.seed, m.inputs = true, m.now, s.Seed, s.Inputs
 	m.forked(s.Fork)
+	for _, v := range s.Inputs {
+		m.met(v)
+	}
 	m.scope = newScope(nil, append(append([]plan.Amount(nil), m.p.Budget...), s.Options.Budget...))
 	deadline := s.Options.Timeout
 	for _, a := range append(append([]plan.Amount(nil), m.p.Budget...), s.Options.Budget...) {

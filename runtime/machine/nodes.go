@@ -2,12 +2,14 @@ package machine
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
 
 	"github.com/slopstudios/slop/lang/eval"
 	"github.com/slopstudios/slop/lang/plan"
+	"github.com/slopstudios/slop/lang/source"
 	"github.com/slopstudios/slop/runtime/run"
 )
 
@@ -27,6 +29,12 @@ func (m *Machine) start(n *node) {
 			m.addTimer(n.timer)
 		}
 	}
+	m.enter(n)
+}
+
+// enter does what a line says, for as much of it as can be evaluated now: see compute.
+func (m *Machine) enter(n *node) {
+	pn := m.plan(n)
 	switch pn.Kind {
 	case plan.CallNode:
 		m.startCall(n)
@@ -80,6 +88,11 @@ func containerTimeout(pn *plan.Node) time.Duration {
 
 // goOn takes up a running node again after something in it ended.
 func (m *Machine) goOn(n *node) {
+	if c := n.computing; c != nil && c.again {
+		c.again = false
+		m.enter(n)
+		return
+	}
 	switch m.plan(n).Kind {
 	case plan.CallNode:
 		if n.call != nil {
@@ -301,7 +314,18 @@ func (m *Machine) fit(in *plan.Input, v any) (any, *run.Error) {
 		if err != nil {
 			return nil, &run.Error{Code: "E_INPUT", Kind: "value", Message: err.Error()}
 		}
-		ok, err := p.Eval(map[string]any{in.Name: v})
+		env := map[string]any{in.Name: v}
+		var ok any
+		if m.large && eval.HoldsLarge(v) {
+			var failure *run.Error
+			if ok, failure = m.compute(source.Pos{}, must.Expr, env, false); failure == errLater {
+				return nil, failure
+			} else if failure != nil {
+				err = errors.New(failure.Message)
+			}
+		} else {
+			ok, err = p.Eval(env)
+		}
 		if err != nil || ok != true {
 			message := must.Else
 			if message == "" {

@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"fmt"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -38,6 +39,9 @@ func (m *Machine) eval(f *frame, e *plan.Expr, extra map[string]any) (any, *run.
 		if v, ok := m.name(f, e, name, extra); ok {
 			env[name] = v
 		}
+	}
+	if m.large && eval.HoldsLarge(env) {
+		return m.compute(e.At, e.Code, env, false)
 	}
 	v, err := p.Eval(env)
 	if err != nil {
@@ -89,7 +93,7 @@ func valueError(at source.Pos, message string) *run.Error {
 
 // within says in which step an expression failed.
 func (m *Machine) within(n *node, err *run.Error) *run.Error {
-	if err.Path == "" {
+	if err.Path == "" && err != errLater {
 		err.Path = m.path(n)
 	}
 	return err
@@ -116,62 +120,79 @@ func (m *Machine) message(f *frame, t *plan.Text, extra map[string]any) (string,
 	if err != nil {
 		return "", err
 	}
-	s, ok := v.(string)
-	if !ok {
-		return "", valueError(t.At, "a secret cannot stand in a message")
+	switch v := v.(type) {
+	case string:
+		return v, nil
+	case types.Parts:
+		var b strings.Builder
+		for _, p := range v {
+			switch p := p.(type) {
+			case string:
+				b.WriteString(p)
+			case types.Large:
+				b.WriteString("‹" + brief(p) + "›")
+			default:
+				return "", valueError(t.At, "a secret cannot stand in a message")
+			}
+		}
+		return b.String(), nil
 	}
-	return s, nil
+	return "", valueError(t.At, "this is no text")
 }
 
-// text renders a text: a string, or types.Parts when a secret stands in it.
+// text renders a text: a string, or types.Parts when a secret or something large stands in it.
 func (m *Machine) text(f *frame, t *plan.Text, extra map[string]any) (any, *run.Error) {
 	if len(t.Parts) == 1 && t.Parts[0].Expr == nil {
 		return t.Parts[0].Literal, nil
 	}
 	var b strings.Builder
+	var list []any // of what comes once something stands there that is no plain text
 	for i := range t.Parts {
 		p := &t.Parts[i]
-		if p.Expr == nil {
-			b.WriteString(p.Literal)
-			continue
-		}
-		v, err := m.eval(f, p.Expr, extra)
-		if err != nil {
-			return nil, err
-		}
-		switch v := v.(type) {
-		case string:
-			b.WriteString(v)
-		case types.Secret, types.Parts:
-			return m.parts(f, t, extra)
-		default:
-			s, err := eval.Render(v)
-			if err != nil {
-				return nil, valueError(p.Expr.At, err.Error())
-			}
-			b.WriteString(s)
-		}
-	}
-	return b.String(), nil
-}
-
-func (m *Machine) parts(f *frame, t *plan.Text, extra map[string]any) (any, *run.Error) {
-	list := make([]any, len(t.Parts))
-	for i := range t.Parts {
-		list[i] = t.Parts[i].Literal
-		if e := t.Parts[i].Expr; e != nil {
-			v, err := m.eval(f, e, extra)
-			if err != nil {
+		var v any = p.Literal
+		if p.Expr != nil {
+			var err *run.Error
+			if v, err = m.eval(f, p.Expr, extra); err != nil {
 				return nil, err
 			}
-			list[i] = v
+			if v, err = m.shown(p.Expr, v); err != nil {
+				return nil, err
+			}
 		}
+		text, plain := v.(string)
+		switch {
+		case list != nil:
+			list = append(list, v)
+		case plain:
+			b.WriteString(text)
+		default:
+			list = []any{b.String(), v}
+		}
+	}
+	if list == nil {
+		return b.String(), nil
 	}
 	v := eval.RenderParts(list)
 	if err, ok := v.(error); ok {
 		return nil, valueError(t.At, err.Error())
 	}
 	return v, nil
+}
+
+// shown is a value as it stands in a text: a string, or what is put in at the edge.
+func (m *Machine) shown(e *plan.Expr, v any) (any, *run.Error) {
+	switch v.(type) {
+	case string, types.Secret, types.Parts, types.Large:
+		return v, nil
+	}
+	if m.large && eval.HoldsLarge(v) {
+		return m.compute(e.At, "value", map[string]any{"value": v}, true)
+	}
+	s, err := eval.Render(v)
+	if err != nil {
+		return nil, valueError(e.At, err.Error())
+	}
+	return s, nil
 }
 
 // words renders the words of a command. A value cannot become an option: a word that a value begins may start with `-` only behind a literal `--`.
@@ -186,7 +207,7 @@ func (m *Machine) words(f *frame, words []plan.Text) (any, *run.Error) {
 		}
 		s, ok := v.(string)
 		if !ok {
-			return nil, valueError(w.At, "a secret cannot stand in a command: pass it in `env`")
+			return nil, valueError(w.At, "neither a secret nor a large text can stand in a command: pass it in `env` or `stdin`")
 		}
 		if len(w.Parts) > 0 && w.Parts[0].Expr != nil && strings.HasPrefix(s, "-") && !literal {
 			return nil, valueError(w.Parts[0].Expr.At, "the value "+brief(s)+" would be read as an option: put `--` before it in the command if it is meant as a plain argument")
@@ -211,6 +232,9 @@ func (m *Machine) url(f *frame, t *plan.Text) (any, *run.Error) {
 		v, err := m.eval(f, p.Expr, nil)
 		if err != nil {
 			return nil, err
+		}
+		if _, large := v.(types.Large); large || m.large && eval.HoldsLarge(v) {
+			return nil, valueError(p.Expr.At, brief(v)+" is too large for an address")
 		}
 		s, bad := eval.Render(v)
 		if bad != nil {
@@ -262,6 +286,8 @@ func brief(v any) string {
 		return "the file " + v.Name
 	case types.Secret, types.Parts:
 		return "a secret"
+	case types.Large:
+		return fmt.Sprintf("a text of %d KiB", v.Size>>10)
 	}
 	raw, err := run.EncodeValue(v)
 	if err != nil {

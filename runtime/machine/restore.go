@@ -48,6 +48,7 @@ func (r *restorer) restore() error {
 	m, s := r.m, r.s
 	m.head, m.started, m.began, m.now, m.seed = s.Head, s.Started, s.Began, s.Now, s.Seed
 	m.paused, m.pausedAt, m.held, m.frames, m.orders, m.usage, m.cancelled = s.Paused, s.PausedAt, s.Held, s.Count, s.Orders, s.Usage, s.Cancelled
+	m.large = s.Large
 	var err error
 	if s.Inputs != nil {
 		m.inputs = make(map[string]any, len(s.Inputs))
@@ -186,6 +187,11 @@ func (r *restorer) frame(in *snapFrame) error {
 		if n.value, err = decodeOne(o.Value); err != nil {
 			return err
 		}
+		if o.Computing != nil {
+			if n.computing, err = computingOf(o.Computing); err != nil {
+				return err
+			}
+		}
 		if o.Many != nil {
 			if n.many, err = manyOf(o.Many); err != nil {
 				return err
@@ -197,6 +203,18 @@ func (r *restorer) frame(in *snapFrame) error {
 	}
 	r.frames[f.id] = f
 	return nil
+}
+
+func computingOf(in *snapComputing) (*computing, error) {
+	c := &computing{tried: in.Tried, again: in.Again, falling: in.Falling, at: in.At, path: in.Path}
+	for _, v := range in.Values {
+		value, err := decodeOne(v.Value)
+		if err != nil {
+			return nil, err
+		}
+		c.values = append(c.values, computed{value, v.Err})
+	}
+	return c, nil
 }
 
 func manyOf(in *snapMany) (*many, error) {
@@ -247,9 +265,18 @@ func (r *restorer) underway(in *snapFrame) error {
 			n.timer = &timer{id: t.ID, node: n, kind: t.Kind, until: t.Until, after: t.After}
 			r.timer(n.timer, t.Open)
 		}
+		if o.Computing != nil && o.Computing.Code != "" {
+			env, err := decodeOne(o.Computing.Env)
+			if err != nil {
+				return err
+			}
+			names, _ := env.(map[string]any)
+			m.openCompute(n, &run.ComputeWish{Path: n.computing.path, Code: o.Computing.Code, Env: names, Render: o.Computing.Render})
+		}
 		if o.Call == nil {
 			continue
 		}
+		m.serve(n)
 		w, failure := m.render(n)
 		if failure != nil {
 			return fmt.Errorf("%w: %s", errSnapshot, failure)

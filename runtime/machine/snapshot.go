@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"github.com/slopstudios/slop/lang/plan"
+	"github.com/slopstudios/slop/lang/source"
 	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/run"
 )
 
 // SnapshotVersion is the version of what Snapshot writes. A snapshot is disposable: where it does not fit, the history is folded again.
-const SnapshotVersion = 1
+const SnapshotVersion = 2
 
 // snapshot is the state as it is written: frames by number, nodes by frame and slot. What follows from the plan and the rest (who waits for whom, what a call
 // sends, the texts of wishes) is made again by Restore.
@@ -31,6 +32,7 @@ type snapshot struct {
 	Count     uint64                     `json:"count,omitempty"` // of frames opened
 	Orders    uint64                     `json:"orders,omitempty"`
 	Usage     run.Usage                  `json:"usage,omitzero"`
+	Large     bool                       `json:"large,omitempty"`
 	Cancelled bool                       `json:"cancelled,omitempty"`
 	Final     json.RawMessage            `json:"final,omitempty"`    // as a fact
 	Finished  json.RawMessage            `json:"finished,omitempty"` // as a fact
@@ -92,6 +94,25 @@ type snapNode struct {
 	Many   *snapMany       `json:"many,omitempty"`
 	Timer  *snapTimer      `json:"timer,omitempty"`
 	Scope  uint64          `json:"scope,omitempty"`
+
+	Computing *snapComputing `json:"computing,omitempty"`
+}
+
+type snapComputing struct {
+	Tried   int32           `json:"tried,omitempty"`
+	Values  []snapComputed  `json:"values,omitempty"`
+	Again   bool            `json:"again,omitempty"`
+	Falling bool            `json:"falling,omitempty"`
+	At      source.Pos      `json:"at,omitzero"`
+	Path    run.Path        `json:"path,omitempty"`
+	Code    string          `json:"code,omitempty"` // of the open wish
+	Env     json.RawMessage `json:"env,omitempty"`
+	Render  bool            `json:"render,omitempty"`
+}
+
+type snapComputed struct {
+	Value json.RawMessage `json:"v,omitempty"`
+	Err   *run.Error      `json:"err,omitempty"`
 }
 
 type snapCall struct {
@@ -150,7 +171,7 @@ type taker struct {
 // Snapshot and Restore carry the state across processes. Restore(Snapshot()) equals folding the facts again.
 func (m *Machine) Snapshot() ([]byte, error) {
 	t := &taker{s: snapshot{Version: SnapshotVersion, Machine: Version, ID: m.id, Head: m.head, Started: m.started, Began: m.began, Now: m.now, Seed: m.seed, Paused: m.paused, PausedAt: m.pausedAt,
-		Held: m.held, Count: m.frames, Orders: m.orders, Usage: m.usage, Cancelled: m.cancelled}}
+		Held: m.held, Count: m.frames, Orders: m.orders, Usage: m.usage, Large: m.large, Cancelled: m.cancelled}}
 	if m.inputs != nil {
 		t.s.Inputs = make(map[string]json.RawMessage, len(m.inputs))
 		for k, v := range m.inputs {
@@ -263,6 +284,9 @@ func (t *taker) frame(f *frame) {
 		if n.many != nil {
 			o.Many = t.many(n.many)
 		}
+		if n.computing != nil {
+			o.Computing = t.computing(n.computing)
+		}
 	}
 	t.s.Frames = append(t.s.Frames, out)
 	for i := range f.nodes {
@@ -280,6 +304,21 @@ func (t *taker) call(c *call, cut bool) *snapCall {
 	}
 	if c.answer != nil {
 		out.Answer = t.value(c.answer)
+	}
+	return out
+}
+
+func (t *taker) computing(c *computing) *snapComputing {
+	out := &snapComputing{Tried: c.tried, Again: c.again, Falling: c.falling, At: c.at, Path: c.path}
+	for _, v := range c.values {
+		s := snapComputed{Err: v.err}
+		if v.value != nil {
+			s.Value = t.value(v.value)
+		}
+		out.Values = append(out.Values, s)
+	}
+	if w, ok := c.wish.wish.(*run.ComputeWish); ok && c.wish.open {
+		out.Code, out.Env, out.Render = w.Code, t.value(w.Env), w.Render
 	}
 	return out
 }

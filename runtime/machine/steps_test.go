@@ -518,7 +518,7 @@ func TestASnapshotOfAnotherPlanIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range [][]byte{nil, []byte("{}"), []byte(`{"v":1,"machine":1,"frames":[{"block":99}]}`), []byte(strings.Replace(string(snap), `"v":1`, `"v":9`, 1))} {
+	for _, s := range [][]byte{nil, []byte("{}"), []byte(`{"v":1,"machine":1,"frames":[{"block":99}]}`), []byte(strings.Replace(string(snap), `{"v":`, `{"v":9`, 1))} {
 		if _, err := machine.Restore(h.p, s); err == nil {
 			t.Errorf("%s was restored", s)
 		}

@@ -228,10 +228,11 @@ type Error struct {
 
 // Form is a question to a person.
 type Form struct {
-	Kind    string     `json:"kind"` // "ask", "approve", "choose"
-	Text    string     `json:"text"`
-	Choices []string   `json:"choices,omitempty"`
-	Type    types.Type `json:"type,omitzero"`
+	Kind    string      `json:"kind"` // "ask", "approve", "choose"
+	Text    string      `json:"text"`
+	Large   types.Parts `json:"-"` // in a wish: the text when something large stands in it; whoever records Asked joins it into Text
+	Choices []string    `json:"choices,omitempty"`
+	Type    types.Type  `json:"type,omitzero"`
 }
 
 func (*Started) kind() string     { return "started" }

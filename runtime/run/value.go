@@ -20,7 +20,7 @@ import (
 const maxDepth = 1000
 
 // EncodeValue writes a runtime value as JSON that DecodeValue reads back exactly: 3 is an int and 3.0 a float, keys are sorted, and what JSON does not
-// know is an object with one key: {"$file":{…}}, {"$secret":"NAME"}, {"$parts":[…]}, {"$bytes":"base64"} for a text that is not UTF-8, and {"$map":{…}}
+// know is an object with one key: {"$file":{…}}, {"$large":{"sha256":…,"size":…}}, {"$secret":"NAME"}, {"$parts":[…]}, {"$bytes":"base64"} for a text that is not UTF-8, and {"$map":{…}}
 // around a record that itself has a key beginning with $.
 func EncodeValue(v any) ([]byte, error) {
 	return AppendValue(nil, v)
@@ -77,6 +77,11 @@ func appendValue(b []byte, v any, depth int) ([]byte, error) {
 		b = append(b, `{"$secret":`...)
 		b = appendString(b, v.Name)
 		return append(b, '}'), nil
+	case types.Large:
+		b = append(b, `{"$large":{"sha256":`...)
+		b = appendString(b, v.SHA256)
+		b = append(b, `,"size":`...)
+		return append(strconv.AppendInt(b, v.Size, 10), "}}"...), nil
 	case types.Parts:
 		b = append(b, `{"$parts":`...)
 		if b, err = appendValue(b, []any(v), depth+1); err != nil {
@@ -224,6 +229,16 @@ func untag(tag string, x any, depth int) (any, error) {
 		if s, ok := x.(string); ok {
 			return types.Secret{Name: s}, nil
 		}
+	case "$large":
+		raw, err := json.Marshal(x)
+		if err != nil {
+			return nil, err
+		}
+		var l types.Large
+		if err := json.Unmarshal(raw, &l); err != nil || l.Size < 0 {
+			return nil, errors.New("the tag $large does not hold what it should")
+		}
+		return l, nil
 	case "$bytes":
 		if s, ok := x.(string); ok {
 			raw, err := base64.StdEncoding.DecodeString(s)

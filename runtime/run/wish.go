@@ -21,9 +21,10 @@ type CallWish struct {
 	Key         string
 	Callee      *types.Signature // as pinned in the plan
 	Agent       string           // the name the script uses
-	Args        map[string]any   // without the text, configured defaults included; values may be types.Secret or types.Parts where the signature allows
-	Text        any              // string, or types.Parts; nil when none; []string for argv
+	Args        map[string]any   // without the text, configured defaults included; values may be types.Secret, types.Parts or hold types.Large where the signature allows
+	Text        any              // string, or types.Parts (secrets and large texts); nil when none; []string for argv
 	System      string
+	Persona     types.Parts // the system prompt when something large stands in it: System is empty then
 	As          *types.Type // the answer must fit it; nil: Callee.Result
 	Repair      *Repair     // set on a repair round
 	Due         time.Time   // not before; zero: at once
@@ -58,11 +59,12 @@ type SleepWish struct {
 	Until time.Time
 }
 
-// ComputeWish asks the edge to evaluate an expression that must look inside large values.
+// ComputeWish asks the edge to evaluate an expression that must look inside large values. The answer is Computed.
 type ComputeWish struct {
-	Path Path
-	Code string
-	Env  map[string]any
+	Path   Path // of the block, behind it `!`, the line and a number: no call has such a path
+	Code   string
+	Env    map[string]any
+	Render bool // what is wanted is the value as it stands in a text
 }
 
 // CancelWish asks to end a call under way. It stays open until CallEnded (or the call's own end) is recorded or the grace is over.
