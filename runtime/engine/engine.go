@@ -56,6 +56,7 @@ type Config struct {
 	Lease       time.Duration                     // 0: leases do not lapse by time; DefaultLease where other machines share the store
 	Owner       string                            // names this process in leases, best as presence does; "": a random name
 	Folder      string                            // of the flows: agents see it as theirs
+	Inline      int                               // texts and files of more bytes are kept apart from facts; 0: DefaultInline
 	Entropy     io.Reader                         // for ids and seeds; nil: crypto/rand
 }
 
@@ -69,6 +70,7 @@ type Engine struct {
 	ttl      time.Duration
 	owner    string
 	folder   string
+	inline   int
 	entropy  io.Reader
 	linger   time.Duration
 	seats    int // sessions at most
@@ -110,6 +112,9 @@ func New(c Config) *Engine {
 	}
 	if e.grace <= 0 {
 		e.grace = DefaultGrace
+	}
+	if e.inline = c.Inline; e.inline <= 0 {
+		e.inline = DefaultInline
 	}
 	e.patience = min(e.patience, e.grace)
 	if e.entropy == nil {
@@ -199,9 +204,11 @@ func (e *Engine) draft(ctx context.Context, p *plan.Plan, inputs map[string]any,
 	started := &run.Started{Plan: hash, Inputs: given, Options: o, Seed: seed, Machine: machine.Version}
 	first := run.Fact{Seq: 1, At: now, Body: started}
 	s := e.newSession(id, p, first)
-	if black, ok := s.redactor.value(given).(map[string]any); ok {
-		started.Inputs = black
+	shelved, err := e.shelve(ctx, s.redactor.value(given))
+	if err != nil {
+		return nil, run.Fact{}, fmt.Errorf("store the inputs of %s: %w", p.Name, err)
 	}
+	started.Inputs, _ = shelved.(map[string]any)
 	s.now = now
 	return s, first, nil
 }
@@ -582,7 +589,7 @@ func (e *Engine) Wait(ctx context.Context, id run.ID) (run.Finished, error) {
 		}
 		switch {
 		case s.finished != nil:
-			return *s.finished, nil
+			return e.whole(ctx, *s.finished)
 		case errors.Is(s.err, errClosing):
 			return run.Finished{}, runs.ErrClosed
 		case errors.Is(s.err, errResting):
@@ -605,10 +612,17 @@ func (e *Engine) Wait(ctx context.Context, id run.ID) (run.Finished, error) {
 			return run.Finished{}, e.ended(ctx, err)
 		}
 		if b, ok := f.Body.(*run.Finished); ok {
-			return *b, nil
+			return e.whole(ctx, *b)
 		}
 	}
 	return run.Finished{}, fmt.Errorf("the history of run %s ends without an end", id)
+}
+
+// whole is the end of a run with its value as it is, large parts included.
+func (e *Engine) whole(ctx context.Context, f run.Finished) (run.Finished, error) {
+	value, err := e.fetch(ctx, f.Value)
+	f.Value = value
+	return f, err
 }
 
 // whileOpen is a context that ends with ctx or with the engine; ended says which it was.
@@ -686,6 +700,9 @@ func (e *Engine) Answer(ctx context.Context, id run.ID, path run.Path, value any
 	}
 	value, err = fitting(form, value)
 	if err != nil {
+		return err
+	}
+	if value, err = e.shelve(ctx, value); err != nil {
 		return err
 	}
 	seq, err := e.store.Tell(ctx, id, run.Fact{At: time.Now().UTC().Round(0), Body: &run.Answered{Path: path, Value: value, By: by, Reason: clip(reason, maxMessage)}}, "")

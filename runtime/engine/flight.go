@@ -124,7 +124,12 @@ func (f *flight) answer() {
 		f.body = f.failed(agent.Fail(run.Denied, fmt.Sprintf("no agent named `%s` is registered here", f.callee.pinned.Name)))
 		return
 	}
-	f.body = f.conclude(f.callee.agent.Call(f.ctx, f.call()))
+	call, err := f.call()
+	if err != nil {
+		f.body = f.failed(agent.Fail(run.Unavailable, err.Error()))
+		return
+	}
+	f.body = f.conclude(f.callee.agent.Call(f.ctx, call))
 }
 
 // land gives back what the call held.
@@ -138,7 +143,8 @@ func (f *flight) land() {
 	}
 }
 
-func (f *flight) call() *agent.Call {
+// call is what the agent gets, with everything that was put away back in its place.
+func (f *flight) call() (*agent.Call, error) {
 	w, c := f.wish, f.callee
 	args := w.Args
 	if len(c.defaults) > 0 {
@@ -149,11 +155,52 @@ func (f *flight) call() *agent.Call {
 	if text == nil && c.pinned.Primary != "" {
 		text = args[c.pinned.Primary] // `strudel.validate(code: x)` is `strudel.validate "<<x>>"`
 	}
-	return &agent.Call{
-		Run: f.session.id, Path: w.Path, Attempt: w.Attempt, Key: w.Key, Callee: c.pinned, Args: args, Text: text, System: w.System,
-		As: w.As, Schema: f.session.schema(w.As), Repair: w.Repair, Folder: f.session.engine.folder,
-		Secret: f.session.secretFunc, Hide: f.session.redactor.learn, Emit: f.emit, Memory: &f.session.memory,
+	system, repair := w.System, w.Repair
+	if w.Persona != nil || eval.HoldsLarge(args) || eval.HoldsLarge(text) || w.Repair != nil && eval.HoldsLarge(w.Repair.Answer) {
+		var err error
+		if args, text, system, repair, err = f.fetch(args, text); err != nil {
+			return nil, err
+		}
 	}
+	return &agent.Call{
+		Run: f.session.id, Path: w.Path, Attempt: w.Attempt, Key: w.Key, Callee: c.pinned, Args: args, Text: text, System: system,
+		As: w.As, Schema: f.session.schema(w.As), Repair: repair, Folder: f.session.engine.folder,
+		Secret: f.session.secretFunc, Hide: f.session.redactor.learn, Emit: f.emit, Memory: &f.session.memory,
+	}, nil
+}
+
+// fetch brings back what was put away of the things a call sends.
+func (f *flight) fetch(args map[string]any, text any) (_ map[string]any, _ any, system string, repair *run.Repair, err error) {
+	s, w := f.session, f.wish
+	fail := func(err error) (map[string]any, any, string, *run.Repair, error) { return nil, nil, "", nil, err }
+	if len(args) > 0 {
+		joined := make(map[string]any, len(args))
+		for name, v := range args {
+			if joined[name], err = s.joined(v); err != nil {
+				return fail(err)
+			}
+		}
+		args = joined
+	}
+	if text, err = s.joined(text); err != nil {
+		return fail(err)
+	}
+	system = w.System
+	if w.Persona != nil {
+		whole, err := s.joined(w.Persona)
+		if err != nil {
+			return fail(err)
+		}
+		system, _ = whole.(string)
+	}
+	if w.Repair != nil {
+		again := *w.Repair
+		if again.Answer, err = s.engine.fetch(s.ctx, again.Answer); err != nil {
+			return fail(err)
+		}
+		repair = &again
+	}
+	return args, text, system, repair, nil
 }
 
 // emit shows progress to whoever watches. It never blocks.
@@ -208,6 +255,9 @@ func (f *flight) conclude(r agent.Reply) run.Body {
 		return f.failed(replace(r, run.Failure, err.Error()))
 	}
 	f.usage = used(r.Usage, f.callee.pinned, true)
+	if value, err = s.shelve(value); err != nil {
+		return f.failed(replace(r, run.Unavailable, "the answer could not be kept: "+err.Error()))
+	}
 	return &run.CallDone{Path: w.Path, Attempt: w.Attempt, Value: value, Usage: f.usage, AgentID: s.redactor.text(r.AgentID)}
 }
 
@@ -242,6 +292,10 @@ func (f *flight) invalid(r agent.Reply, answer any, problems []string) run.Body 
 	}
 	if text, ok := answer.(string); ok {
 		answer = clip(text, maxDelta)
+	}
+	answer, err := f.session.shelve(answer)
+	if err != nil {
+		answer = nil
 	}
 	return &run.CallFailed{
 		Path: f.wish.Path, Attempt: f.wish.Attempt, Outcome: run.Invalid, Message: "the answer is not " + f.wish.As.String(),

@@ -169,7 +169,7 @@ func (s *session) takeUp(sources []letter, stored []run.Fact) {
 			s.replies = append(s.replies, reply{l.reply, err})
 		case answerLetter:
 			b := answered[l.path]
-			if b != nil && b.By == l.by && equalAnswer(b.Value, l.value) {
+			if b != nil && b.By == l.by && s.equalAnswer(b.Value, l.value) {
 				s.replies = append(s.replies, reply{l.reply, nil}) // it was stored after all
 				continue
 			}
@@ -178,8 +178,12 @@ func (s *session) takeUp(sources []letter, stored []run.Fact) {
 	}
 }
 
-func equalAnswer(a, b any) bool {
+// equalAnswer compares what is stored with what was answered.
+func (s *session) equalAnswer(a, b any) bool {
 	n, err := normal(b)
+	if err == nil {
+		n, err = s.shelve(s.redactor.value(n))
+	}
 	if err != nil {
 		return false
 	}

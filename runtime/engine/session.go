@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/slopstudios/slop/lang/eval"
 	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/contexts"
@@ -779,7 +778,13 @@ func (s *session) ask(w *run.AskWish) {
 	if s.asks[w.Path] != nil {
 		return
 	}
-	form := w.Form
+	form, err := s.form(w.Form)
+	if err != nil {
+		if s.ctx.Err() == nil {
+			s.err = fmt.Errorf("run %s cannot go on: the question at %s: %w", s.id, w.Path, err)
+		}
+		return
+	}
 	if s.asks == nil {
 		s.asks = map[run.Path]*run.Form{}
 	}
@@ -800,7 +805,10 @@ func (s *session) answer(l letter) error {
 	if err != nil {
 		return err
 	}
-	if s.record(&run.Answered{Path: l.path, Value: s.redactor.value(value), By: l.by, Reason: s.redactor.text(clip(l.reason, maxMessage))}) != nil {
+	if value, err = s.shelve(s.redactor.value(value)); err != nil {
+		return err
+	}
+	if s.record(&run.Answered{Path: l.path, Value: value, By: l.by, Reason: s.redactor.text(clip(l.reason, maxMessage))}) != nil {
 		return runs.ErrAnswered
 	}
 	delete(s.asks, l.path)
@@ -839,21 +847,6 @@ func fitting(form *run.Form, v any) (any, error) {
 		return nil, fmt.Errorf("%w: %s", runs.ErrAnswer, problems[0])
 	}
 	return value, nil
-}
-
-// compute evaluates an expression at the edge.
-func (s *session) compute(w *run.ComputeWish) {
-	s.engine.pool.do(func() {
-		fact := &run.Computed{Path: w.Path}
-		program, err := eval.Compile(w.Code)
-		if err == nil {
-			fact.Value, err = program.Eval(w.Env)
-		}
-		if err != nil {
-			fact.Error = clip(err.Error(), maxMessage)
-		}
-		s.post(letter{kind: bodyLetter, body: fact})
-	})
 }
 
 // commit stores the batch. Only then may anybody learn of it.
