@@ -43,9 +43,11 @@ func equal(a, b any, m *meter, depth int) bool {
 			return a == b
 		}
 	case types.Large:
-		b, ok := b.(types.Large)
-		return ok && a == b
+		return a.Is(b)
 	case string:
+		if l, large := b.(types.Large); large {
+			return l.Is(a)
+		}
 		b, ok := b.(string)
 		if ok && m != nil && len(a) == len(b) {
 			m.scan(len(a))

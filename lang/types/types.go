@@ -2,6 +2,8 @@
 package types
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"strings"
 	"time"
@@ -168,6 +170,21 @@ type Large struct {
 // Secret stands for the value of a named secret in arguments. The value itself enters in the agent's adapter and nowhere else.
 type Secret struct {
 	Name string `json:"$secret"`
+}
+
+// Is reports whether v is the same text, here or elsewhere.
+func (l Large) Is(v any) bool {
+	switch v := v.(type) {
+	case Large:
+		return l == v
+	case string:
+		if int64(len(v)) != l.Size {
+			return false
+		}
+		sum := sha256.Sum256([]byte(v))
+		return hex.EncodeToString(sum[:]) == l.SHA256
+	}
+	return false
 }
 
 // Parts is a text that is joined at the edge: each element is a string, a Secret or a Large.

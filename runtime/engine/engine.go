@@ -702,8 +702,10 @@ func (e *Engine) Answer(ctx context.Context, id run.ID, path run.Path, value any
 	if err != nil {
 		return err
 	}
-	if value, err = e.shelve(ctx, value); err != nil {
-		return err
+	if !chosen(form) {
+		if value, err = e.shelve(ctx, value); err != nil {
+			return err
+		}
 	}
 	seq, err := e.store.Tell(ctx, id, run.Fact{At: time.Now().UTC().Round(0), Body: &run.Answered{Path: path, Value: value, By: by, Reason: clip(reason, maxMessage)}}, "")
 	if err != nil {

@@ -805,8 +805,10 @@ func (s *session) answer(l letter) error {
 	if err != nil {
 		return err
 	}
-	if value, err = s.shelve(s.redactor.value(value)); err != nil {
-		return err
+	if value = s.redactor.value(value); !chosen(form) {
+		if value, err = s.shelve(value); err != nil {
+			return err
+		}
 	}
 	if s.record(&run.Answered{Path: l.path, Value: value, By: l.by, Reason: s.redactor.text(clip(l.reason, maxMessage))}) != nil {
 		return runs.ErrAnswered

@@ -7,3 +7,5 @@ import (
 )
 
 func TestArchives(t *testing.T) { hosttest.Run(t, "../../testdata/spec") }
+
+func TestArchivesShelved(t *testing.T) { hosttest.Shelved(t, "../../testdata/spec") }

@@ -103,7 +103,7 @@ func (h *host) tell(b run.Body) error {
 	if diff := cmp.Diff(string(after), string(again)); diff != "" {
 		h.t.Fatalf("after %s a restored machine is another:\n%s", f, diff)
 	}
-	if diff := cmp.Diff(texts(h.m), texts(restored)); diff != "" {
+	if diff := cmp.Diff(wishTexts(h.m), wishTexts(restored)); diff != "" {
 		h.t.Fatalf("after %s a restored machine has other wishes:\n%s", f, diff)
 	}
 	if h.m.Status() != restored.Status() {
@@ -113,7 +113,7 @@ func (h *host) tell(b run.Body) error {
 	return nil
 }
 
-func texts(m *machine.Machine) []string {
+func wishTexts(m *machine.Machine) []string {
 	var out []string
 	for w := range m.Open() {
 		out = append(out, text(w))

@@ -91,6 +91,32 @@ func TestFactsComeBackExactly(t *testing.T) {
 	}
 }
 
+func TestBlobsOfAFact(t *testing.T) {
+	large := types.Large{SHA256: "aa", Size: 1 << 20}
+	file := types.FileValue{Name: "f", Size: 1 << 20, SHA256: "bb"}
+	here := types.FileValue{Name: "g", Size: 1, SHA256: "cc", Data: []byte("x")}
+	var got []string
+	use := func(hash string) { got = append(got, hash) }
+	run.Fact{Body: &run.Started{Plan: "plan", Inputs: map[string]any{"doc": file}}}.Blobs(use)
+	run.Fact{Body: &run.CallDone{Value: map[string]any{"list": []any{large, "text", here}}}}.Blobs(use)
+	run.Fact{Body: &run.TimerFired{}}.Blobs(use)
+	if want := []string{"plan", "bb", "aa"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	for _, v := range []any{large, file, []any{large}} {
+		raw, err := run.EncodeValue(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if back, err := run.DecodeValue(raw); err != nil || cmp.Diff(v, back) != "" {
+			t.Errorf("%s was read as %v, %v", raw, back, err)
+		}
+	}
+	if _, err := run.DecodeValue([]byte(`{"$large":{"sha256":3}}`)); err == nil {
+		t.Error("a broken reference was read")
+	}
+}
+
 func TestUnknownFactsAreRefused(t *testing.T) {
 	for _, s := range []string{``, `{}`, `{"v":2,"seq":1,"at":"2026-11-22T10:00:00Z","kind":"call_done"}`, `{"v":1,"kind":"nonsense"}`, `[]`, `{"v":1,"kind":"call_done","value":{"$secret":3}}`,
 		`{"v":1,"kind":"call_done","value":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + `}`} {
