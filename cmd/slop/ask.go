@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -70,18 +71,18 @@ func (l *listener) close() {
 	<-l.done
 }
 
-// ask puts a question on the terminal, behind those that stand there already. Where nobody can answer the run ends: it is ephemeral, so that nobody
-// could answer later either.
+// ask puts a question on the terminal, behind those that stand there already. Where nobody can answer a run that is kept waits; one that is not ends, since
+// nobody could answer later either.
 func (s *session) ask(ctx context.Context, q *run.Asked) {
-	if !s.c.asks {
-		if s.unasked == nil {
+	if !s.asks() {
+		if s.unasked == nil && s.state == nil {
 			s.unasked = q
 			_ = s.runs.Cancel(ctx, s.id, "slop run", "a person is needed and there is no terminal") // finished meanwhile: nothing to end
 		}
 		return
 	}
 	s.questions = append(s.questions, q)
-	if len(s.questions) == 1 {
+	if len(s.questions) == 1 && s.seen > s.past {
 		s.show(q)
 	}
 }
@@ -109,6 +110,8 @@ func (s *session) prompt(q *run.Asked) {
 		fmt.Fprint(s.c.err, "[yes/no] ")
 	case "choose":
 		fmt.Fprintf(s.c.err, "[1-%d] ", len(q.Form.Choices))
+	case interruptedForm:
+		fmt.Fprint(s.c.err, "[done/done VALUE/again/fail] ")
 	default:
 		fmt.Fprint(s.c.err, "> ")
 	}
@@ -116,7 +119,7 @@ func (s *session) prompt(q *run.Asked) {
 
 // answers is the channel of typed lines while a question stands, else nil, which never gives anything.
 func (s *session) answers() <-chan string {
-	if len(s.questions) == 0 || s.interrupted {
+	if len(s.questions) == 0 || s.interrupted || s.behind() {
 		return nil
 	}
 	if s.listener == nil {
@@ -127,7 +130,7 @@ func (s *session) answers() <-chan string {
 
 // deadline of the question that stands on the terminal.
 func (s *session) deadline() <-chan time.Time {
-	if len(s.questions) == 0 || s.questions[0].Deadline.IsZero() {
+	if len(s.questions) == 0 || s.questions[0].Deadline.IsZero() || s.behind() {
 		return nil
 	}
 	return time.After(time.Until(s.questions[0].Deadline))
@@ -135,6 +138,14 @@ func (s *session) deadline() <-chan time.Time {
 
 func (s *session) answer(ctx context.Context, line string, ok bool) {
 	q := s.questions[0]
+	if !ok && s.state != nil {
+		s.alone = true
+		for len(s.questions) > 0 {
+			s.questions = s.questions[:1] // the others were not shown yet
+			s.nextQuestion("nobody is there any more")
+		}
+		return
+	}
 	if !ok {
 		s.unasked = q
 		s.nextQuestion("nobody is there any more")
@@ -161,6 +172,7 @@ func (s *session) nextQuestion(why string) {
 	}
 	s.questions = s.questions[1:]
 	switch {
+	case s.behind():
 	case len(s.questions) > 0:
 		s.show(s.questions[0])
 	case s.screen != nil:
@@ -209,8 +221,31 @@ func readAnswer(f run.Form, line string) (any, error) {
 		}
 		return nil, errors.New("please choose one of them, by its number or name")
 	}
+	if f.Kind == interruptedForm {
+		return readVerdict(text)
+	}
 	if text == "" {
 		return nil, errors.New("please type an answer")
 	}
 	return line, nil
+}
+
+// interruptedForm is the kind of the question what became of a call that was cut off.
+const interruptedForm = "interrupted"
+
+// readVerdict reads what a person says about a call that was cut off: done, done and its value, again, fail.
+func readVerdict(text string) (any, error) {
+	word, value, _ := strings.Cut(text, " ")
+	value = strings.TrimSpace(value)
+	switch word = strings.ToLower(word); {
+	case word == "done" && value != "":
+		var v any
+		if json.Unmarshal([]byte(value), &v) != nil {
+			v = value // a text does not need its quotes
+		}
+		return map[string]any{"done": v}, nil
+	case value == "" && (word == "done" || word == "again" || word == "fail"):
+		return word, nil
+	}
+	return nil, errors.New("please answer done (with the value, if there is one), again or fail")
 }

@@ -15,6 +15,7 @@ import (
 // host is the engine of this process and the secrets its runs may show by accident.
 type host struct {
 	engine  *engine.Engine
+	state   *state   // nil: runs live in memory, as long as the process
 	secrets []string // value, what stands for it, value …
 	left    bool     // nobody waits for it any more
 }
@@ -22,12 +23,24 @@ type host struct {
 // newHost starts an engine whose runs live in memory, as long as the process.
 func newHost(pr *project) *host {
 	h := &host{}
-	here, err := os.Getwd()
-	if err != nil {
-		here = "" // the folder is gone: agents find out when they need one
-	}
-	h.engine = engine.New(engine.Config{Store: memory.New(), Registry: pr.registry, Secrets: pr.secret, Folder: here})
+	h.engine = engine.New(engine.Config{Store: memory.New(), Registry: pr.registry, Secrets: pr.secret, Folder: here()})
 	return h
+}
+
+// storedHost starts an engine whose runs are kept in the state folder.
+func storedHost(pr *project, st *state) *host {
+	h := &host{state: st}
+	h.engine = engine.New(engine.Config{Store: st.store, Registry: pr.registry, Secrets: pr.secret, Owner: st.self.Name, Lease: leaseTime, Folder: here()})
+	return h
+}
+
+// here is the folder that agents work in.
+func here() string {
+	folder, err := os.Getwd()
+	if err != nil {
+		return "" // the folder is gone: agents find out when they need one
+	}
+	return folder
 }
 
 // know learns the values of secrets.
@@ -49,10 +62,13 @@ func (h *host) redact(text string) string {
 	return strings.NewReplacer(h.secrets...).Replace(text)
 }
 
-// close waits for the end of everything under way.
+// close waits for the end of everything under way. A run that is kept stays where it is, for `slop resume`.
 func (h *host) close() {
 	if !h.left {
-		_ = h.engine.Close(context.Background()) // memory has nothing to lose
+		_ = h.engine.Close(context.Background()) // what is stored is stored
+	}
+	if h.state != nil {
+		h.state.close()
 	}
 }
 

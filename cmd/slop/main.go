@@ -26,9 +26,14 @@ type grammar struct {
 	Fmt        fmtCmd        `cmd:"" help:"Format scripts."`
 	Graph      graphCmd      `cmd:"" help:"Draw a script as a graph."`
 	Test       testCmd       `cmd:"" help:"Run the tests that stand in scripts, offline."`
+	Resume     resumeCmd     `cmd:"" help:"Go on with a run that was interrupted, stopped or waits."`
+	Answer     answerCmd     `cmd:"" help:"Answer the question of a run."`
+	Runs       runsCmd       `cmd:"" help:"List runs, look at one, steer it."`
 	Explain    explainCmd    `cmd:"" help:"Explain a code such as E0102."`
 	Agents     agentsCmd     `cmd:"" help:"List what a script can call here."`
 	Repl       replCmd       `cmd:"" help:"Try the language line by line."`
+	Backup     backupCmd     `cmd:"" help:"Copy everything that is stored into one file."`
+	Doctor     doctorCmd     `cmd:"" help:"Look whether the stored runs are in order."`
 	Completion completionCmd `cmd:"" help:"Print completions for bash, zsh or fish."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 	Help       helpCmd       `cmd:"" help:"Help about a command or a topic."`
@@ -37,9 +42,12 @@ type grammar struct {
 
 const description = `SLOP: a small language for orchestrating agents.
 
-Topics: slop help language | exit-codes | environment | configuration | inputs | events`
+Topics: slop help language | exit-codes | environment | configuration | inputs | events | runs-kept`
 
-func main() { os.Exit(Main(os.Args[1:])) }
+func main() {
+	keepReady()
+	os.Exit(Main(os.Args[1:]))
+}
 
 // Main runs one command line and returns the exit code of the process.
 func Main(args []string) int {
@@ -130,7 +138,7 @@ func unknownCommand(parser *kong.Kong, args []string) error {
 	word := commandWord(args)
 	for _, n := range parser.Model.Children {
 		if n.Name == word {
-			return nil
+			return unknownVerb(n, args)
 		}
 	}
 	names := commandNames(parser)
@@ -144,6 +152,34 @@ func unknownCommand(parser *kong.Kong, args []string) error {
 		return usage("unknown command %q, did you mean %q?", word, near)
 	}
 	return usage("unknown command %q; the commands are: %s", word, strings.Join(names, ", "))
+}
+
+// unknownVerb looks at the word behind a group of commands.
+func unknownVerb(group *kong.Node, args []string) error {
+	if len(group.Children) == 0 {
+		return nil
+	}
+	at := 0
+	for args[at] != group.Name {
+		at++
+	}
+	if len(args) < at+2 || strings.HasPrefix(args[at+1], "-") {
+		return nil
+	}
+	word := args[at+1]
+	var names []string
+	for _, n := range group.Children {
+		if n.Name == word {
+			return nil
+		}
+		if !n.Hidden {
+			names = append(names, n.Name)
+		}
+	}
+	if near, ok := diag.Nearest(word, names); ok {
+		return usage("unknown command \"%s %s\", did you mean \"%s %s\"?", group.Name, word, group.Name, near)
+	}
+	return usage("unknown command \"%s %s\"; there are: %s", group.Name, word, strings.Join(names, ", "))
 }
 
 func commandNames(parser *kong.Kong) []string {

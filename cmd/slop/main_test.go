@@ -27,6 +27,8 @@ func TestMain(m *testing.M) {
 //
 //	exits CODE COMMAND…       runs a command and checks how it exits
 //	tty CODE INPUT COMMAND…   the same on a terminal of 100×30, typing the file INPUT; stdout is what the terminal showed
+//	let NAME                  sets $NAME to the standard output of the last command
+//	newest NAME               sets $NAME to the id of the run that was begun last
 //	fill FILE…                puts $MODEL (a model server), $DEAD (an address nobody serves) and $WORK into files
 func TestCLI(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -42,7 +44,7 @@ func TestCLI(t *testing.T) {
 			e.Setenv("TERM", "xterm")
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "tty": tty, "fill": fill},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "tty": tty, "fill": fill, "let": let, "newest": newest},
 	})
 }
 
@@ -66,6 +68,26 @@ func checkCode(ts *testscript.TestScript, want string, err error) {
 	if strconv.Itoa(code) != want {
 		ts.Fatalf("exit %d, want %s", code, want)
 	}
+}
+
+func let(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: let NAME")
+	}
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
+}
+
+func newest(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: newest NAME")
+	}
+	ts.Check(ts.Exec("slop", "runs", "--json", "--limit", "1"))
+	var list struct{ Runs []struct{ ID string } }
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &list))
+	if len(list.Runs) == 0 {
+		ts.Fatalf("there is no run")
+	}
+	ts.Setenv(args[0], list.Runs[0].ID)
 }
 
 func fill(ts *testscript.TestScript, neg bool, args []string) {

@@ -25,6 +25,9 @@ type project struct {
 	registry *agent.Registry
 }
 
+// stdinName is what a script is called that came by standard input.
+const stdinName = "stdin.slop"
+
 // maxScript is far more than the language accepts; it keeps /dev/zero from filling the memory.
 const maxScript = 128 << 20
 
@@ -32,7 +35,7 @@ const maxScript = 128 << 20
 func (c *console) readScript(path string) (*source.File, error) {
 	if path == "-" {
 		text, err := io.ReadAll(io.LimitReader(c.in, maxScript))
-		return source.NewFile("stdin.slop", string(text)), err
+		return source.NewFile(stdinName, string(text)), err
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -91,6 +94,11 @@ func openProject(script string) (*project, error) {
 	return p, nil
 }
 
+// noProject can show what a run was and call nobody.
+func noProject() *project {
+	return &project{config: &config.Config{}, places: config.UserPlaces(os.Getenv), registry: agent.NewRegistry()}
+}
+
 // scope is what a script of the project may name.
 func (p *project) scope() types.Scope {
 	s := p.registry.Scope()
@@ -109,7 +117,7 @@ func (p *project) load(from, path string) (name, text string, err error) {
 		return "", "", fmt.Errorf("a used file is named from the script's own folder, like \"./%s\"", filepath.Base(path))
 	}
 	base := filepath.Dir(from)
-	if from == "stdin.slop" || from == "" {
+	if from == stdinName || from == "" {
 		base = "."
 	}
 	name = filepath.Join(base, filepath.FromSlash(path))

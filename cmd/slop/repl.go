@@ -490,7 +490,7 @@ func (r *repl) play(p *plan.Plan) (run.Finished, error) {
 	if r.c.live && r.talks {
 		s.screen = screen.NewTree(r.c.err, r.c.style, func() (int, int) { return r.c.width(), r.c.height() }, nil, s.agent)
 	}
-	end, err := s.play(context.Background(), values, run.Options{By: "repl"})
+	end, err := s.play(context.Background(), s.start(values, run.Options{By: "repl"}))
 	if errors.Is(err, errAtOnce) {
 		return end, &exit{exitInterrupted, errors.New("left behind: it may still be ending")}
 	}

@@ -24,7 +24,7 @@ func (s *session) exitCode(end run.Finished, o run.Options) int {
 		return exitWaiting
 	case end.Status == run.Succeeded:
 		return exitOK
-	case end.Status == run.Cancelled || s.interrupted:
+	case end.Status == run.Cancelled || s.interrupted && s.state == nil:
 		return exitInterrupted
 	case end.Error == nil:
 		return exitFailed
@@ -96,6 +96,9 @@ func (s *session) report(end run.Finished) runReport {
 	if q := s.unasked; q != nil && end.Status != run.Succeeded {
 		r.Status = string(run.Failed)
 		r.Error = &errorReport{"E_NO_PERSON", noPerson(q), q.Path}
+	}
+	if asked := waiting(view); s.state != nil && end.Status == run.Waiting && len(asked) > 0 {
+		r.Error = &errorReport{"E_NO_PERSON", noPerson(&run.Asked{Form: *asked[0].Form}), asked[0].Path}
 	}
 	if r.Error == nil && end.Status == run.Cancelled {
 		r.Error = &errorReport{Code: "E_CANCELLED", Message: "the run was cancelled"}
@@ -209,10 +212,9 @@ func (s *session) drawFailure(end run.Finished, code int) {
 	d := diag.Diagnostic{Severity: diag.Error}
 	switch e := end.Error; {
 	case s.unasked != nil:
-		d.Code, d.Message = "E_NO_PERSON", screen.OneLine(s.redact(noPerson(s.unasked)), 300)
-		d.Help = append(d.Help, "run it in a terminal, without CI set: a run that lives as long as its command cannot wait for an answer")
-		s.place(&d, s.unasked.Path, nil)
-	case end.Status == run.Cancelled || s.interrupted:
+		s.drawNoPerson([]string{"run it in a terminal, without CI set: a run that lives as long as its command cannot wait for an answer"})
+		return
+	case end.Status == run.Cancelled || s.interrupted && s.state == nil:
 		d.Code, d.Message = "E_CANCELLED", "the run was stopped before its end"
 	case e != nil:
 		d.Code, d.Message = diag.Code(e.Code), screen.Inert(s.redact(firstLines(e.Message, 20)))
@@ -222,6 +224,21 @@ func (s *session) drawFailure(end run.Finished, code int) {
 		d.Code, d.Message = "E_FAIL", "the run failed"
 	}
 	d.Help = append(d.Help, s.finishedSteps()...)
+	if again := s.forkLine(end); again != "" {
+		d.Help = append(d.Help, again)
+	}
+	c.drawEnd(d)
+}
+
+// drawNoPerson says that a question stands and nobody is here to answer it.
+func (s *session) drawNoPerson(help []string) {
+	d := diag.Diagnostic{Severity: diag.Error, Code: "E_NO_PERSON", Message: screen.OneLine(s.redact(noPerson(s.unasked)), 300), Help: help}
+	s.place(&d, s.unasked.Path, nil)
+	d.Help = append(d.Help, s.finishedSteps()...)
+	s.c.drawEnd(d)
+}
+
+func (c *console) drawEnd(d diag.Diagnostic) {
 	if d.File == nil {
 		fmt.Fprintln(c.err, c.style.Bold(c.style.Red("error["+string(d.Code)+"]"))+c.style.Bold(": "+d.Message))
 		for _, h := range d.Help {

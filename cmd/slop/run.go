@@ -23,26 +23,33 @@ type runCmd struct {
 	Set         []string `name:"set" short:"i" sep:"none" placeholder:"NAME=VALUE" help:"An input; @path reads a text from a file. May be repeated."`
 	Input       string   `placeholder:"FILE.json" help:"Inputs as a JSON object in a file; - is standard input."`
 	DryRun      bool     `name:"dry-run" help:"Show what would happen and what it may cost, and call nothing."`
-	Events      string   `placeholder:"ndjson" help:"Print every event as a line of JSON on standard output, instead of the value."`
-	JSON        bool     `name:"json" help:"Print the run as one JSON object on standard output, instead of the value."`
+	showFlags   `embed:""`
 	MaxParallel *string  `name:"max-parallel" placeholder:"N" help:"Calls at a time."`
 	Budget      []string `sep:"none" placeholder:"AMOUNT" help:"What the run may use: 0.50 (dollars), '20 calls', '5000 tokens'. May be repeated."`
 	Timeout     string   `placeholder:"DURATION" help:"How long the run may take, such as 90s or 10m (then exit 124)."`
 	Trust       bool     `help:"Trust the project's slop.toml, and remember that until it changes."`
-	Quiet       bool     `short:"q" help:"Show no progress."`
-	File        string   `arg:"" optional:"" help:"The script; - is standard input."`
+	Detach      bool     `short:"d" help:"Print the id of the run and let it work in the background."`
+	Ephemeral   bool     `help:"Keep the run in memory only: it ends with this process."`
+	Keep        *string  `placeholder:"AGE" help:"Afterwards remove runs that ended longer ago, such as 30d."`
+	stateFlag   `embed:""`
+	File        string `arg:"" optional:"" help:"The script; - is standard input."`
 }
 
 func (v *runCmd) Run(c *console) error {
 	switch {
 	case v.File == "":
 		return usage("slop run needs a script: slop run FILE")
-	case v.Events != "" && v.Events != "ndjson":
-		return usage("--events knows one form: --events ndjson")
-	case v.Events != "" && v.JSON:
-		return usage("--events and --json both want standard output: choose one")
+	case v.Detach && v.Ephemeral:
+		return usage("--detach needs a run that is kept, --ephemeral keeps none: choose one")
+	case v.Detach && (v.Events != "" || v.JSON):
+		return usage("--detach prints the id of the run; what came of it: slop runs show ID --json, slop runs events ID")
+	case v.Ephemeral && v.State != "":
+		return usage("--ephemeral keeps nothing, so there is nothing for --state: choose one")
 	case v.File == "-" && v.Input == "-":
 		return usage("standard input cannot be the script and its inputs at once")
+	}
+	if err := v.check(); err != nil {
+		return err
 	}
 	r, err := v.prepare(c)
 	var said *exit
@@ -63,6 +70,7 @@ type prepared struct {
 	plan    *plan.Plan
 	values  inputs.Values
 	options run.Options
+	keep    time.Duration // the age at which runs that have ended are removed afterwards; 0: never
 }
 
 // prepare finds what is wrong before anything runs.
@@ -76,6 +84,9 @@ func (v *runCmd) prepare(c *console) (r prepared, err error) {
 	}
 	conf := r.project.config.Run
 	if r.options, err = v.options(conf); err != nil {
+		return r, err
+	}
+	if r.keep, err = v.keep(); err != nil {
 		return r, err
 	}
 	if conf.Color != "" {
@@ -239,61 +250,52 @@ func (c *console) askInput(in plan.Input) (any, error) {
 	}
 }
 
+// keep puts the flag before the environment. slop.toml has no say: a project does not remove the runs of others.
+func (v *runCmd) keep() (time.Duration, error) {
+	age, from := os.Getenv("SLOP_KEEP"), "SLOP_KEEP"
+	if v.Keep != nil {
+		age, from = *v.Keep, "--keep"
+	}
+	if age == "" && v.Keep == nil {
+		return 0, nil
+	}
+	d, err := config.Duration(age)
+	if err != nil {
+		return 0, usage("%s %s: %s", from, age, err)
+	}
+	return d, nil
+}
+
 // play runs the plan to its end and prints what the flags ask for.
 func (v *runCmd) play(c *console, r prepared) error {
-	h := newHost(r.project)
-	defer h.close()
-	h.know(r.project, r.plan.Secrets)
-	s := &session{c: c, runs: h.engine, plan: r.plan, redact: h.redact}
-	switch {
-	case v.Events != "":
-		s.events = c.out
-	case v.Quiet || v.JSON && !c.live:
-		// nothing moves on the screen
-	case c.live:
-		s.screen = screen.NewTree(c.err, c.style, func() (int, int) { return c.width(), c.height() }, firstSteps(r.plan), s.agent)
-	default:
-		s.screen = screen.NewLines(c.err, c.style, s.agent)
+	if v.Ephemeral {
+		h := newHost(r.project)
+		defer h.close()
+		s := v.session(c, r.project, h, r.plan)
+		return v.present(c, h, s, s.start(r.values, r.options), r.options)
 	}
-	begun := time.Now()
-	end, err := s.play(context.Background(), r.values, r.options)
-	if errors.Is(err, errAtOnce) {
-		h.abandon()
-		if v.JSON {
-			c.printJSON(s.report(run.Finished{Status: run.Cancelled}))
-		}
-		return &exit{code: exitInterrupted}
+	here, err := os.Getwd()
+	if err != nil {
+		return usage("the folder you stand in is gone, so the run could not be resumed there: cd to another, or --ephemeral")
 	}
-	if errors.Is(err, runs.ErrInput) {
-		if v.JSON {
-			c.printJSON(notRun("E_USAGE", err.Error()))
-		}
-		return &exit{exitUsage, err}
-	}
+	r.options.Pool = poolPrefix + here
+	st, err := v.open(context.Background())
 	if err != nil {
 		return err
 	}
-	code := s.exitCode(end, r.options)
-	switch {
-	case v.Events != "":
-	case v.JSON:
-		c.printJSON(s.report(end))
-	case end.Status == run.Succeeded:
-		if s.screen != nil && c.live {
-			c.sayTotal(s.folder.View(), time.Since(begun))
+	h := storedHost(r.project, st)
+	defer h.close()
+	if v.Detach {
+		return detach(c, h, r)
+	}
+	s := v.session(c, r.project, h, r.plan)
+	err = v.present(c, h, s, s.start(r.values, r.options), r.options)
+	if r.keep > 0 && !s.interrupted {
+		if _, lost := st.forget(context.Background(), time.Now().Add(-r.keep), false); lost != nil {
+			fmt.Fprintln(c.err, "old runs could not be removed: "+lost.Error())
 		}
-		c.printValue(end.Value)
 	}
-	if s.unread && code == exitInterrupted && !s.interrupted {
-		return nil // nobody interrupted it: what is wrong is standard output, of which Main speaks
-	}
-	if end.Status != run.Succeeded {
-		s.drawFailure(end, code)
-	}
-	if code != exitOK {
-		return &exit{code: code}
-	}
-	return nil
+	return err
 }
 
 // firstSteps are the named steps of the file, which the tree shows before they start.

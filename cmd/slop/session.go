@@ -25,8 +25,15 @@ type session struct {
 	screen screen.Screen       // nil: nothing is shown
 	events *outlet             // nil: events are not written
 
+	state *state // where the run is kept; nil: it ends with this process
+	leave func() // ends this process's work on a run that is kept; called once
+	stays bool   // a question that nobody here can answer is waited for
+
 	id          run.ID
 	folder      *runs.Folder
+	past        run.Seq      // what happened up to here happened before this process took the run up
+	seen        run.Seq      // of the newest fact that was shown
+	alone       bool         // standard input has ended: nobody types any more
 	notes       []noteReport // what followed from the facts so far, for --json
 	unasked     *run.Asked   // the question nobody was there to answer
 	interrupted bool
@@ -35,16 +42,26 @@ type session struct {
 	listener    *listener    // nil until the first question
 }
 
-// errAtOnce: the person does not want to wait for the end.
-var errAtOnce = errors.New("ended at once")
+// Why play ends before the run does.
+var (
+	errAtOnce = errors.New("ended at once")                 // the person does not want to wait for the end
+	errLeft   = errors.New("the run is left where it is")   // it is kept, and this process ends
+	errWaits  = errors.New("the run waits for an answer")   // it is kept, and nobody is here to answer
+	errUnread = errors.New("nobody reads the run's events") // it is kept, and whoever read its events went away
+)
 
 func (s *session) agent(path run.Path) string {
 	step, _ := s.folder.Step(path)
 	return step.Agent
 }
 
-// play starts the run and returns its end. A failed run is no error.
-func (s *session) play(ctx context.Context, values map[string]any, options run.Options) (end run.Finished, err error) {
+// start begins a new run.
+func (s *session) start(values map[string]any, options run.Options) func(context.Context) (run.ID, error) {
+	return func(ctx context.Context) (run.ID, error) { return s.runs.Start(ctx, s.plan, values, options) }
+}
+
+// play lets begin start the run, or take it up, and returns its end. A failed run is no error.
+func (s *session) play(ctx context.Context, begin func(context.Context) (run.ID, error)) (end run.Finished, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	signals := make(chan os.Signal, 2)
@@ -64,7 +81,7 @@ func (s *session) play(ctx context.Context, values map[string]any, options run.O
 
 	s.folder = runs.Fold(s.plan)
 	s.notes = []noteReport{}
-	if s.id, err = s.runs.Start(ctx, s.plan, values, options); err != nil {
+	if s.id, err = begin(ctx); err != nil {
 		return end, err
 	}
 	s.folder.Named(s.id)
@@ -94,6 +111,9 @@ func (s *session) play(ctx context.Context, values map[string]any, options run.O
 			if !ok {
 				select {
 				case err := <-failed:
+					if s.state != nil && errors.Is(err, runs.ErrClosed) {
+						return end, s.parting()
+					}
 					return end, fmt.Errorf("watch the run: %w", err)
 				default:
 				}
@@ -105,6 +125,11 @@ func (s *session) play(ctx context.Context, values map[string]any, options run.O
 				return end, errAtOnce
 			}
 			s.interrupted = true
+			if s.state != nil {
+				s.say("stopping: what is under way here is being ended, the run is kept (Ctrl-C again: at once)")
+				s.part()
+				continue
+			}
 			s.say("stopping: what is under way is being ended (Ctrl-C again: at once)")
 			if err := s.runs.Cancel(ctx, s.id, "user", "interrupted"); err != nil && !errors.Is(err, runs.ErrFinished) {
 				return end, err
@@ -114,19 +139,54 @@ func (s *session) play(ctx context.Context, values map[string]any, options run.O
 		case <-s.deadline():
 			s.nextQuestion("the time for an answer is over")
 		}
+		if s.idle() && !s.interrupted {
+			return end, errWaits
+		}
 	}
 }
+
+// part ends this process's work on a run that is kept. What ends meanwhile is still seen.
+func (s *session) part() {
+	if s.leave != nil {
+		go s.leave()
+		s.leave = nil
+	}
+}
+
+// parting says why the run was left.
+func (s *session) parting() error {
+	if s.unread && !s.interrupted {
+		return errUnread
+	}
+	return errLeft
+}
+
+// idle reports that the run, which is kept, goes on when somebody answers, and that nobody here can.
+func (s *session) idle() bool {
+	return s.state != nil && !s.stays && !s.asks() && !s.behind() && s.folder.Status() == run.Waiting && len(waiting(s.folder.View())) > 0
+}
+
+// asks reports whether a person can be asked here.
+func (s *session) asks() bool { return s.c.asks && !s.alone }
+
+// behind reports that what is shown happened before this process took the run up.
+func (s *session) behind() bool { return s.seen < s.past }
 
 func (s *session) take(ctx context.Context, e runs.Event) {
 	var notes []run.Note
 	if e.Fact != nil {
 		notes = s.folder.Add(*e.Fact)
+		s.seen = e.Fact.Seq
 	}
 	if s.events != nil {
 		s.writeEvent(e)
 		if s.events.fault() != nil && !s.unread {
 			s.unread = true
-			_ = s.runs.Cancel(ctx, s.id, "slop run", "nobody reads its events") // finished meanwhile: nothing to end
+			if s.state != nil {
+				s.part()
+			} else {
+				_ = s.runs.Cancel(ctx, s.id, "slop run", "nobody reads its events") // finished meanwhile: nothing to end
+			}
 		}
 	}
 	if s.screen != nil {
@@ -147,6 +207,9 @@ func (s *session) take(ctx context.Context, e runs.Event) {
 		for len(s.questions) > 0 {
 			s.nextQuestion("")
 		}
+	}
+	if s.seen == s.past && s.past > 0 && len(s.questions) > 0 {
+		s.show(s.questions[0]) // it was asked before
 	}
 }
 

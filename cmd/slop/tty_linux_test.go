@@ -45,7 +45,7 @@ func tty(ts *testscript.TestScript, neg bool, args []string) {
 	defer func() { _ = master.Close() }()
 	cmd := exec.Command(args[2], args[3:]...)
 	cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "SLOP_HOME", "TERM", "MODEL", "DEAD", "WORK", "TMPDIR", "CI", "NO_COLOR", "GOCOVERDIR"} {
+	for _, name := range []string{"PATH", "HOME", "SLOP_HOME", "SLOP_STATE", "TERM", "MODEL", "DEAD", "WORK", "TMPDIR", "CI", "NO_COLOR", "GOCOVERDIR"} {
 		if v := ts.Getenv(name); v != "" {
 			cmd.Env = append(cmd.Env, name+"="+v)
 		}

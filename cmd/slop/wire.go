@@ -1,9 +1,12 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -11,6 +14,8 @@ import (
 	"github.com/slopstudios/slop/lang/diag"
 	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/agent"
+	"github.com/slopstudios/slop/runtime/store"
+	"github.com/slopstudios/slop/runtime/store/sqlite"
 	"github.com/slopstudios/slop/stdlib"
 	"github.com/slopstudios/slop/stdlib/claude"
 	"github.com/slopstudios/slop/stdlib/openai"
@@ -173,4 +178,26 @@ func adjust(s *types.Signature, a config.Agent) {
 // standardFlow reads a flow that comes with the program.
 func standardFlow(path string) (name, text string, err error) {
 	return "", "", fmt.Errorf("there is no standard flow %s", path)
+}
+
+// storeName is the file of the embedded store in a state folder.
+const storeName = "runs.db"
+
+// embedded opens the store of a state folder.
+func embedded(ctx context.Context, folder string, dead func(owner string) bool) (store.Store, error) {
+	s, err := sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(folder, storeName), Dead: dead})
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// copyStore copies a store into a file while it is used.
+func copyStore(ctx context.Context, s store.Store, path string) error {
+	return errors.New("not yet")
+}
+
+// inspect has a store check the file it keeps everything in.
+func inspect(ctx context.Context, s store.Store) (problems []string, err error) {
+	return nil, nil
 }

@@ -141,3 +141,6 @@ func count(n int64) string {
 	}
 	return s
 }
+
+// Width is how many columns a text takes on a terminal.
+func Width(text string) int { return runewidth.StringWidth(text) }

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/slopstudios/slop/cmd/slop/screen"
+	"github.com/slopstudios/slop/lang/diag"
+	"github.com/slopstudios/slop/runtime/run"
+	"github.com/slopstudios/slop/runtime/runs"
+)
+
+type answerCmd struct {
+	stateFlag `embed:""`
+	ID        string   `arg:"" optional:"" help:"The run, or the beginning of its id."`
+	Step      string   `arg:"" optional:"" help:"The step that asks. Without it: the questions that wait."`
+	Words     []string `arg:"" optional:"" name:"answer" help:"The answer; @path reads it from a file, - from standard input."`
+}
+
+func (answerCmd) Help() string {
+	return `What a step takes:
+
+  human.approve   approve, or reject "why"
+  human.choose    one of its choices, or its number
+  human.ask       a text; a number or JSON where the step asks for that
+  a call that was cut off and may have done its work
+                  done, done VALUE, again, or fail
+
+The first answer counts. A run that a process works on goes on at once; else slop resume ID goes on with it.`
+}
+
+func (v *answerCmd) Run(c *console) error {
+	if v.ID == "" {
+		return usage("slop answer needs a run: slop answer ID STEP ANSWER; `slop runs --status waiting` lists those that wait")
+	}
+	ctx := context.Background()
+	st, h, err := (&runArg{v.stateFlag, v.ID}).run(ctx)
+	if err != nil {
+		return err
+	}
+	defer st.close()
+	view := h.fold().View()
+	asked := waiting(view)
+	if v.Step == "" {
+		return listQuestions(c, st, h, asked)
+	}
+	step, err := v.find(st, h, view, asked)
+	if err != nil {
+		return err
+	}
+	if len(v.Words) == 0 {
+		return usage("what is the answer? %s", answerLine(st, h.id, *step))
+	}
+	value, reason, err := v.read(c, step.Form)
+	if err != nil {
+		return usage("%s: %s\n  %s", step.Path, err, answerLine(st, h.id, *step))
+	}
+	e := st.bystander()
+	defer func() { _ = e.Close(ctx) }() // what is stored is stored
+	switch err := e.Answer(ctx, h.id, step.Path, runs.Because(value, reason), whoami()); {
+	case errors.Is(err, runs.ErrAnswered):
+		return usage("somebody else answered step %s first", step.Path)
+	case errors.Is(err, runs.ErrNotAsked):
+		return usage("step %s asks nothing any more", step.Path)
+	case errors.Is(err, runs.ErrAnswer):
+		return usage("%s\n  %s", err, answerLine(st, h.id, *step))
+	case err != nil:
+		return st.told(err, h.id)
+	}
+	_ = e.Relist(ctx, h.id) // derived: the next fact of the run writes it too
+	return st.sayWhoGoesOn(ctx, c, h.id)
+}
+
+func listQuestions(c *console, st *state, h *history, asked []runs.Step) error {
+	if len(asked) == 0 {
+		return usage("run %s asks nothing", h.id)
+	}
+	for _, step := range asked {
+		fmt.Fprintf(c.out, "%s  %s\n  %s\n", c.outStyle.Bold(screen.Inert(string(step.Path))), screen.OneLine(step.Form.Text, 300), answerLine(st, h.id, step))
+	}
+	return nil
+}
+
+// find gives the step that asks.
+func (v *answerCmd) find(st *state, h *history, view runs.View, asked []runs.Step) (*runs.Step, error) {
+	var names []string
+	for i := range asked {
+		if string(asked[i].Path) == v.Step {
+			return &asked[i], nil
+		}
+		names = append(names, string(asked[i].Path))
+	}
+	for _, step := range view.Steps {
+		if string(step.Path) == v.Step {
+			return nil, usage("step %s asks nothing: it is %s", v.Step, step.Status)
+		}
+	}
+	switch near, ok := diag.Nearest(v.Step, names); {
+	case h.finished() != nil:
+		return nil, usage("run %s has ended", h.id)
+	case len(names) == 0:
+		return nil, usage("run %s asks nothing", h.id)
+	case ok:
+		return nil, usage("run %s has no question %q, did you mean %q?", h.id, v.Step, near)
+	default:
+		return nil, usage("run %s has no question %q; it asks at: %s", h.id, v.Step, strings.Join(names, ", "))
+	}
+}
+
+// maxAnswer is more than any answer may have.
+const maxAnswer = 1 << 20
+
+// read turns the words of the command line into the value a form asks for.
+func (v *answerCmd) read(c *console, f *run.Form) (value any, reason string, err error) {
+	first := v.Words[0]
+	if f.Kind == "approve" {
+		switch strings.ToLower(first) {
+		case "approve", "approved", "yes", "y":
+			return "yes", strings.Join(v.Words[1:], " "), nil
+		case "reject", "rejected", "no", "n":
+			return "no", strings.Join(v.Words[1:], " "), nil
+		}
+		return nil, "", errors.New("please say approve or reject")
+	}
+	text := strings.Join(v.Words, " ")
+	if name, ok := strings.CutPrefix(first, "@"); (ok || first == "-") && len(v.Words) == 1 && len(f.Choices) == 0 {
+		in := c.in
+		if ok {
+			if in, err = os.Open(name); err != nil {
+				return nil, "", plainPathError(err)
+			}
+			defer func() { _ = in.Close() }()
+		}
+		data, err := io.ReadAll(io.LimitReader(in, maxAnswer))
+		if err != nil {
+			return nil, "", plainPathError(err)
+		}
+		text = string(data)
+	}
+	value, err = readAnswer(*f, text)
+	return value, "", err
+}

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"time"
+
+	"github.com/slopstudios/slop/cmd/slop/config"
+	"github.com/slopstudios/slop/runtime/run"
+	"github.com/slopstudios/slop/runtime/store"
+)
+
+type runsPruneCmd struct {
+	Keep      string `placeholder:"AGE" default:"30d" help:"Keep runs that ended less than this long ago (30d). Runs that have not ended are always kept."`
+	DryRun    bool   `name:"dry-run" help:"Say what would be removed, and remove nothing."`
+	stateFlag `embed:""`
+}
+
+func (v *runsPruneCmd) Run(c *console) error {
+	keep, err := config.Duration(v.Keep)
+	if err != nil {
+		return usage("--keep %s: %s", v.Keep, err)
+	}
+	ctx := context.Background()
+	st, err := v.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer st.close()
+	gone, err := st.forget(ctx, time.Now().Add(-keep), v.DryRun)
+	if err != nil {
+		return st.unusable(err)
+	}
+	verb := "removed"
+	if v.DryRun {
+		verb = "would remove"
+	}
+	swept, err := st.sweep(ctx, gone, v.DryRun)
+	if err != nil {
+		fmt.Fprintf(c.out, "%s %s\n", verb, plural(len(gone), "run"))
+		return err
+	}
+	st.processes.Tidy()
+	fmt.Fprintf(c.out, "%s %s and %s (%s)\n", verb, plural(len(gone), "run"), plural(swept.count, "value"), size(swept.bytes))
+	return nil
+}
+
+func size(n int64) string {
+	switch {
+	case n < 10_000:
+		return fmt.Sprintf("%d bytes", n)
+	case n < 10_000_000:
+		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
+	}
+	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+}
+
+// forget removes the runs that ended before a time, with their logs, and returns them.
+func (s *state) forget(ctx context.Context, before time.Time, dry bool) ([]run.ID, error) {
+	filter := store.Filter{
+		Status: []run.Status{run.Succeeded, run.Failed, run.Cancelled}, Limit: store.MaxLimit,
+		Cursor: store.Entry{Started: before}.Cursor(), // what ended before was begun before
+	}
+	var gone []run.ID
+	for {
+		entries, next, err := s.store.List(ctx, filter)
+		if err != nil {
+			return gone, err
+		}
+		for _, e := range entries {
+			if e.Finished.IsZero() || !e.Finished.Before(before) {
+				continue
+			}
+			if !dry {
+				if err := s.store.Remove(ctx, e.Run); err != nil && !errors.Is(err, store.ErrNotFound) && !errors.Is(err, store.ErrHeld) {
+					return gone, err
+				}
+				_ = os.Remove(s.logFile(e.Run)) // there may be none
+			}
+			gone = append(gone, e.Run)
+		}
+		if filter.Cursor = next; next == "" {
+			return gone, nil
+		}
+	}
+}
+
+// sweepGrace is the age below which a value is kept though no fact names it: the fact may be on its way.
+const sweepGrace = time.Hour
+
+// hashes finds whatever may be the name of a value in an encoded fact: rather one too many than one too few.
+var hashes = regexp.MustCompile(`[0-9a-f]{64}`)
+
+type swept struct {
+	count int
+	bytes int64
+}
+
+// sweep drops the values that no fact of any run names, as if gone were no more.
+func (s *state) sweep(ctx context.Context, gone []run.ID, dry bool) (swept, error) {
+	var w swept
+	before := time.Now().Add(-sweepGrace) // read before the marks are: what is put from here on stays
+	lost := map[run.ID]bool{}
+	for _, id := range gone {
+		lost[id] = true
+	}
+	named, err := s.named(ctx, lost)
+	if err != nil {
+		return w, err
+	}
+	var drop []store.Blob
+	for b, err := range s.store.AllBlobs(ctx) {
+		if err != nil {
+			return w, s.unusable(err)
+		}
+		if !named[b.Hash] && b.Put.Before(before) {
+			drop = append(drop, b)
+		}
+	}
+	for _, b := range drop {
+		if !dry {
+			if err := s.store.DropBlob(ctx, b.Hash, before); err != nil {
+				return w, s.unusable(err)
+			}
+		}
+		w.count++
+		w.bytes += b.Size
+	}
+	return w, nil
+}
+
+// named marks the values that facts name.
+func (s *state) named(ctx context.Context, without map[run.ID]bool) (map[string]bool, error) {
+	named := map[string]bool{}
+	mark := func(id run.ID) error {
+		if without[id] {
+			return nil
+		}
+		facts, err := s.store.Load(ctx, id, 0)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			return nil // removed meanwhile
+		case err != nil:
+			return &exit{exitUnreachable, fmt.Errorf("no value was removed, since run %s cannot be read: %w", id, err)}
+		}
+		for _, f := range facts {
+			text, err := run.EncodeFact(f)
+			if err != nil {
+				return fmt.Errorf("no value was removed: run %s: %w", id, err)
+			}
+			for _, hash := range hashes.FindAll(text, -1) {
+				named[string(hash)] = true
+			}
+		}
+		return nil
+	}
+	return named, s.each(ctx, mark)
+}
+
+// each visits every run: those the index knows, then those that only the logs do.
+func (s *state) each(ctx context.Context, visit func(run.ID) error) error {
+	seen := map[run.ID]bool{}
+	filter := store.Filter{Limit: store.MaxLimit}
+	for {
+		entries, next, err := s.store.List(ctx, filter)
+		if err != nil {
+			return s.unusable(err)
+		}
+		for _, e := range entries {
+			seen[e.Run] = true
+			if err := visit(e.Run); err != nil {
+				return err
+			}
+		}
+		if filter.Cursor = next; next == "" {
+			break
+		}
+	}
+	for id, err := range s.store.Unfinished(ctx, "") {
+		if err != nil {
+			return s.unusable(err)
+		}
+		if !seen[id] {
+			if err := visit(id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func isCursor(err error) bool { return errors.Is(err, store.ErrCursor) }

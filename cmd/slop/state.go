@@ -1,0 +1,279 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/slopstudios/slop/cmd/slop/config"
+	"github.com/slopstudios/slop/lang/plan"
+	"github.com/slopstudios/slop/runtime/run"
+	"github.com/slopstudios/slop/runtime/runs"
+	"github.com/slopstudios/slop/runtime/store"
+	"github.com/slopstudios/slop/runtime/store/presence"
+)
+
+// stateFlag is taken by every command that works on stored runs.
+type stateFlag struct {
+	State string `placeholder:"DIR" help:"The folder where runs are kept, instead of the user's own."`
+}
+
+// state is the folder where runs are kept, open.
+type state struct {
+	folder    string
+	said      string // how a command line names it; "" when it goes without saying
+	store     store.Store
+	processes *presence.Folder
+	self      *presence.Holder
+}
+
+// leaseTime is how long a lease lasts whose holder nothing can be known of: one on another machine. That of a dead process here is void at once.
+const leaseTime = 15 * time.Second
+
+// poolPrefix begins the pool of a run that `slop run` began: what follows is the folder it was begun in. No server takes up a run of such a pool.
+const poolPrefix = "cli:"
+
+// place is the folder of the runs.
+func (f stateFlag) place() (folder, said string, err error) {
+	switch {
+	case f.State != "":
+		folder, said = f.State, " --state "+shellWord(f.State)
+	case os.Getenv("SLOP_STATE") != "":
+		folder = os.Getenv("SLOP_STATE")
+	default:
+		folder = config.UserPlaces(os.Getenv).State
+	}
+	if folder == "" {
+		return "", "", &exit{exitUnreachable, errors.New("there is no folder to keep runs in: set HOME, SLOP_STATE, or name one with --state DIR")}
+	}
+	folder, err = filepath.Abs(folder)
+	return folder, said, err
+}
+
+// open opens the store of the folder, which it makes when it is not there, and makes this process known to others.
+func (f stateFlag) open(ctx context.Context) (*state, error) {
+	folder, said, err := f.place()
+	if err != nil {
+		return nil, err
+	}
+	s := &state{folder: folder, said: said}
+	if err := s.begin(ctx); err != nil {
+		s.close()
+		return nil, s.unusable(err)
+	}
+	return s, nil
+}
+
+func (s *state) begin(ctx context.Context) (err error) {
+	if err := os.MkdirAll(s.folder, 0o700); err != nil {
+		return err
+	}
+	if s.processes, err = presence.Open(filepath.Join(s.folder, "processes")); err != nil {
+		return err
+	}
+	if s.self, err = s.processes.Announce(); err != nil {
+		return err
+	}
+	s.store, err = embedded(ctx, s.folder, s.processes.Dead)
+	return err
+}
+
+// close gives back what this process held.
+func (s *state) close() {
+	if s.store != nil {
+		_ = s.store.Close()
+	}
+	if s.self != nil {
+		s.self.Leave()
+	}
+}
+
+// unusable says what to do about a folder that cannot be used.
+func (s *state) unusable(err error) error {
+	return &exit{exitUnreachable, fmt.Errorf("the runs in %s cannot be used: %w\n  --state DIR or SLOP_STATE names another folder; slop run --ephemeral keeps nothing", s.folder, plainPathError(err))}
+}
+
+// logFile is where a run that works in the background writes what it would show.
+func (s *state) logFile(id run.ID) string { return filepath.Join(s.folder, "logs", string(id)+".log") }
+
+// find gives the run that a person means: by its id, or by the beginning of it.
+func (s *state) find(ctx context.Context, word string) (run.ID, error) {
+	word = strings.ToLower(strings.TrimSpace(word))
+	_, err := s.store.Holder(ctx, run.ID(word))
+	switch {
+	case err == nil:
+		return run.ID(word), nil
+	case !errors.Is(err, store.ErrNotFound):
+		return "", s.unusable(err)
+	}
+	found, err := s.beginning(ctx, word)
+	switch {
+	case err != nil:
+		return "", s.unusable(err)
+	case len(found) == 0:
+		return "", usage("there is no run %q in %s; `slop runs%s` lists them", word, s.folder, s.said)
+	case len(found) > 1:
+		return "", usage("%q is the beginning of several runs: %s, …", word, strings.Join(found, ", "))
+	}
+	return run.ID(found[0]), nil
+}
+
+// beginning gives the run that begins with a word; several when it is not the only one.
+func (s *state) beginning(ctx context.Context, word string) ([]string, error) {
+	first, last, ok := span(word)
+	if !ok {
+		return nil, nil
+	}
+	var found []string
+	add := func(id run.ID) bool {
+		if strings.HasPrefix(string(id), word) && !slices.Contains(found, string(id)) {
+			found = append(found, string(id))
+		}
+		return len(found) < 3
+	}
+	filter := store.Filter{Since: first, Limit: store.MaxLimit, Cursor: store.Entry{Started: last.Add(time.Millisecond)}.Cursor()}
+	for {
+		entries, next, err := s.store.List(ctx, filter)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
+			if !add(e.Run) {
+				return found, nil
+			}
+		}
+		if filter.Cursor = next; next == "" {
+			break
+		}
+	}
+	for id, err := range s.store.Unfinished(ctx, "") { // the index is derived: it may not know of a run whose process was killed
+		if err != nil {
+			return nil, err
+		}
+		if !add(id) {
+			break
+		}
+	}
+	return found, nil
+}
+
+// span gives the first and the last time at which a run whose id begins with a word can have been started: the first ten characters are its time.
+func span(word string) (first, last time.Time, ok bool) {
+	const digits = "0123456789abcdefghjkmnpqrstvwxyz"
+	if word == "" || len(word) > 26 {
+		return first, last, false
+	}
+	var low, high uint64
+	for i := range 10 {
+		l, h := uint64(0), uint64(31)
+		if i < len(word) {
+			at := strings.IndexByte(digits, word[i])
+			if at < 0 {
+				return first, last, false
+			}
+			l, h = uint64(at), uint64(at)
+		}
+		low, high = low<<5|l, high<<5|h
+	}
+	const most = 1<<48 - 1
+	if low > most {
+		return first, last, false
+	}
+	return time.UnixMilli(int64(low)), time.UnixMilli(int64(min(high, most))), true
+}
+
+// history is a run as it is stored.
+type history struct {
+	id      run.ID
+	facts   []run.Fact
+	started *run.Started
+	plan    *plan.Plan
+}
+
+// history reads a run.
+func (s *state) history(ctx context.Context, id run.ID) (*history, error) {
+	facts, err := s.store.Load(ctx, id, 0)
+	if err != nil {
+		return nil, s.damaged(id, err)
+	}
+	h := &history{id: id, facts: facts}
+	ok := len(facts) > 0
+	if ok {
+		h.started, ok = facts[0].Body.(*run.Started)
+	}
+	if !ok {
+		return nil, s.damaged(id, errors.New("its history does not begin with its start"))
+	}
+	data, err := s.store.GetBlob(ctx, h.started.Plan)
+	if err != nil {
+		return nil, s.damaged(id, fmt.Errorf("its plan: %w", err))
+	}
+	if h.plan, err = plan.Decode(data); err != nil {
+		return nil, s.damaged(id, fmt.Errorf("its plan: %w", err))
+	}
+	return h, nil
+}
+
+func (s *state) damaged(id run.ID, err error) error {
+	return &exit{exitUnreachable, fmt.Errorf("run %s cannot be read: %w\n  the other runs are not touched by that; `slop doctor --store%s` looks at all of them", id, err, s.said)}
+}
+
+// finished is the end of a run; nil: not yet.
+func (h *history) finished() *run.Finished {
+	if len(h.facts) == 0 {
+		return nil
+	}
+	end, _ := h.facts[len(h.facts)-1].Body.(*run.Finished)
+	return end
+}
+
+// fold gives the run as its facts show it.
+func (h *history) fold() *runs.Folder {
+	f := runs.Fold(h.plan).Named(h.id)
+	for _, fact := range h.facts {
+		f.Add(fact)
+	}
+	return f
+}
+
+// folder is where the run was begun, and the path of its script from there. ok is false for a run that was not begun by `slop run`.
+func (h *history) folder() (folder, script string, ok bool) {
+	folder, ok = strings.CutPrefix(h.started.Options.Pool, poolPrefix)
+	if !ok || len(h.plan.Sources) == 0 {
+		return "", "", false
+	}
+	if script = h.plan.Sources[0].Name; script == stdinName {
+		script = "-"
+	}
+	return folder, script, true
+}
+
+// holder says who is at work on a run: nobody (""), or a process.
+func (s *state) holder(ctx context.Context, id run.ID) (string, error) {
+	name, err := s.store.Holder(ctx, id)
+	if err != nil || name == "" {
+		return "", err
+	}
+	if pid := s.processes.PID(name); pid > 0 {
+		return "process " + strconv.Itoa(pid), nil
+	}
+	return "a process on another machine", nil
+}
+
+// after is the place behind every fact.
+const after = run.Seq(math.MaxInt64)
+
+// shellWord is s as it can be typed into a shell.
+func shellWord(s string) string {
+	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:@%+,") == "" && s[0] != '-' {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
