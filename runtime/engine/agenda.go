@@ -156,7 +156,7 @@ func (e *Engine) dispatch() {
 			continue
 		}
 		e.adopting[p.id] = true
-		e.pool.do(func() { e.keepAppointment(p) })
+		e.workers.do(func() { e.keepAppointment(p) })
 	}
 	if len(a.later) == 0 {
 		return

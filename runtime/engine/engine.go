@@ -50,6 +50,8 @@ type Config struct {
 	Secrets     func(name string) (string, error) // nil: there are none; called from many goroutines
 	MaxParallel int                               // calls at a time, over all runs; 0: DefaultParallel
 	Grace       time.Duration                     // how long the end of a cancelled `do` is awaited; 0: DefaultGrace
+	Pool        string                            // of the runs that are started here, and of those that Work takes up
+	Sweep       time.Duration                     // how often Work looks for runs that were left behind; 0: DefaultSweep
 	MaxResident int                               // runs in memory at a time; more wait in line. 0: DefaultResident
 	MaxQueued   int                               // runs that may wait in line: Start refuses more. 0: DefaultQueued
 	Linger      time.Duration                     // how long a run that only waits stays in memory; 0: DefaultLinger
@@ -72,13 +74,16 @@ type Engine struct {
 	folder   string
 	inline   int
 	entropy  io.Reader
+	pool     string
+	sweep    time.Duration
+	appetite chan struct{} // there may be room for more
 	linger   time.Duration
 	seats    int // sessions at most
 	queued   int // runs in line at most
 	limits   *limits
 	cache    cache
 	clerk    clerk
-	pool     pool
+	workers  pool
 	ctx      context.Context
 	stop     context.CancelCauseFunc
 	group    sync.WaitGroup // sessions and the listener
@@ -91,6 +96,7 @@ type Engine struct {
 	agenda    agenda
 	viewers   map[run.ID][]*arrival // who wants to know that a run is at work here
 	listening bool
+	dismiss   func() // ends Work; nil: this engine is no worker
 	draining  bool
 	closed    bool
 }
@@ -130,6 +136,10 @@ func New(c Config) *Engine {
 		room = DefaultParallel
 	}
 	e.limits = newLimits(room)
+	e.pool, e.sweep, e.appetite = c.Pool, c.Sweep, make(chan struct{}, 1)
+	if e.sweep <= 0 {
+		e.sweep = DefaultSweep
+	}
 	e.seats, e.queued, e.linger = c.MaxResident, c.MaxQueued, c.Linger
 	if e.seats <= 0 {
 		e.seats = DefaultResident
@@ -150,7 +160,7 @@ func (e *Engine) Start(ctx context.Context, p *plan.Plan, inputs map[string]any,
 	if err != nil {
 		return "", err
 	}
-	seated, err := e.seat(s.id)
+	seated, err := e.seat(ctx, s)
 	if err != nil {
 		s.stop(nil)
 		return "", err
@@ -188,6 +198,9 @@ func (e *Engine) Submit(ctx context.Context, p *plan.Plan, inputs map[string]any
 
 // draft makes a new run that is not stored yet, with a session that does nothing yet.
 func (e *Engine) draft(ctx context.Context, p *plan.Plan, inputs map[string]any, o run.Options) (*session, run.Fact, error) {
+	if o.Pool == "" {
+		o.Pool = e.pool
+	}
 	given, err := readInputs(p, inputs)
 	if err != nil {
 		return nil, run.Fact{}, err
@@ -225,16 +238,26 @@ func (e *Engine) create(ctx context.Context, s *session, facts ...run.Fact) (err
 }
 
 // seat reserves the place of a session for a new run. Without one the run is to wait in line, unless too many do.
-func (e *Engine) seat(id run.ID) (bool, error) {
+func (e *Engine) seat(ctx context.Context, s *session) (bool, error) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	switch {
 	case e.closed, e.draining:
+		e.mu.Unlock()
 		return false, runs.ErrClosed
 	case e.room():
-		e.adopting[id] = true
+		e.adopting[s.id] = true
+		e.mu.Unlock()
 		return true, nil
-	case len(e.agenda.ready) >= e.queued:
+	}
+	line := len(e.agenda.ready)
+	e.mu.Unlock()
+	if e.works(s.options.Pool) {
+		var err error
+		if line, err = e.store.Queued(ctx, e.pool); err != nil {
+			return false, fmt.Errorf("start a run of %s: %w", s.plan.Name, err)
+		}
+	}
+	if line >= e.queued {
 		return false, &runs.BusyError{Bound: e.queued}
 	}
 	return false, nil
@@ -265,7 +288,11 @@ func (e *Engine) line(ctx context.Context, s *session, first run.Fact, head run.
 }
 
 // works reports whether the store's queue wakes the runs of a pool, so that this engine needs not.
-func (e *Engine) works(pool string) bool { return false }
+func (e *Engine) works(pool string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.dismiss != nil && pool == e.pool
+}
 
 // Resident counts the runs that have a session, and so cost memory.
 func (e *Engine) Resident() int {
@@ -278,11 +305,8 @@ func (e *Engine) Resident() int {
 func (e *Engine) crowded() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return len(e.sessions) > e.seats/2
+	return len(e.sessions) > e.seats/2 || len(e.agenda.ready) > 0
 }
-
-// hunger tells a worker that there may be room for more.
-func (e *Engine) hunger() {}
 
 // reclaim looks whether a run was created after all, when the store could not say.
 func (e *Engine) reclaim(ctx context.Context, id run.ID, count int, cause error) (run.Lease, error) {
@@ -340,19 +364,25 @@ func (e *Engine) Adopt(ctx context.Context, id run.ID) error {
 
 // adopt takes up a run whose place is reserved.
 func (e *Engine) adopt(ctx context.Context, id run.ID) error {
-	facts, p, err := e.history(ctx, id)
+	lease, err := e.store.Claim(ctx, id, e.owner, e.ttl)
 	if err != nil {
 		return fmt.Errorf("take up run %s: %w", id, outward(err))
 	}
-	s := e.newSession(id, p, facts[0])
-	if s.lease, err = e.store.Claim(ctx, id, e.owner, e.ttl); err != nil {
-		s.stop(nil)
+	facts, p, err := e.history(ctx, id)
+	if err != nil {
+		e.release(lease)
 		return fmt.Errorf("take up run %s: %w", id, outward(err))
 	}
+	s := e.newSession(id, p, facts[0])
+	s.lease = lease
 	s.rebuild = &rebuild{s, map[run.Path]*run.CallWish{}}
-	s.fold()
+	s.refresh(facts)
 	s.rebuild = nil
-	return e.animate(s)
+	if err := e.animate(s); err != nil {
+		return err
+	}
+	s.post(letter{kind: toldLetter}) // what was told between the reading of the log and here found no session
+	return nil
 }
 
 // mayAdopt reserves a run for one caller. A run that is at work here needs nothing.
@@ -446,7 +476,7 @@ func (e *Engine) animate(s *session) error {
 	if e.closed || e.draining {
 		e.mu.Unlock()
 		s.stop(errClosing)
-		s.release()
+		e.handOver(s)
 		return runs.ErrClosed
 	}
 	defer e.mu.Unlock()
@@ -468,6 +498,24 @@ func (e *Engine) animate(s *session) error {
 	e.group.Add(1)
 	go s.live()
 	return nil
+}
+
+// release gives a lease back. One that is not given back lapses.
+func (e *Engine) release(lease run.Lease) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(e.ctx), releaseTimeout)
+	defer cancel()
+	_ = e.store.Release(ctx, lease)
+}
+
+// handOver gives the lease of an unfinished run back and lets another worker of the pool know.
+func (e *Engine) handOver(s *session) {
+	e.release(s.lease)
+	if e.pool == "" || s.options.Pool != e.pool {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(e.ctx), releaseTimeout)
+	defer cancel()
+	_ = e.store.Enqueue(ctx, store.Hint{Run: s.id, Pool: e.pool, Priority: s.priority}) // else a sweep finds the run
 }
 
 // listener wakes the sessions of runs that are told something through the store.
@@ -760,11 +808,11 @@ func (e *Engine) Close(ctx context.Context) error {
 		s.post(letter{kind: nudgeLetter})
 	}
 	e.limits.close()
-	e.pool.close()
+	e.workers.close()
 	over := make(chan struct{})
 	go func() {
 		e.group.Wait()
-		e.pool.group.Wait()
+		e.workers.group.Wait()
 		close(over)
 	}()
 	select {

@@ -128,7 +128,7 @@ func (c *clerk) put(e *Engine, entry store.Entry) <-chan struct{} {
 	c.pending[entry.Run] = d
 	if c.writers < maxWriters {
 		c.writers++
-		e.pool.do(func() { c.write(e) })
+		e.workers.do(func() { c.write(e) })
 	}
 	return d.written
 }

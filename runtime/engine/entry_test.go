@@ -84,6 +84,7 @@ func TestALostEntryFailsNoRunAndIsRepaired(t *testing.T) {
 	if end := wait(t, e, id); end.Value != "x" {
 		t.Errorf("got %+v", end)
 	}
+	asked(t, e, open)
 	shut(t, e)
 	e = engine.New(engine.Config{Registry: w.registry, Store: s})
 	if err := e.Relist(t.Context(), id); err != nil {
@@ -99,4 +100,22 @@ func TestALostEntryFailsNoRunAndIsRepaired(t *testing.T) {
 	if got, err := s.GetEntry(t.Context(), open); err != nil || len(got.Waiting) != 1 {
 		t.Errorf("taken up again: %+v, %v", got, err)
 	}
+}
+
+// asked waits until a run has put a question.
+func asked(t *testing.T, e *engine.Engine, id run.ID) *run.Asked {
+	t.Helper()
+	for ev, err := range e.Watch(t.Context(), id, 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ev.Fact == nil {
+			continue
+		}
+		if b, ok := ev.Fact.Body.(*run.Asked); ok {
+			return b
+		}
+	}
+	t.Fatal("the run ended without a question")
+	return nil
 }

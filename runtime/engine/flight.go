@@ -108,7 +108,7 @@ func flyAll(s *session, flights []*flight) {
 		}
 		flights[done].crashed(recover())
 		if rest := flights[done+1:]; len(rest) > 0 {
-			s.engine.pool.do(func() { flyAll(s, rest) })
+			s.engine.workers.do(func() { flyAll(s, rest) })
 		}
 		s.post(letter{kind: resultsLetter, flights: flights[:done+1]})
 	}()

@@ -70,7 +70,7 @@ func (e *Engine) Fork(ctx context.Context, f *travel.Fork) (run.ID, error) {
 		begin.Inputs = black
 	}
 	s.now = facts[0].At
-	seated, err := e.seat(s.id)
+	seated, err := e.seat(ctx, s)
 	if err != nil {
 		s.stop(nil)
 		return "", err

@@ -192,7 +192,7 @@ func (s *session) form(f run.Form) (run.Form, error) {
 
 // compute evaluates an expression that looks into large values, on a worker.
 func (s *session) compute(w *run.ComputeWish) {
-	s.engine.pool.do(func() {
+	s.engine.workers.do(func() {
 		fact := &run.Computed{Path: w.Path}
 		value, err := s.evaluate(w)
 		if err == nil {

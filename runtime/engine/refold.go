@@ -192,13 +192,18 @@ func (s *session) equalAnswer(a, b any) bool {
 	return errX == nil && errY == nil && string(x) == string(y)
 }
 
-// fold makes the machine anew from the log, and looks at all it wishes.
+// fold makes the machine anew from the log.
 func (s *session) fold() bool {
 	facts, err := s.load(0)
 	if err != nil {
 		s.err = err
 		return false
 	}
+	return s.refresh(facts)
+}
+
+// refresh makes the machine anew from all facts of the log, and looks at all it wishes.
+func (s *session) refresh(facts []run.Fact) bool {
 	s.machine = machine.New(s.id, s.plan)
 	s.opened, s.inline, s.queue = nil, nil, nil
 	s.asks, s.answered = nil, nil

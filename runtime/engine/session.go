@@ -65,6 +65,7 @@ type session struct {
 	relist    bool                   // its questions are not those of its entry
 	filed     <-chan struct{}        // closed when the entry of its end is written
 	clock     *time.Timer
+	draining  bool      // it begins no call any more, and ends with those under way
 	restAt    time.Time // when an idle session gives its lease back; zero: it is not idle
 
 	// Shared: used by calls and callers.
@@ -126,6 +127,7 @@ const (
 	bodyLetter                      // a fact made by a worker
 	toldLetter                      // the log has facts from outside
 	nudgeLetter                     // look up: the engine closes
+	drainLetter                     // begin nothing more
 	ringLetter                      // an alarm rang: kept only to take it up again
 )
 
@@ -166,7 +168,7 @@ func (s *session) ride(f *flight) (mine bool) {
 	s.mu.Lock()
 	if len(s.mail) > 0 || s.ctx.Err() != nil {
 		s.mu.Unlock()
-		s.engine.pool.do(f.fly)
+		s.engine.workers.do(f.fly)
 		return true
 	}
 	s.away = true
@@ -274,6 +276,10 @@ func (s *session) live() {
 				return
 			}
 		}
+		if s.draining && len(s.flights) == 0 {
+			s.err = errClosing
+			return
+		}
 		switch over, told := s.lounge(); {
 		case over:
 			return
@@ -347,6 +353,12 @@ func (s *session) receive(l letter) {
 		s.record(l.body)
 	case toldLetter:
 		s.hear()
+	case drainLetter:
+		s.draining = true
+		for id, p := range s.parked {
+			s.unpark(id, p)
+		}
+		s.queue = nil
 	}
 }
 
@@ -519,6 +531,9 @@ func (s *session) callee(sig *types.Signature) *callee {
 // begin makes a call ready to launch, or has it wait for its turn.
 func (s *session) begin(w *run.CallWish) {
 	key := attempt{w.Path, w.Attempt}
+	if s.draining {
+		return // whoever takes the run up begins it
+	}
 	if s.flights[key] != nil {
 		return // it is under way: the wish was seen before the machine was folded again
 	}
@@ -649,9 +664,9 @@ func (s *session) fanOut(flights []*flight) {
 	if n := len(flights); n >= 64 {
 		half := flights[n/2:]
 		flights = flights[: n/2 : n/2]
-		s.engine.pool.do(func() { flyAll(s, half) })
+		s.engine.workers.do(func() { flyAll(s, half) })
 	}
-	s.engine.pool.do(func() { flyAll(s, flights) })
+	s.engine.workers.do(func() { flyAll(s, flights) })
 }
 
 func (s *session) launch(f *flight, alone bool) {
@@ -664,7 +679,7 @@ func (s *session) launch(f *flight, alone bool) {
 		s.own = f
 		return
 	}
-	s.engine.pool.do(f.fly)
+	s.engine.workers.do(f.fly)
 }
 
 // landed records the end of a call.
@@ -870,13 +885,6 @@ func (s *session) commit() {
 	}
 }
 
-// release gives the lease back. One that is not given back lapses.
-func (s *session) release() {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), releaseTimeout)
-	defer cancel()
-	_ = s.engine.store.Release(ctx, s.lease)
-}
-
 // bury ends the session: calls are told, watchers and waiters hear, the lease goes back.
 func (s *session) bury() {
 	resting := errors.Is(s.err, errResting)
@@ -920,7 +928,11 @@ func (s *session) bury() {
 	}
 	if !resting {
 		s.engine.forget(s)
-		s.release()
+		if errors.Is(s.err, errClosing) {
+			s.engine.handOver(s)
+		} else {
+			s.engine.release(s.lease)
+		}
 	}
 	s.gallery.close()
 	if s.filed != nil {
