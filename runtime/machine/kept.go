@@ -41,12 +41,16 @@ func about(b run.Body) string {
 		return callKey(b.Path)
 	case *run.TimerFired:
 		return timerKey(b.Timer)
+	case *run.Computed:
+		return computeKey(b.Path)
 	}
 	return ""
 }
 
 func callKey(p run.Path) string { return "call " + string(p.Step()) }
 func timerKey(id string) string { return "timer " + id }
+
+func computeKey(p run.Path) string { return "compute " + string(p) }
 
 func (m *Machine) forked(f *run.Fork) {
 	if f != nil && f.Kept > 1 {
@@ -113,13 +117,17 @@ func (m *Machine) takeFirst(key string) bool {
 	k := &m.kept
 	f := k.waiting[key][0]
 	wish, open := m.subject(f.Body)
+	var place []run.Spot
+	if open {
+		place = m.Place(wish)
+	}
 	k.taking = true
 	err := m.fold(f.Body)
 	k.taking = false
 	switch {
 	case err == nil:
 		if wish != nil {
-			k.taken = append(k.taken, run.Taken{Wish: wish, Fact: f})
+			k.taken = append(k.taken, run.Taken{Wish: wish, Place: place, Fact: f})
 		}
 		if rest := k.waiting[key][1:]; len(rest) > 0 {
 			k.waiting[key] = rest
@@ -219,15 +227,8 @@ func NewWide(id run.ID, p *plan.Plan) *Machine {
 	return m
 }
 
-// Spot is a line of an opened block.
-type Spot struct {
-	Block, Slot int
-	Path        run.Path // of the opened block
-	Part        int64    // which of the blocks of its owner: item, round, level and group, fallback
-}
-
 // Place says where the step of an open wish stands, the outermost block first; nil when nothing is under way there.
-func (m *Machine) Place(w run.Wish) []Spot {
+func (m *Machine) Place(w run.Wish) []run.Spot {
 	var n *node
 	switch w := w.(type) {
 	case *run.CallWish:
@@ -246,9 +247,9 @@ func (m *Machine) Place(w run.Wish) []Spot {
 	if n == nil {
 		return nil
 	}
-	spots := make([]Spot, n.f.depth+1)
+	spots := make([]run.Spot, n.f.depth+1)
 	for i := n.f.depth; i >= 0; i-- {
-		spots[i] = Spot{n.f.block, int(n.slot), n.f.path, n.f.part}
+		spots[i] = run.Spot{Block: n.f.block, Slot: int(n.slot), Path: n.f.path, Part: n.f.part}
 		n = n.f.owner
 	}
 	return spots

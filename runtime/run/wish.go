@@ -97,8 +97,16 @@ type Delta struct {
 
 // Taken is a kept fact whose turn came, and the wish it answers.
 type Taken struct {
-	Wish Wish
-	Fact Fact
+	Wish  Wish
+	Place []Spot // of the step, the outermost block first
+	Fact  Fact
+}
+
+// Spot is a line of an opened block.
+type Spot struct {
+	Block, Slot int
+	Path        Path  // of the opened block
+	Part        int64 // which of the blocks of its owner: item, round, level and group, fallback
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }

@@ -325,6 +325,14 @@ func (d *decision) follow(delta run.Delta, s *step) (again bool) {
 		d.opened[path] = true
 	}
 	for _, w := range delta.Opened {
+		if c, ok := w.(*run.ComputeWish); ok { // what was evaluated once is so for ever
+			if was := d.old.computed[content(c)]; was != nil {
+				if again, _ := d.take(run.Fact{Body: &run.Computed{Path: c.Path, Value: was.Value, Error: was.Error}}, nil); again {
+					return true
+				}
+			}
+			continue
+		}
 		if path, ok := subject(w); ok && len(d.pending[path]) > 0 && (s == nil || path != s.path) {
 			if d.serve(d.old.byPath[path]) {
 				return true
@@ -449,7 +457,7 @@ func (d *decision) askAgain() bool {
 }
 
 // below reports whether a step at one place stands below one at another. Items of a map and members of a parallel or a race do not see each other.
-func (d *decision) below(a, b []machine.Spot) bool {
+func (d *decision) below(a, b []run.Spot) bool {
 	for i := range min(len(a), len(b)) {
 		switch {
 		case a[i].Block != b[i].Block:
@@ -469,7 +477,7 @@ func (d *decision) below(a, b []machine.Spot) bool {
 	return false
 }
 
-func (d *decision) node(s machine.Spot) *plan.Node {
+func (d *decision) node(s run.Spot) *plan.Node {
 	return &d.history.Plan.Blocks[s.Block].Nodes[s.Slot]
 }
 
@@ -736,7 +744,7 @@ func (d *decision) mentions(n *plan.Node) []plan.Need {
 }
 
 // path of the line at a spot.
-func (d *decision) path(s machine.Spot) run.Path {
+func (d *decision) path(s run.Spot) run.Path {
 	name := d.node(s).Name
 	switch {
 	case name != "":
@@ -791,7 +799,7 @@ func (d *decision) within(s *step, level int, again []run.Path) run.Path {
 	return best.path
 }
 
-func later(a, b machine.Spot) int {
+func later(a, b run.Spot) int {
 	return cmp.Or(cmp.Compare(a.Part, b.Part), cmp.Compare(a.Slot, b.Slot))
 }
 

@@ -1,7 +1,9 @@
 package travel_test
 
 import (
+	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -9,6 +11,174 @@ import (
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/travel"
 )
+
+func TestAFailedRunIsRepaired(t *testing.T) {
+	p := compile(t, `
+input x: string
+a = writer "a <<x>>"
+b = editor "b <<a>>"
+c = critic "c <<b>>"
+output c`, nil)
+	w := start(t, p, map[string]any{"x": "rain"}, 1)
+	broken := true
+	w.answer = func(c *run.CallWish) (any, bool) {
+		if c.Path == "b" && broken {
+			return nil, false
+		}
+		return echoing(c)
+	}
+	h := w.play()
+	if last(h).Status != run.Failed {
+		t.Fatal(w.log())
+	}
+	broken = false
+	f := fork(t, h, travel.Change{})
+	if diff := cmp.Diff([]string{"b: it failed"}, told(f)); diff != "" {
+		t.Fatal(diff)
+	}
+	again := goOn(t, f, 1)
+	if end := last(again.play()); end.Status != run.Succeeded || end.Usage.Calls != 2 {
+		t.Errorf("it ended %+v", end)
+	}
+	if diff := cmp.Diff([]string{"b", "c"}, sorted(again.did)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestAMemberOfARaceThatWasNamedIsDone(t *testing.T) {
+	p := compile(t, `
+input x: string
+r = race {
+  m0 = writer "a <<x>>"
+  m1 = editor "b <<x>>"
+}
+output critic "c <<r>>"`, nil)
+	for seed := range uint64(20) {
+		h := start(t, p, map[string]any{"x": "rain"}, seed).play()
+		f := fork(t, h, travel.Change{From: "r/m0"})
+		if f.Again[0].Path != "r/m0" && f.Again[1].Path != "r/m0" || len(f.Again) < 2 {
+			t.Fatalf("seed %d: %v", seed, told(f))
+		}
+		again := goOn(t, f, seed)
+		open := map[run.Path]bool{}
+		for w := range again.m.Open() {
+			if c, ok := w.(*run.CallWish); ok {
+				open[c.Path] = true
+			}
+		}
+		if !open["r/m0"] {
+			t.Fatalf("seed %d: the race is decided without it: %v", seed, told(f))
+		}
+		again.play()
+	}
+}
+
+func TestWhatIsPinnedIsNotDoneAgain(t *testing.T) {
+	p := compile(t, `
+input x: string
+a = writer "a <<x>>"
+b = shell "publish <<a>>"
+c = critic "c <<a>> <<b>>"
+output [a, c]`, nil)
+	h := start(t, p, map[string]any{"x": "rain"}, 1).play()
+	f := fork(t, h, travel.Change{From: "a", Only: true, Inputs: map[string]any{"x": "sun"}})
+	pinned := map[run.Path]bool{}
+	for _, k := range f.Keeps {
+		pinned[k.Path] = k.Pinned
+	}
+	if diff := cmp.Diff(map[run.Path]bool{"b": true, "c": true}, pinned); diff != "" {
+		t.Fatal(diff)
+	}
+	w := goOn(t, f, 1)
+	end := last(w.play())
+	was := last(h).Value.([]any)
+	if diff := cmp.Diff([]any{"(a sun)", was[1]}, end.Value); diff != "" {
+		t.Error(diff)
+	}
+	// A fork of the fork: what the pinned step would have been asked is what counts from now on.
+	again := fork(t, w.h, travel.Change{From: "c"})
+	if diff := cmp.Diff([]string{"c: you named it"}, told(again)); diff != "" {
+		t.Error(diff)
+	}
+	if v := last(goOn(t, again, 1).play()).Value.([]any); v[1] == was[1] {
+		t.Errorf("c was done again with the new draft, and says %v", v[1])
+	}
+}
+
+func TestAForkOfAForkOfAFork(t *testing.T) {
+	p := compile(t, `
+input x: string
+notes = map i in ["a", "b", "c", "d"] limit 1 {
+  r = writer "<<i>> <<x>>"
+  critic "<<r>>"
+}
+output notes`, nil)
+	h := start(t, p, map[string]any{"x": "rain"}, 1).play()
+	want := last(h).Value
+	for i, from := range []run.Path{"notes[2]/r", "notes[0]/r", "notes[3]", "notes[0]"} {
+		f := fork(t, h, travel.Change{From: from})
+		if len(f.Again) != 2 {
+			t.Fatalf("fork %d: %v", i, told(f))
+		}
+		h = goOn(t, f, uint64(i)).play()
+		if diff := cmp.Diff(want, last(h).Value); diff != "" {
+			t.Errorf("fork %d: %s", i, diff)
+		}
+		if last(h).Usage.Calls != 2 {
+			t.Errorf("fork %d paid for %d calls", i, last(h).Usage.Calls)
+		}
+	}
+}
+
+// What is kept reserves nothing, and what is called must fit the budget from the first.
+func TestTheBudgetOfAForkIsItsOwn(t *testing.T) {
+	p := compile(t, `
+budget 4 calls
+input x: string
+a = writer "a"
+b = map i in ["a", "b", "c"] { writer "b <<i>> <<x>>" }
+output [a, b]`, nil)
+	h := start(t, p, map[string]any{"x": "rain"}, 1).play()
+	if end := last(goOn(t, fork(t, h, travel.Change{From: "b"}), 1).play()); end.Status != run.Succeeded || end.Usage.Calls != 3 {
+		t.Errorf("a fork within its budget ended %+v", end)
+	}
+	less := compile(t, `
+budget 2 calls
+input x: string
+a = writer "a"
+b = map i in ["a", "b", "c"] { writer "b <<i>> <<x>>" }
+output [a, b]`, nil)
+	if end := last(goOn(t, fork(t, h, travel.Change{From: "b", Plan: less}), 1).play()); end.Status != run.Failed || end.Error.Code != "E_BUDGET" {
+		t.Errorf("a fork over its budget ended %+v", end)
+	}
+	if end := last(goOn(t, fork(t, h, travel.Change{From: "a", Plan: less}), 1).play()); end.Status != run.Succeeded || end.Usage.Calls != 1 {
+		t.Errorf("a fork within the smaller budget ended %+v", end)
+	}
+}
+
+// A gate that stopped the origin is judged again.
+func TestAGateThatHoldsStopsTheForkToo(t *testing.T) {
+	script := `
+input x: string
+a = writer "a <<x>>"
+require len(a) > 100 else "too short"
+output critic "c <<a>>"`
+	h := start(t, compile(t, script, nil), map[string]any{"x": "rain"}, 1).play()
+	if _, err := travel.NewFork(h, travel.Change{}, travel.New{ID: "fork", At: noon}); !errors.Is(err, travel.ErrNothing) {
+		t.Errorf("nothing is to be done again: %v", err)
+	}
+	f := fork(t, h, travel.Change{Plan: compile(t, strings.Replace(script, "100", "3", 1), nil)})
+	if diff := cmp.Diff([]string{"output: the origin did not come to it"}, told(f)); diff != "" {
+		t.Error(diff)
+	}
+	if end := last(goOn(t, f, 1).play()); end.Status != run.Succeeded {
+		t.Errorf("it ended %+v", end)
+	}
+	f = fork(t, h, travel.Change{Inputs: map[string]any{"x": "rain"}})
+	if f.Fails == nil || f.Fails.Code != "E_REQUIRE" || len(f.Again) > 0 {
+		t.Errorf("it should say that it fails: %+v, %v", f.Fails, told(f))
+	}
+}
 
 // What a fork does again is what it says it does, and why.
 func TestWhatIsDoneAgain(t *testing.T) {

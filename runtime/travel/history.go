@@ -4,6 +4,7 @@
 package travel
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -33,8 +34,7 @@ type step struct {
 	effect types.Effect
 	kind   stepKind
 	wish   run.Wish // of its first attempt
-	asked  *run.Form
-	place  []machine.Spot
+	place  []run.Spot
 	rest   time.Duration // of a wait: how long it was to be
 	first  run.Seq       // of its first fact
 	last   run.Seq       // of the fact that ended it; 0: it has not ended
@@ -42,6 +42,13 @@ type step struct {
 	failed bool          // its last attempt did
 	facts  []run.Fact
 	usage  run.Usage
+
+	value    any // of its last answer
+	message  string
+	attempts int
+	began    time.Time // zero: only its end is known
+	ended    time.Time
+	kept     bool // the run is a fork and took it over
 }
 
 type stepKind string
@@ -63,6 +70,11 @@ type steps struct {
 	// decided is how the machine says the run ended, before the history's own end is looked at; nil: it has not.
 	decided *run.Finished
 	last    run.Seq
+	kept    run.Seq // of the last fact that was taken over
+	// computed are the values of expressions that were evaluated at the edge, by what was evaluated.
+	computed  map[string]*run.Computed
+	computing map[run.Path]string
+	waits     map[run.Path]run.Spot // of deadlines: the block that has one
 }
 
 // drift is the step that sends something else now than its history says; nil: there is none.
@@ -91,7 +103,11 @@ func (h *History) read() (*steps, error) {
 		return nil, err
 	}
 	m := machine.New(h.ID, h.Plan)
-	r := &steps{byPath: map[run.Path]*step{}}
+	r := &steps{byPath: map[run.Path]*step{}, computed: map[string]*run.Computed{}, computing: map[run.Path]string{}, waits: map[run.Path]run.Spot{}}
+	begin, _ := h.started()
+	if begin.Fork != nil {
+		r.kept = begin.Fork.Kept
+	}
 	for _, f := range h.Facts {
 		r.last = f.Seq
 		if end, ok := f.Body.(*run.Finished); ok {
@@ -106,13 +122,16 @@ func (h *History) read() (*steps, error) {
 		if err != nil {
 			return nil, err
 		}
+		if f.Seq > r.kept {
+			r.after(f)
+		}
+		for _, t := range delta.Taken { // of a fork: their turn comes when it comes
+			r.opened(t.Wish, t.Place, f.At)
+			r.after(t.Fact)
+		}
 		for _, w := range delta.Opened {
-			r.opened(m, w, f.At)
+			r.opened(w, m.Place(w), f.At)
 		}
-		for _, t := range delta.Taken {
-			r.opened(m, t.Wish, f.At)
-		}
-		r.after(f)
 	}
 	for w := range m.Open() {
 		if end, ok := w.(*run.FinishWish); ok {
@@ -124,15 +143,21 @@ func (h *History) read() (*steps, error) {
 }
 
 // opened remembers what a step sends or asks when it first opens, and where it stands.
-func (r *steps) opened(m *machine.Machine, w run.Wish, at time.Time) {
+func (r *steps) opened(w run.Wish, place []run.Spot, at time.Time) {
 	s := &step{wish: w}
 	switch w := w.(type) {
+	case *run.ComputeWish:
+		r.computing[w.Path] = content(w)
+		return
 	case *run.CallWish:
 		s.path, s.agent, s.effect, s.kind = w.Path.Step(), w.Agent, w.Callee.Effect, callStep
 	case *run.AskWish:
 		s.path, s.agent, s.effect, s.kind = w.Path, w.Agent, types.Do, askStep
 	case *run.SleepWish:
 		if w.Timer != string(w.Path) { // a deadline
+			if len(place) > 0 {
+				r.waits[w.Path] = place[len(place)-1]
+			}
 			return
 		}
 		s.path, s.agent, s.effect, s.kind, s.rest = w.Path, "wait", types.Do, waitStep, w.Until.Sub(at)
@@ -141,11 +166,11 @@ func (r *steps) opened(m *machine.Machine, w run.Wish, at time.Time) {
 	}
 	if known := r.byPath[s.path]; known != nil {
 		if known.place == nil {
-			known.place = m.Place(w)
+			known.place = place
 		}
 		return // a further attempt, a repair, or the question about a call that was interrupted
 	}
-	s.place = m.Place(w)
+	s.place = place
 	r.byPath[s.path] = s
 	r.order = append(r.order, s)
 }
@@ -175,6 +200,17 @@ func target(b run.Body) (path run.Path, deadline bool) {
 	return "", false
 }
 
+// content is what an expression that is evaluated at the edge says and sees, wherever it stands.
+func content(w *run.ComputeWish) string {
+	c := *w
+	c.Path = ""
+	raw, err := json.Marshal(&c)
+	if err != nil {
+		return string(w.Path)
+	}
+	return string(raw)
+}
+
 // before looks at what a fact finds: a result that comes when its call has been told to end, or was cut loose, is nobody's.
 func (r *steps) before(m *machine.Machine, f run.Fact) {
 	var call run.Path
@@ -193,6 +229,10 @@ func (r *steps) before(m *machine.Machine, f run.Fact) {
 
 // after books a fact that counted.
 func (r *steps) after(f run.Fact) {
+	if b, ok := f.Body.(*run.Computed); ok {
+		r.computed[r.computing[b.Path]] = b
+		return
+	}
 	path, deadline := target(f.Body)
 	s := r.byPath[path]
 	if s == nil || deadline && s.kind == callStep {
@@ -202,24 +242,37 @@ func (r *steps) after(f run.Fact) {
 		s.first = f.Seq
 	}
 	s.facts = append(s.facts, f)
+	end := func(failed bool, value any, message string) {
+		s.last, s.failed, s.value, s.message, s.ended, s.kept = f.Seq, failed, value, message, f.At, f.Seq <= r.kept
+	}
 	switch b := f.Body.(type) {
+	case *run.CallStarted:
+		if s.began.IsZero() {
+			s.began = f.At
+		}
+		s.attempts++
 	case *run.CallDone:
-		s.last, s.failed = f.Seq, false
+		end(false, b.Value, "")
 		s.usage = s.usage.Add(b.Usage)
 	case *run.CallFailed:
-		s.last, s.failed = f.Seq, true
+		end(true, nil, b.Message)
 		s.usage = s.usage.Add(b.Usage)
 	case *run.CallEnded:
-		s.void = true
+		s.void, s.ended = true, f.At
 		s.usage = s.usage.Add(b.Usage)
 	case *run.Asked:
-		form := b.Form
-		s.asked = &form
+		if s.began.IsZero() {
+			s.began = f.At
+		}
 		s.last = 0 // of a call that was interrupted: it has not ended
 	case *run.Answered:
-		s.last, s.failed = f.Seq, false
+		end(false, b.Value, "")
 	case *run.TimerFired:
-		s.last, s.failed = f.Seq, deadline
+		message := ""
+		if deadline {
+			message = "nobody answered in time"
+		}
+		end(deadline, nil, message)
 	}
 }
 

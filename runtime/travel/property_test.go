@@ -1,6 +1,7 @@
 package travel_test
 
 import (
+	"errors"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -95,6 +96,65 @@ func forkOfRandomRun(t *testing.T, seed uint64) {
 			fail("%s keeps its result and needs %s, which is done again", k.Path, of)
 		}
 	}
+}
+
+// A fork with other inputs ends as a new run with these inputs would, whatever it keeps; so does a fork of a fork, and one of a run that has not ended.
+func TestForksOfRandomRunsWithOtherInputs(t *testing.T) {
+	length, first := 2*time.Second, uint64(1)
+	if os.Getenv("SLOP_LONG") != "" {
+		length, first = 5*time.Minute, uint64(time.Now().Unix())*1000
+	}
+	count, kept := 0, 0
+	for end := time.Now().Add(length); time.Now().Before(end) && !t.Failed(); count++ {
+		kept += otherInputs(t, first+uint64(count))
+	}
+	t.Logf("%d runs from seed %d, %d results were kept", count, first, kept)
+}
+
+func otherInputs(t *testing.T, seed uint64) (kept int) {
+	script := sim.Script(rand.New(rand.NewPCG(seed, 0)), true)
+	p := compile(t, script, sim.Files())
+	r := rand.New(rand.NewPCG(seed, 3))
+	w := start(t, p, sim.Inputs(seed), seed)
+	w.answer = simulated(seed)
+	if stop := r.IntN(30); stop < 15 {
+		w.halt = func(run.Path) bool { return len(w.h.Facts) > stop }
+	}
+	h := w.play()
+	inputs := sim.Inputs(seed + uint64(r.IntN(2)))
+	if r.IntN(2) == 0 {
+		inputs["topic"] = "sun"
+	}
+	fresh := start(t, p, inputs, seed)
+	fresh.answer = simulated(seed)
+	want := last(fresh.play())
+	for generation := range 3 {
+		c := travel.Change{Inputs: inputs}
+		if steps := sorted(w.did); generation > 0 && len(steps) > 0 {
+			c = travel.Change{From: run.Path(steps[r.IntN(len(steps))])}
+		}
+		f, err := travel.NewFork(h, c, travel.New{ID: run.ID("fork" + string(rune('1'+generation))), At: noon.Add(time.Duration(generation+1) * time.Hour)})
+		var unknown *travel.ErrStep
+		if errors.As(err, &unknown) {
+			continue // with other inputs there is no such step
+		}
+		if err != nil {
+			t.Fatalf("seed %d: %v\n%s\n%s", seed, err, script, w.log())
+		}
+		kept += len(f.Keeps)
+		again := goOn(t, f, seed)
+		again.answer = simulated(seed)
+		h = again.play()
+		if got := last(h); got.Status != want.Status || !eval.Equal(got.Value, want.Value) {
+			t.Errorf("seed %d, fork %d: it ended %s %v, a new run %s %v", seed, generation, got.Status, got.Value, want.Status, want.Value)
+			t.Fatalf("%s\norigin:\n%s\nfork:\n%s\nsaid:\n  %s", script, w.log(), again.log(), strings.Join(told(f), "\n  "))
+		}
+		if _, err := travel.Replay(h); err != nil {
+			t.Fatalf("seed %d, fork %d: %v", seed, generation, err)
+		}
+		w = again
+	}
+	return kept
 }
 
 // inRace reads it off the names that sim gives the members of races.
