@@ -26,16 +26,18 @@ func (s *Store) PutEntry(ctx context.Context, e store.Entry) error {
 		if err != nil {
 			return err
 		}
-		var seq run.Seq
-		err = t.row("SELECT seq FROM entries WHERE run = ?", []any{r.n}, &seq)
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		old, err := readEntry(func(into ...any) error {
+			return t.row("SELECT id, crc, data FROM entries WHERE run = ?", []any{r.n}, into...)
+		})
+		var f *fault
+		if errors.As(err, &f) {
 			return err
 		}
-		if err == nil && seq > e.Seq {
+		if err == nil && old.Seq > e.Seq { // one that was damaged is written over
 			return nil
 		}
-		return t.exec(`INSERT OR REPLACE INTO entries (run, id, started, status, flow, pool, tenant, waiting, seq, crc, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			r.n, string(e.Run), e.Started.UnixNano(), string(e.Status), e.Flow, e.Pool, e.Tenant, len(e.Waiting) > 0, int64(e.Seq), sum(string(e.Run), data), data)
+		return t.exec(`INSERT OR REPLACE INTO entries (run, id, started, status, flow, pool, tenant, waiting, crc, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			r.n, string(e.Run), e.Started.UnixNano(), string(e.Status), e.Flow, e.Pool, e.Tenant, len(e.Waiting) > 0, sum(string(e.Run), data), data)
 	})
 }
 
@@ -58,7 +60,9 @@ func (s *Store) GetEntry(ctx context.Context, id run.ID) (store.Entry, error) {
 	if err := s.ready(ctx); err != nil {
 		return store.Entry{}, err
 	}
-	e, err := readEntry(s.reads.QueryRowContext(ctx, "SELECT e.id, e.crc, e.data FROM runs r JOIN entries e ON e.run = r.n WHERE r.id = ?", string(id)).Scan)
+	e, err := readEntry(func(into ...any) error {
+		return s.row(ctx, "SELECT e.id, e.crc, e.data FROM runs r JOIN entries e ON e.run = r.n WHERE r.id = ?", []any{string(id)}, into...)
+	})
 	if errors.Is(err, sql.ErrNoRows) {
 		return e, fmt.Errorf("the entry of run %s: %w", id, store.ErrNotFound)
 	}
@@ -90,28 +94,24 @@ func (s *Store) List(ctx context.Context, f store.Filter) ([]store.Entry, string
 	if !f.Since.IsZero() {
 		must("started >= ?", f.Since.UnixNano())
 	}
-	for column, value := range map[string]string{"flow": f.Flow, "pool": f.Pool, "tenant": f.Tenant} {
-		if value != "" {
-			must(column+" = ?", value)
+	for _, c := range [][2]string{{"flow", f.Flow}, {"pool", f.Pool}, {"tenant", f.Tenant}} {
+		if c[1] != "" {
+			must(c[0]+" = ?", c[1])
 		}
 	}
 	if f.Waiting {
 		must("waiting = 1")
 	}
 	if len(f.Status) > 0 {
-		values := make([]any, len(f.Status))
-		for i, status := range f.Status {
-			values[i] = string(status)
+		statuses, err := json.Marshal(f.Status) // one statement however many there are
+		if err != nil {
+			return nil, "", err
 		}
-		must("status IN (?"+strings.Repeat(", ?", len(values)-1)+")", values...)
-	}
-	rows, err := s.reads.QueryContext(ctx, "SELECT id, crc, data FROM entries WHERE "+strings.Join(where, " AND ")+" ORDER BY started DESC, id DESC", args...)
-	if err != nil {
-		return nil, "", fmt.Errorf("list runs: %w", damaged(err))
+		must("status IN (SELECT value FROM json_each(?))", string(statuses))
 	}
 	var chosen []store.Entry
 	next := ""
-	err = every(rows, func(scan func(...any) error) error {
+	err = s.rows(ctx, "SELECT id, crc, data FROM entries WHERE "+strings.Join(where, " AND ")+" ORDER BY started DESC, id DESC", args, func(scan func(...any) error) error {
 		e, err := readEntry(scan)
 		switch {
 		case errors.Is(err, store.ErrCorrupt), err == nil && !f.Match(e):
@@ -126,10 +126,7 @@ func (s *Store) List(ctx context.Context, f store.Filter) ([]store.Entry, string
 		return nil
 	})
 	if err != nil && !errors.Is(err, errEnough) {
-		if ctx.Err() != nil {
-			err = ctx.Err()
-		}
-		return nil, "", fmt.Errorf("list runs: %w", damaged(err))
+		return nil, "", fmt.Errorf("list runs: %w", unread(ctx, err))
 	}
 	return chosen, next, nil
 }

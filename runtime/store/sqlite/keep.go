@@ -47,14 +47,12 @@ func (s *Store) GetBlob(ctx context.Context, hash string) ([]byte, error) {
 		return nil, err
 	}
 	var data []byte
-	err := s.reads.QueryRowContext(ctx, "SELECT y.data FROM blobs b JOIN bytes y ON y.n = b.n WHERE b.hash = ?", hash).Scan(&data)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
+	err := s.row(ctx, "SELECT y.data FROM blobs b JOIN bytes y ON y.n = b.n WHERE b.hash = ?", []any{hash}, &data)
+	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fmt.Errorf("blob %s: %w", hash, store.ErrNotFound)
-	case ctx.Err() != nil:
-		return nil, ctx.Err()
-	case err != nil:
-		return nil, fmt.Errorf("blob %s: %w", hash, damaged(err))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("blob %s: %w", hash, unread(ctx, err))
 	}
 	if digest := sha256.Sum256(data); hex.EncodeToString(digest[:]) != hash {
 		return nil, fmt.Errorf("blob %s: %w: its bytes are not those of its hash", hash, store.ErrCorrupt)
@@ -71,24 +69,24 @@ func (s *Store) AllBlobs(ctx context.Context) iter.Seq2[store.Blob, error] {
 				yield(store.Blob{}, err)
 				return
 			}
-			rows, err := s.reads.QueryContext(ctx, "SELECT n, hash, size, put FROM blobs WHERE n > ? ORDER BY n LIMIT 1000", after)
 			var page []store.Blob
-			if err == nil {
-				err = every(rows, func(scan func(...any) error) error {
-					var b store.Blob
-					var put int64
-					err := scan(&after, &b.Hash, &b.Size, &put)
-					b.Put = time.Unix(0, put)
-					page = append(page, b)
+			err := s.rows(ctx, "SELECT n, hash, size, put, crc FROM blobs WHERE n > ? ORDER BY n LIMIT 1000", []any{after}, func(scan func(...any) error) error {
+				more = true
+				var b store.Blob
+				var put, crc int64
+				if err := scan(&after, &b.Hash, &b.Size, &put, &crc); err != nil {
 					return err
-				})
-			}
+				}
+				if b.Put = time.Unix(0, put); crc == sum(b.Hash, b.Size, put) { // else the check reports it
+					page = append(page, b)
+				}
+				return nil
+			})
 			if err != nil {
-				yield(store.Blob{}, fmt.Errorf("list blobs: %w", damaged(err)))
+				yield(store.Blob{}, fmt.Errorf("list blobs: %w", unread(ctx, err)))
 				return
 			}
 			for _, b := range page {
-				more = true
 				if !yield(b, nil) {
 					return
 				}
@@ -100,10 +98,13 @@ func (s *Store) AllBlobs(ctx context.Context) iter.Seq2[store.Blob, error] {
 // DropBlob implements store.Blobs.
 func (s *Store) DropBlob(ctx context.Context, hash string, before time.Time) error {
 	return s.lasting(ctx, 0, func(t *tx) error {
-		var n, put int64
-		err := t.row("SELECT n, put FROM blobs WHERE hash = ?", []any{hash}, &n, &put)
+		var n, size, put, crc int64
+		err := t.row("SELECT n, size, put, crc FROM blobs WHERE hash = ?", []any{hash}, &n, &size, &put, &crc)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
+		}
+		if err == nil && crc != sum(hash, size, put) {
+			return fmt.Errorf("blob %s: %w: its row does not fit its checksum", hash, store.ErrCorrupt)
 		}
 		if err != nil || !time.Unix(0, put).Before(before) {
 			return err
@@ -149,14 +150,12 @@ func (s *Store) GetDoc(ctx context.Context, kind, name string) ([]byte, uint64, 
 	}
 	var data []byte
 	var version, crc int64
-	err := s.reads.QueryRowContext(ctx, "SELECT version, crc, data FROM docs WHERE kind = ? AND name = ?", kind, name).Scan(&version, &crc, &data)
+	err := s.row(ctx, "SELECT version, crc, data FROM docs WHERE kind = ? AND name = ?", []any{kind, name}, &version, &crc, &data)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil, 0, fmt.Errorf("%s %s: %w", kind, name, store.ErrNotFound)
-	case ctx.Err() != nil:
-		return nil, 0, ctx.Err()
 	case err != nil:
-		return nil, 0, fmt.Errorf("%s %s: %w", kind, name, damaged(err))
+		return nil, 0, fmt.Errorf("%s %s: %w", kind, name, unread(ctx, err))
 	case crc != sum(kind, name, version, data):
 		return nil, 0, fmt.Errorf("%s %s: %w: it does not fit its checksum", kind, name, store.ErrCorrupt)
 	}
@@ -203,19 +202,16 @@ func (s *Store) names(ctx context.Context, kind, prefix, after string, first boo
 	if err := s.ready(ctx); err != nil {
 		return nil, err
 	}
-	rows, err := s.reads.QueryContext(ctx, "SELECT name FROM docs WHERE kind = ?1 AND (name > ?2 OR ?4 AND name = ?2) AND substr(CAST(name AS BLOB), 1, ?5) = CAST(?3 AS BLOB) ORDER BY name LIMIT 1000",
-		kind, after, prefix, first, len(prefix))
 	var page []string
-	if err == nil {
-		err = every(rows, func(scan func(...any) error) error {
-			var name string
-			err := scan(&name)
-			page = append(page, name)
-			return err
-		})
-	}
+	err := s.rows(ctx, `SELECT name FROM docs WHERE kind = ?1 AND (name > ?2 OR ?4 AND name = ?2) AND substr(CAST(name AS BLOB), 1, ?5) = CAST(?3 AS BLOB)
+		ORDER BY name LIMIT 1000`, []any{kind, after, prefix, first, len(prefix)}, func(scan func(...any) error) error {
+		var name string
+		err := scan(&name)
+		page = append(page, name)
+		return err
+	})
 	if err != nil {
-		return nil, fmt.Errorf("list %s: %w", kind, damaged(err))
+		return nil, fmt.Errorf("list %s: %w", kind, unread(ctx, err))
 	}
 	return page, nil
 }

@@ -83,6 +83,9 @@ func (t *tx) find(id run.ID) (*state, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fmt.Errorf("run %s: %w", id, store.ErrNotFound)
 	}
+	if err == nil && r.id != id {
+		return nil, corrupt(id, "its row is of run %s", r.id)
+	}
 	return r, err
 }
 
@@ -400,18 +403,14 @@ func (s *Store) load(ctx context.Context, id run.ID, after run.Seq) (facts []run
 	if err := s.ready(ctx); err != nil {
 		return nil, false, err
 	}
-	rows, err := s.reads.QueryContext(ctx, `SELECT r.head, r.finished, f.last, f.crc, f.data FROM runs r LEFT JOIN facts f ON f.run = r.n AND f.last > ?2
-		WHERE r.id = ?1 ORDER BY f.last`, string(id), clip(after))
-	if err != nil {
-		return nil, false, s.unreadable(ctx, id, err)
-	}
 	var head, at run.Seq
 	found := false
-	err = every(rows, func(scan func(...any) error) error {
+	err = s.rows(ctx, `SELECT r.head, f.last, f.crc, f.data FROM runs r LEFT JOIN facts f ON f.run = r.n AND f.last > ?2
+		WHERE r.id = ?1 ORDER BY f.last`, []any{string(id), clip(after)}, func(scan func(...any) error) error {
 		found = true
 		var last, crc sql.NullInt64
 		var data []byte
-		if err := scan(&head, &finished, &last, &crc, &data); err != nil {
+		if err := scan(&head, &last, &crc, &data); err != nil {
 			return err
 		}
 		if !last.Valid {
@@ -440,10 +439,39 @@ func (s *Store) load(ctx context.Context, id run.ID, after run.Seq) (facts []run
 		return nil, false, s.unreadable(ctx, id, err)
 	case !found:
 		return nil, false, fmt.Errorf("run %s: %w", id, store.ErrNotFound)
-	case at != head && (at != 0 || head > after):
+	case at != 0 && at == head:
+		return facts, closes(facts), nil
+	case at != 0 || head > after:
 		return nil, false, corrupt(id, "its facts end at %d and should at %d", at, head)
 	}
-	return facts, finished, nil
+	r, err := s.state(ctx, id) // no fact tells whether it is finished
+	if err == nil && r.head > after {
+		return s.load(ctx, id, after) // it grew meanwhile
+	}
+	return nil, err == nil && r.finished, err
+}
+
+func closes(facts []run.Fact) bool {
+	_, last := facts[len(facts)-1].Body.(*run.Finished)
+	return last
+}
+
+// state reads the row of a run.
+func (s *Store) state(ctx context.Context, id run.ID) (*state, error) {
+	r := &state{}
+	err := r.scan(func(into ...any) error {
+		return s.row(ctx, "SELECT "+stateColumns+" FROM runs WHERE id = ?", []any{string(id)}, into...)
+	})
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, fmt.Errorf("run %s: %w", id, store.ErrNotFound)
+	}
+	if err != nil {
+		return nil, s.unreadable(ctx, id, err)
+	}
+	if r.id != id {
+		return nil, corrupt(id, "its row is of run %s", r.id)
+	}
+	return r, nil
 }
 
 // clip keeps a seq within SQLite's integers.
@@ -528,12 +556,8 @@ func (s *Store) page(ctx context.Context, from string, after int64, pool string)
 	if err := s.ready(ctx); err != nil {
 		return nil, err
 	}
-	rows, err := s.reads.QueryContext(ctx, "SELECT "+stateColumns+" "+from, after, pool)
-	if err != nil {
-		return nil, fmt.Errorf("list runs: %w", damaged(err))
-	}
 	var page []*state
-	err = every(rows, func(scan func(...any) error) error {
+	err := s.rows(ctx, "SELECT "+stateColumns+" "+from, []any{after, pool}, func(scan func(...any) error) error {
 		r := &state{}
 		err := r.scan(scan)
 		if errors.Is(err, store.ErrCorrupt) {
@@ -543,10 +567,7 @@ func (s *Store) page(ctx context.Context, from string, after int64, pool string)
 		return err
 	})
 	if err != nil {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		return nil, fmt.Errorf("list runs: %w", damaged(err))
+		return nil, fmt.Errorf("list runs: %w", unread(ctx, err))
 	}
 	return page, nil
 }
@@ -556,13 +577,9 @@ func (s *Store) Holder(ctx context.Context, id run.ID) (string, error) {
 	if err := s.ready(ctx); err != nil {
 		return "", err
 	}
-	r := &state{}
-	err := r.scan(s.reads.QueryRowContext(ctx, "SELECT "+stateColumns+" FROM runs WHERE id = ?", string(id)).Scan)
-	if errors.Is(err, sql.ErrNoRows) {
-		return "", fmt.Errorf("run %s: %w", id, store.ErrNotFound)
-	}
+	r, err := s.state(ctx, id)
 	if err != nil {
-		return "", s.unreadable(ctx, id, err)
+		return "", err
 	}
 	if r.free(s.dead) {
 		return "", nil

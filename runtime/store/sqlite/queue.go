@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/slopstudios/slop/runtime/store"
@@ -56,57 +57,77 @@ func (s *Store) Enqueue(ctx context.Context, h store.Hint) error {
 
 // Dequeue implements store.Queue. It looks before it writes, so that a queue with nothing due costs no transaction.
 func (s *Store) Dequeue(ctx context.Context, pool string) (store.Hint, bool, time.Time, error) {
-	due, next, err := s.due(ctx, pool)
-	if err != nil || due == 0 {
-		return store.Hint{}, false, next, err
-	}
-	var h store.Hint
-	found := false
-	err = s.passing(ctx, func(t *tx) error {
-		found = false
-		for !found {
-			h = store.Hint{Pool: pool}
-			var at, crc int64
-			err := t.row("SELECT id, priority, due, crc FROM hints WHERE pool = ? AND due <= ? ORDER BY priority DESC, due, id LIMIT 1", []any{pool, time.Now().UnixNano()}, &h.Run, &h.Priority, &at, &crc)
-			if errors.Is(err, sql.ErrNoRows) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			if err := t.exec("DELETE FROM hints WHERE id = ?", string(h.Run)); err != nil {
-				return err
-			}
-			h.Due = fromNanos(at)
-			found = crc == hintSum(h, at) // else it is lost, which the sweep makes good
+	for {
+		due, next, err := s.due(ctx, pool)
+		if err != nil || !due {
+			return store.Hint{}, false, next, err
 		}
-		return nil
-	})
-	if err != nil || found {
-		return h, found, time.Time{}, err
+		var h store.Hint
+		found := false
+		err = s.passing(ctx, func(t *tx) (err error) {
+			h, found, err = t.first(pool, time.Now().UnixNano())
+			return err
+		})
+		if err != nil || found {
+			return h, found, time.Time{}, err
+		}
 	}
-	_, next, err = s.due(ctx, pool) // another was faster
-	return store.Hint{}, false, next, err
 }
 
-// due counts the hints that are, and says when the first of the others will be.
-func (s *Store) due(ctx context.Context, pool string) (n int, next time.Time, err error) {
+// first takes the first hint that is due away. It goes down the priorities one by one, so that the hints which sleep in one need not be passed to reach the
+// next.
+func (t *tx) first(pool string, now int64) (store.Hint, bool, error) {
+	for priority := int64(math.MaxInt64); ; {
+		var next sql.NullInt64
+		if err := t.row("SELECT max(priority) FROM hints WHERE pool = ? AND priority <= ?", []any{pool, priority}, &next); err != nil || !next.Valid {
+			return store.Hint{}, false, err
+		}
+		h := store.Hint{Pool: pool, Priority: int(next.Int64)}
+		var due, crc int64
+		err := t.row("SELECT id, due, crc FROM hints WHERE pool = ? AND priority = ? AND due <= ? ORDER BY due, id LIMIT 1", []any{pool, next.Int64, now}, &h.Run, &due, &crc)
+		if errors.Is(err, sql.ErrNoRows) {
+			if next.Int64 == math.MinInt64 {
+				return store.Hint{}, false, nil
+			}
+			priority = next.Int64 - 1
+			continue
+		}
+		if err != nil {
+			return store.Hint{}, false, err
+		}
+		if err := t.exec("DELETE FROM hints WHERE id = ?", string(h.Run)); err != nil {
+			return store.Hint{}, false, err
+		}
+		if h.Due = fromNanos(due); crc == hintSum(h, due) { // else it is lost, which the sweep makes good
+			return h, true, nil
+		}
+	}
+}
+
+// due tells whether a hint is, and when the first of the others will be.
+func (s *Store) due(ctx context.Context, pool string) (due bool, next time.Time, err error) {
 	if err := s.ready(ctx); err != nil {
-		return 0, time.Time{}, err
+		return false, time.Time{}, err
 	}
 	var first int64
-	err = s.reads.QueryRowContext(ctx, "SELECT (SELECT count(*) FROM hints WHERE pool = ?1 AND due <= ?2), coalesce((SELECT min(due) FROM hints WHERE pool = ?1 AND due > ?2), 0)",
-		pool, time.Now().UnixNano()).Scan(&n, &first)
+	err = s.row(ctx, "SELECT EXISTS (SELECT 1 FROM hints WHERE pool = ?1 AND due <= ?2), coalesce((SELECT min(due) FROM hints WHERE pool = ?1 AND due > ?2), 0)",
+		[]any{pool, time.Now().UnixNano()}, &due, &first)
 	if err != nil {
-		return 0, time.Time{}, fmt.Errorf("the queue of pool %q: %w", pool, damaged(err))
+		return false, time.Time{}, fmt.Errorf("the queue of pool %q: %w", pool, unread(ctx, err))
 	}
-	return n, fromNanos(first), nil
+	return due, fromNanos(first), nil
 }
 
 // Queued implements store.Queue.
 func (s *Store) Queued(ctx context.Context, pool string) (int, error) {
-	n, _, err := s.due(ctx, pool)
-	return n, err
+	if err := s.ready(ctx); err != nil {
+		return 0, err
+	}
+	n := 0
+	if err := s.row(ctx, "SELECT count(*) FROM hints WHERE pool = ? AND due <= ?", []any{pool, time.Now().UnixNano()}, &n); err != nil {
+		return 0, fmt.Errorf("the queue of pool %q: %w", pool, unread(ctx, err))
+	}
+	return n, nil
 }
 
 // Take implements store.Limits.

@@ -62,10 +62,11 @@ CREATE TABLE tells (n INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL, s
 CREATE UNIQUE INDEX tells_dedup ON tells (run, dedup);
 CREATE TABLE hints (id TEXT PRIMARY KEY, pool TEXT NOT NULL, priority INTEGER NOT NULL, due INTEGER NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX hints_due ON hints (pool, due);
+CREATE INDEX hints_order ON hints (pool, priority, due, id);
 CREATE TABLE slots (name TEXT NOT NULL, holder TEXT NOT NULL, until INTEGER NOT NULL, crc INTEGER NOT NULL, PRIMARY KEY (name, holder)) WITHOUT ROWID;
 CREATE TABLE rates (name TEXT PRIMARY KEY, arrival INTEGER NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE entries (run INTEGER PRIMARY KEY, id TEXT NOT NULL, started INTEGER NOT NULL, status TEXT NOT NULL, flow TEXT NOT NULL, pool TEXT NOT NULL,
-	tenant TEXT NOT NULL, waiting INTEGER NOT NULL, seq INTEGER NOT NULL, crc INTEGER NOT NULL, data BLOB NOT NULL);
+	tenant TEXT NOT NULL, waiting INTEGER NOT NULL, crc INTEGER NOT NULL, data BLOB NOT NULL);
 CREATE INDEX entries_started ON entries (started, id);
 CREATE TABLE blobs (n INTEGER PRIMARY KEY, hash TEXT NOT NULL UNIQUE, size INTEGER NOT NULL, put INTEGER NOT NULL, crc INTEGER NOT NULL);
 CREATE TABLE bytes (n INTEGER PRIMARY KEY, data BLOB NOT NULL);
@@ -80,6 +81,7 @@ type Store struct {
 	db     *sql.DB // one connection, the writer's
 	writer *tx
 	reads  *sql.DB
+	known  sync.Map // query → *sql.Stmt of reads
 
 	wake    chan struct{} // the queue has something
 	closing chan struct{}
@@ -173,6 +175,9 @@ func connect(path string, pragmas ...string) (*sql.DB, error) {
 
 // prepare turns the file to write-ahead logging, and gives it its tables when it is new.
 func (s *Store) prepare() error {
+	if _, err := s.recognise(); err != nil {
+		return err // nothing of what is somebody else's has been changed
+	}
 	if err := s.begin(); err != nil {
 		return err
 	}

@@ -302,14 +302,14 @@ func (t *tx) rows(query string, args []any, each func(scan func(...any) error) e
 	if err != nil {
 		return err
 	}
-	rows, err := stmt.QueryContext(context.Background(), args...)
+	return every(context.Background(), stmt, args, each)
+}
+
+func every(ctx context.Context, stmt *sql.Stmt, args []any, each func(scan func(...any) error) error) error {
+	rows, err := stmt.QueryContext(ctx, args...)
 	if err != nil {
 		return &fault{err}
 	}
-	return every(rows, each)
-}
-
-func every(rows *sql.Rows, each func(scan func(...any) error) error) error {
 	defer func() { _ = rows.Close() }()
 	scan := func(into ...any) error {
 		if err := rows.Scan(into...); err != nil {
