@@ -146,8 +146,11 @@ func (c *check) allRuns() {
 	var states []*state
 	c.rows("runs", "SELECT "+stateColumns+" FROM runs ORDER BY n", nil, func(scan func(...any) error) error {
 		r := &state{}
-		if err := r.scan(scan); err != nil {
-			c.report(r.id, "%v", err)
+		switch err := r.scan(scan); {
+		case errors.Is(err, store.ErrCorrupt):
+			c.report(r.id, "its row does not fit its checksum")
+		case err != nil:
+			return err
 		}
 		c.runs[r.n], c.heads[r.n] = r.id, r.head
 		states = append(states, r)

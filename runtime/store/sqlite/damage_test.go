@@ -74,6 +74,21 @@ func build(t *testing.T, s *sqlite.Store) world {
 	return w
 }
 
+// built gives the file of a small store.
+func built(t *testing.T) ([]byte, world) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "built.db")
+	s := open(t, path)
+	w := build(t, s)
+	if got := problems(t, s); got != nil {
+		t.Fatalf("the store has problems before anything happened: %v", got)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return read(t, path), w
+}
+
 // judge reads everything. What is given out must be right; missed says that something was refused or left out.
 func (w world) judge(t *testing.T, s *sqlite.Store) (missed bool) {
 	t.Helper()
@@ -140,16 +155,7 @@ func TestFlippedBits(t *testing.T) {
 	if os.Getenv("SLOP_LONG") != "" {
 		each = 300
 	}
-	path := filepath.Join(t.TempDir(), "store.db")
-	s := open(t, path)
-	w := build(t, s)
-	if got := problems(t, s); got != nil {
-		t.Fatalf("the store has problems before anything happened: %v", got)
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	whole := read(t, path)
+	whole, w := built(t)
 	dice := rand.New(rand.NewPCG(1, 2))
 	dir, heard, flips := t.TempDir(), 0, 0
 	for page := 0; page < len(whole); page += 4096 {
@@ -223,6 +229,7 @@ func TestADamagedRowNamesItsRun(t *testing.T) {
 }
 
 func TestCheckNamesWhatIsWrong(t *testing.T) {
+	whole, w := built(t)
 	for _, c := range []struct{ name, statement, want string }{
 		{"a gap", "DELETE FROM facts WHERE run = 2 AND last = 5", "run run-1: after fact 3 comes fact 6"},
 		{"a lost end", "DELETE FROM facts WHERE run = 2 AND last > 8", "run run-1: its facts end at 7 and should at 10"},
@@ -240,13 +247,11 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "store.db")
-			s := open(t, path)
-			w := build(t, s)
-			if err := s.Close(); err != nil {
+			if err := os.WriteFile(path, whole, 0o600); err != nil {
 				t.Fatal(err)
 			}
 			raw(t, path, c.statement)
-			s = closing(t, open(t, path))
+			s := closing(t, open(t, path))
 			if found := strings.Join(problems(t, s), "\n"); !strings.Contains(found, c.want) {
 				t.Errorf("found %q, want %q", found, c.want)
 			}
