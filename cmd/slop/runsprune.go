@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"regexp"
 	"time"
 
 	"github.com/slopstudios/slop/cmd/slop/config"
@@ -91,9 +90,6 @@ func (s *state) forget(ctx context.Context, before time.Time, dry bool) ([]run.I
 // sweepGrace is the age below which a value is kept though no fact names it: the fact may be on its way.
 const sweepGrace = time.Hour
 
-// hashes finds whatever may be the name of a value in an encoded fact: rather one too many than one too few.
-var hashes = regexp.MustCompile(`[0-9a-f]{64}`)
-
 type swept struct {
 	count int
 	bytes int64
@@ -147,13 +143,7 @@ func (s *state) named(ctx context.Context, without map[run.ID]bool) (map[string]
 			return &exit{exitUnreachable, fmt.Errorf("no value was removed, since run %s cannot be read: %w", id, err)}
 		}
 		for _, f := range facts {
-			text, err := run.EncodeFact(f)
-			if err != nil {
-				return fmt.Errorf("no value was removed: run %s: %w", id, err)
-			}
-			for _, hash := range hashes.FindAll(text, -1) {
-				named[string(hash)] = true
-			}
+			f.Blobs(func(hash string) { named[hash] = true })
 		}
 		return nil
 	}

@@ -55,6 +55,15 @@ func (v *runsShowCmd) Run(c *console) error {
 		s.take(ctx, runs.Event{Fact: &h.facts[i]})
 	}
 	end := h.finished()
+	if end != nil {
+		e := st.bystander()
+		defer func() { _ = e.Close(ctx) }()
+		whole, err := e.Wait(ctx, h.id) // with what is kept apart for its size
+		if err != nil {
+			return st.damaged(h.id, err)
+		}
+		end = &whole
+	}
 	if v.JSON {
 		if end == nil {
 			end = &run.Finished{Status: s.folder.Status()}
@@ -66,7 +75,7 @@ func (v *runsShowCmd) Run(c *console) error {
 		c.printJSON(report)
 		return nil
 	}
-	return s.drawRun(ctx, c, st, h)
+	return s.drawRun(ctx, c, st, h, end)
 }
 
 // session is a view of a stored run: it shows and does nothing by itself.
@@ -81,7 +90,7 @@ func (h *history) session(c *console, st *state) *session {
 func stamp(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
 
 // drawRun shows a run to a person.
-func (s *session) drawRun(ctx context.Context, c *console, st *state, h *history) error {
+func (s *session) drawRun(ctx context.Context, c *console, st *state, h *history, end *run.Finished) error {
 	view := s.folder.View()
 	style := c.outStyle
 	line := func(name, text string) { fmt.Fprintf(c.out, "%s %s\n", style.Dim(pad(name, 9)), text) }
@@ -130,7 +139,7 @@ func (s *session) drawRun(ctx context.Context, c *console, st *state, h *history
 		fmt.Fprintf(c.out, "\n%s %s  %s\n  %s\n", style.Yellow("?"), style.Bold(screen.Inert(string(step.Path))), screen.OneLine(step.Form.Text, 300), answerLine(st, h.id, step))
 	}
 	if view.Status == run.Succeeded {
-		if text := outputText(view.Output); text != "" {
+		if text := outputText(end.Value); text != "" {
 			fmt.Fprintf(c.out, "\n%s\n", text)
 		}
 	}

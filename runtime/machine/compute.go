@@ -27,7 +27,7 @@ type computed struct {
 }
 
 // errLater stands for a value that is not there yet. It is no failure: see Machine.fail.
-var errLater = &run.Error{Code: "E_LATER", Kind: "later", Message: "the value is being evaluated"}
+var errLater = &run.Error{Kind: "later", Message: "the value is being evaluated"}
 
 // met takes note of values that are kept elsewhere: until the first comes nobody has to look for them.
 func (m *Machine) met(v any) {
