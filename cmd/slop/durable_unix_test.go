@@ -171,6 +171,25 @@ output echo "never" after w
 	s.want(exitInterrupted, "", "resume", "-q", id)
 }
 
+// What changes the world is waited for when a process is told to stop, so that nobody has to ask later whether it was done.
+func TestInterruptWaitsForDeeds(t *testing.T) {
+	s := newStory(t, `a = shell(sh: 'touch at-a; while ! test -e go; do sleep 0.05; done; echo A')
+output shell "echo B <<a>>"
+`)
+	cmd, problems := s.begin("at-a", "--json")
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(s.dir, "go"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != exitInterrupted || !strings.Contains(problems.String(), "is waited for") {
+		t.Errorf("exit %d, and it said\n%s", code, problems)
+	}
+	s.want(exitOK, "B A\n", "resume", "-q", s.newest())
+}
+
 // A run that works in the background says who it is at once, can be steered from elsewhere, and outlives the command that began it.
 func TestDetach(t *testing.T) {
 	s := newStory(t, `a = shell "touch at-a"

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/agent"
 	"github.com/slopstudios/slop/runtime/engine"
 	"github.com/slopstudios/slop/runtime/store/memory"
@@ -30,8 +31,21 @@ func newHost(pr *project) *host {
 // storedHost starts an engine whose runs are kept in the state folder.
 func storedHost(pr *project, st *state) *host {
 	h := &host{state: st}
-	h.engine = engine.New(engine.Config{Store: st.store, Registry: pr.registry, Secrets: pr.secret, Owner: st.self.Name, Lease: leaseTime, Folder: here()})
+	h.engine = engine.New(engine.Config{
+		Store: st.store, Registry: pr.registry, Secrets: pr.secret, Owner: st.self.Name, Lease: leaseTime, Folder: here(),
+		Linger: types.MaxDuration, // this process is there for its run, also when that waits
+	})
 	return h
+}
+
+// leave ends the work of this process on a run that is kept: calls under way have a while to end by themselves, then they are ended.
+func (h *host) leave(awhile time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), awhile)
+	defer cancel()
+	if awhile > 0 {
+		_ = h.engine.Drain(ctx) // what is stored is stored
+	}
+	_ = h.engine.Close(context.Background())
 }
 
 // here is the folder that agents work in.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/slopstudios/slop/cmd/slop/screen"
 	"github.com/slopstudios/slop/lang/plan"
+	"github.com/slopstudios/slop/runtime/engine"
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/runs"
 )
@@ -25,9 +26,9 @@ type session struct {
 	screen screen.Screen       // nil: nothing is shown
 	events *outlet             // nil: events are not written
 
-	state *state // where the run is kept; nil: it ends with this process
-	leave func() // ends this process's work on a run that is kept; called once
-	stays bool   // a question that nobody here can answer is waited for
+	state *state                     // where the run is kept; nil: it ends with this process
+	leave func(awhile time.Duration) // ends this process's work on a run that is kept; called once
+	stays bool                       // a question that nobody here can answer is waited for
 
 	id          run.ID
 	folder      *runs.Folder
@@ -126,7 +127,11 @@ func (s *session) play(ctx context.Context, begin func(context.Context) (run.ID,
 			}
 			s.interrupted = true
 			if s.state != nil {
-				s.say("stopping: what is under way here is being ended, the run is kept (Ctrl-C again: at once)")
+				if s.folder.Doing() {
+					s.say("stopping: what changes the world is waited for, the run is kept (Ctrl-C again: at once)")
+				} else {
+					s.say("stopping: what is under way here is being ended, the run is kept (Ctrl-C again: at once)")
+				}
 				s.part()
 				continue
 			}
@@ -147,10 +152,16 @@ func (s *session) play(ctx context.Context, begin func(context.Context) (run.ID,
 
 // part ends this process's work on a run that is kept. What ends meanwhile is still seen.
 func (s *session) part() {
-	if s.leave != nil {
-		go s.leave()
-		s.leave = nil
+	if s.leave == nil {
+		return
 	}
+	leave := s.leave
+	s.leave = nil
+	if s.folder.Doing() {
+		go leave(engine.DefaultGrace)
+		return
+	}
+	go leave(0) // who thinks or reads is asked again
 }
 
 // parting says why the run was left.

@@ -35,7 +35,7 @@ func (v showFlags) session(c *console, pr *project, h *host, p *plan.Plan) *sess
 	h.know(pr, p.Secrets)
 	s := &session{c: c, runs: h.engine, plan: p, redact: h.redact, state: h.state}
 	if h.state != nil {
-		s.leave = func() { _ = h.engine.Close(context.Background()) } // what is stored is stored
+		s.leave = h.leave
 	}
 	switch {
 	case v.Events != "":
