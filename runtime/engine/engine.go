@@ -17,8 +17,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/agent"
@@ -190,7 +188,7 @@ func (e *Engine) Submit(ctx context.Context, p *plan.Plan, inputs map[string]any
 	}
 	s.stop(nil)
 	_ = e.store.PutEntry(ctx, Entry(s.id, p, []run.Fact{first})) // derived: whoever adopts the run writes it too
-	if err := e.store.Release(ctx, s.lease); err != nil {
+	if err := e.store.Release(ctx, s.lease.Load().Lease); err != nil {
 		return s.id, fmt.Errorf("give run %s away: %w", s.id, err)
 	}
 	return s.id, nil
@@ -227,13 +225,16 @@ func (e *Engine) draft(ctx context.Context, p *plan.Plan, inputs map[string]any,
 }
 
 // create stores a new run, leased to this engine.
-func (e *Engine) create(ctx context.Context, s *session, facts ...run.Fact) (err error) {
-	if s.lease, err = e.store.Create(ctx, s.id, e.owner, e.ttl, facts...); err != nil {
-		if s.lease, err = e.reclaim(ctx, s.id, len(facts), err); err != nil {
+func (e *Engine) create(ctx context.Context, s *session, facts ...run.Fact) error {
+	asked := wall()
+	lease, err := e.store.Create(ctx, s.id, e.owner, e.ttl, facts...)
+	if err != nil {
+		if lease, err = e.reclaim(ctx, s.id, len(facts), err); err != nil {
 			s.stop(nil)
 			return fmt.Errorf("start a run of %s: %w", s.plan.Name, err)
 		}
 	}
+	s.lease.Store(e.held(lease, asked))
 	return nil
 }
 
@@ -277,7 +278,7 @@ func (e *Engine) line(ctx context.Context, s *session, first run.Fact, head run.
 	waiting := entry(s.id, s.plan, s.options, s.began)
 	waiting.Status, waiting.Seq = run.Queued, head
 	e.clerk.put(e, waiting)
-	err := e.store.Rest(context.WithoutCancel(ctx), s.lease, head, first.At)
+	err := e.store.Rest(context.WithoutCancel(ctx), s.lease.Load().Lease, head, first.At)
 	if err == nil && e.works(s.options.Pool) {
 		return
 	}
@@ -364,6 +365,7 @@ func (e *Engine) Adopt(ctx context.Context, id run.ID) error {
 
 // adopt takes up a run whose place is reserved.
 func (e *Engine) adopt(ctx context.Context, id run.ID) error {
+	asked := wall()
 	lease, err := e.store.Claim(ctx, id, e.owner, e.ttl)
 	if err != nil {
 		return fmt.Errorf("take up run %s: %w", id, outward(err))
@@ -374,7 +376,7 @@ func (e *Engine) adopt(ctx context.Context, id run.ID) error {
 		return fmt.Errorf("take up run %s: %w", id, outward(err))
 	}
 	s := e.newSession(id, p, facts[0])
-	s.lease = lease
+	s.lease.Store(e.held(lease, asked))
 	s.rebuild = &rebuild{s, map[run.Path]*run.CallWish{}}
 	s.refresh(facts)
 	s.rebuild = nil
@@ -509,7 +511,7 @@ func (e *Engine) release(lease run.Lease) {
 
 // handOver gives the lease of an unfinished run back and lets another worker of the pool know.
 func (e *Engine) handOver(s *session) {
-	e.release(s.lease)
+	e.release(s.lease.Load().Lease)
 	if e.pool == "" || s.options.Pool != e.pool {
 		return
 	}
@@ -558,34 +560,6 @@ func (e *Engine) all() []*session {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return slices.Collect(maps.Values(e.sessions))
-}
-
-// keeper makes the leases of all sessions last. A session whose lease went to another ends: nothing it writes would be stored.
-func (e *Engine) keeper() {
-	defer e.group.Done()
-	every := time.NewTicker(e.ttl / 3)
-	defer every.Stop()
-	for {
-		select {
-		case <-every.C:
-		case <-e.ctx.Done():
-			return
-		}
-		var group errgroup.Group
-		group.SetLimit(maxWriters)
-		for _, s := range e.all() {
-			group.Go(func() error {
-				ctx, cancel := context.WithTimeout(e.ctx, e.ttl/3)
-				defer cancel()
-				if _, err := e.store.Extend(ctx, s.lease, e.ttl); errors.Is(err, store.ErrFenced) {
-					s.stop(fmt.Errorf("run %s went to another worker: %w", s.id, err))
-					s.post(letter{kind: nudgeLetter})
-				}
-				return nil
-			})
-		}
-		_ = group.Wait()
-	}
 }
 
 func (e *Engine) session(id run.ID) *session {

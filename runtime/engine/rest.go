@@ -35,10 +35,17 @@ func (s *session) lounge() (over, told bool) {
 			s.restAt = s.now
 		}
 	}
-	if s.now.Before(s.restAt) {
+	if s.now.Before(s.restAt) || s.mailed() {
 		return false, false
 	}
 	return s.rest()
+}
+
+// mailed reports whether there is something to read first.
+func (s *session) mailed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.mail) > 0
 }
 
 // rest gives the lease back until the run is told something or its time comes.
@@ -57,7 +64,7 @@ func (s *session) rest() (over, told bool) {
 	}
 	wake, _ := s.alarms.next()
 	p := &appointment{id: s.id, head: s.head, at: wake, priority: s.priority}
-	err := s.engine.store.Rest(s.ctx, s.lease, s.head, wake)
+	err := s.engine.store.Rest(s.ctx, s.lease.Load().Lease, s.head, wake)
 	switch {
 	case err == nil:
 		if s.engine.works(s.options.Pool) {
@@ -66,7 +73,9 @@ func (s *session) rest() (over, told bool) {
 	case errors.Is(err, store.ErrConflict):
 		s.hear()
 		return false, true
-	case errors.Is(err, store.ErrFenced), errors.Is(err, store.ErrFinished):
+	case errors.Is(err, store.ErrFenced):
+		return !s.regain(), true
+	case errors.Is(err, store.ErrFinished):
 		s.err = fmt.Errorf("run %s went to another worker: %w", s.id, err)
 		return true, false
 	case s.ctx.Err() != nil:

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/slopstudios/slop/lang/plan"
@@ -38,12 +39,12 @@ type session struct {
 	stop     context.CancelCauseFunc
 
 	machine *machine.Machine
-	lease   run.Lease
-	head    run.Seq    // of the log, as far as it is stored
-	now     time.Time  // of this turn; never behind the last fact
-	batch   []run.Fact // applied, not yet stored
-	sources []letter   // what the batch came of: taken up again should it not have been stored
-	opened  []run.Wish // not yet looked at
+	lease   atomic.Pointer[held] // shared with the keeper
+	head    run.Seq              // of the log, as far as it is stored
+	now     time.Time            // of this turn; never behind the last fact
+	batch   []run.Fact           // applied, not yet stored
+	sources []letter             // what the batch came of: taken up again should it not have been stored
+	opened  []run.Wish           // not yet looked at
 
 	callees   map[*types.Signature]*callee
 	flights   map[attempt]*flight // begun and not recorded as ended, and those whose late end is awaited
@@ -127,6 +128,7 @@ const (
 	bodyLetter                      // a fact made by a worker
 	toldLetter                      // the log has facts from outside
 	nudgeLetter                     // look up: the engine closes
+	fencedLetter                    // the lease is lost
 	drainLetter                     // begin nothing more
 	ringLetter                      // an alarm rang: kept only to take it up again
 )
@@ -353,6 +355,8 @@ func (s *session) receive(l letter) {
 		s.record(l.body)
 	case toldLetter:
 		s.hear()
+	case fencedLetter:
+		s.regain()
 	case drainLetter:
 		s.draining = true
 		for id, p := range s.parked {
@@ -621,6 +625,9 @@ func (s *session) start(f *flight) {
 
 // grant launches what may begin now that the facts before it are stored. It reports whether that brought something new to store.
 func (s *session) grant() bool {
+	if len(s.planned) > 0 && !s.holds() {
+		return false
+	}
 	again := false
 	alone := len(s.planned)+len(s.inline) == 1 && len(s.flights) == 1 && s.quiet()
 	for _, f := range s.planned {
@@ -868,7 +875,7 @@ func fitting(form *run.Form, v any) (any, error) {
 
 // commit stores the batch. Only then may anybody learn of it.
 func (s *session) commit() {
-	err := s.engine.store.Append(s.ctx, s.lease, s.head, s.batch...)
+	err := s.engine.store.Append(s.ctx, s.lease.Load().Lease, s.head, s.batch...)
 	switch {
 	case err == nil:
 		s.head += run.Seq(len(s.batch))
@@ -876,7 +883,9 @@ func (s *session) commit() {
 		s.finished = s.machine.Finished()
 		clear(s.batch)
 		s.batch = s.batch[:0]
-	case errors.Is(err, store.ErrFenced), errors.Is(err, store.ErrFinished):
+	case errors.Is(err, store.ErrFenced):
+		s.regain() // nothing was stored: the batch is appended again, if that is still allowed
+	case errors.Is(err, store.ErrFinished):
 		s.err = fmt.Errorf("run %s went to another worker: %w", s.id, err)
 	case s.ctx.Err() != nil:
 		s.err = context.Cause(s.ctx)
@@ -931,7 +940,7 @@ func (s *session) bury() {
 		if errors.Is(s.err, errClosing) {
 			s.engine.handOver(s)
 		} else {
-			s.engine.release(s.lease)
+			s.engine.release(s.lease.Load().Lease)
 		}
 	}
 	s.gallery.close()

@@ -42,12 +42,14 @@ poem = loop draft from "draft" max 3 {
   better = writer "Better than <<draft>>" retry 3 wait 1s else "<<draft>>!"
   output "<<better>>!"
 } else keep
-last = echo "<<ok>> <<quote>>"
+w = wait "40s" after quote
+last = echo "<<ok>> <<quote>>" after w
 output {notes: notes, missed: missed, poem: poem, last: last}`
 
 // A store that fails, fails after it has stored, is slow, and lets others write between a read and an append; agents that crash, hang, come late and answer
-// nonsense; processes that die. Whatever happens, the history keeps its invariants, nothing is called before its beginning is stored, no attempt is called
-// twice, and once the faults stop the run ends.
+// nonsense; processes that die, and processes that are stopped until their lease has lapsed and go on as if nothing had been; a second worker beside the
+// first; runs that rest. Whatever happens, the history keeps its invariants, nothing is called before its beginning is stored, no attempt is called twice, and
+// once the faults stop the run ends.
 func TestSimulation(t *testing.T) {
 	seeds := 40
 	if n, err := strconv.Atoi(os.Getenv("SLOP_SEEDS")); err == nil {
@@ -66,20 +68,28 @@ func TestSimulation(t *testing.T) {
 }
 
 type simulation struct {
-	t       *testing.T
-	seed    uint64
-	dice    *rand.Rand // of the main goroutine
-	disk    *memory.Store
-	plan    *plan.Plan
-	world   *world
-	id      run.ID
-	calm    atomic.Bool // the faults have stopped
-	process int
-	engine  *engine.Engine
-	store   *weather
+	t     *testing.T
+	seed  uint64
+	dice  *rand.Rand // of the main goroutine
+	disk  *memory.Store
+	plan  *plan.Plan
+	world *world
+	id    run.ID
+	calm  atomic.Bool // the faults have stopped
+	crew  []*process
+	born  int  // processes
+	lapse bool // leases lapse: a process may die unseen, or be stopped
 
 	mu    sync.Mutex
 	calls map[string]int
+}
+
+// process is one worker.
+type process struct {
+	name    string
+	engine  *engine.Engine
+	store   *weather
+	dismiss func()
 }
 
 func simulate(t *testing.T, seed uint64) {
@@ -89,9 +99,13 @@ func simulate(t *testing.T, seed uint64) {
 	}
 	s.world.doer("shell", s.call)
 	s.plan = s.world.plan(story)
-	s.boot()
+	s.lapse = seed%2 == 1
+	s.crew = make([]*process, 1+seed%3/2)
+	for i := range s.crew {
+		s.boot(i)
+	}
 	for s.id == "" {
-		id, err := s.engine.Start(t.Context(), s.plan, nil, run.Options{})
+		id, err := s.crew[0].engine.Start(t.Context(), s.plan, nil, run.Options{})
 		if err == nil {
 			s.id = id
 		}
@@ -108,38 +122,81 @@ func simulate(t *testing.T, seed uint64) {
 		if s.ended() {
 			break
 		}
-		s.answer()
+		if s.dice.IntN(4) == 0 {
+			s.answer()
+		}
 		if step < calmAfter && s.dice.IntN(12) == 0 {
-			s.crash()
+			s.strike(s.dice.IntN(len(s.crew)))
 		}
 	}
-	if err := s.engine.Close(t.Context()); err != nil {
-		t.Error(err)
+	for _, p := range s.crew {
+		s.leave(p)
 	}
 	s.verify()
 }
 
-// boot starts a process. What it finds unfinished it takes up.
-func (s *simulation) boot() {
-	s.process++
-	s.store = &weather{Store: s.disk, sim: s, dice: rand.New(rand.NewPCG(s.seed, uint64(s.process)+100))}
-	s.engine = engine.New(engine.Config{Store: s.store, Registry: s.world.registry, Owner: fmt.Sprint("process ", s.process), Grace: 5 * time.Second})
-	for {
-		if _, err := s.engine.Recover(s.t.Context()); err == nil {
-			return
+// boot starts a process.
+func (s *simulation) boot(i int) {
+	s.born++
+	p := &process{name: fmt.Sprint("process ", s.born)}
+	p.store = &weather{Store: s.disk, sim: s, dice: rand.New(rand.NewPCG(s.seed, uint64(s.born)+100))}
+	c := engine.Config{Store: p.store, Registry: s.world.registry, Owner: p.name, Grace: 5 * time.Second, Pool: "sim", Linger: time.Duration(1+s.seed%5) * time.Second}
+	if s.lapse {
+		c.Lease = engine.DefaultLease
+	}
+	p.engine = engine.New(c)
+	ctx, cancel := context.WithCancel(s.t.Context())
+	worked := make(chan struct{})
+	go func() {
+		defer close(worked)
+		if err := p.engine.Work(ctx); err != nil {
+			s.t.Error(err)
 		}
-		time.Sleep(100 * time.Millisecond)
+	}()
+	p.dismiss = func() {
+		cancel()
+		<-worked
+	}
+	s.crew[i] = p
+}
+
+func (s *simulation) leave(p *process) {
+	p.store.stop(0)
+	p.dismiss()
+	if err := p.engine.Close(s.t.Context()); err != nil {
+		s.t.Error(err)
 	}
 }
 
-// crash kills the process: whatever it still does reaches nobody.
-func (s *simulation) crash() {
-	s.store.dead.Store(true)
-	s.disk.Void(fmt.Sprint("process ", s.process))
-	if err := s.engine.Close(s.t.Context()); err != nil {
-		s.t.Error(err)
+// strike kills a process, stops it until its lease has lapsed, or has it drained. Whatever a dead process still does reaches nobody.
+func (s *simulation) strike(i int) {
+	p := s.crew[i]
+	p.store.stop(0) // it goes on
+	switch s.dice.IntN(4) {
+	case 0:
+		if s.lapse {
+			p.store.stop(engine.DefaultLease + time.Duration(s.dice.IntN(20))*time.Second)
+			return
+		}
+		fallthrough
+	case 1:
+		p.dismiss()
+		ctx, cancel := context.WithTimeout(s.t.Context(), time.Duration(s.dice.IntN(10))*time.Second)
+		defer cancel()
+		if err := p.engine.Drain(ctx); err != nil {
+			s.t.Error(err)
+		}
+		if !s.lapse {
+			s.disk.Void(p.name) // it is gone, whether it could give its lease back or not
+		}
+	default:
+		p.store.dead.Store(true)
+		if !s.lapse || s.dice.IntN(2) == 0 {
+			s.disk.Void(p.name) // it is seen to be dead
+		}
+		s.leave(p)
 	}
-	s.boot()
+	s.boot(i)
 }
 
 func (s *simulation) facts() []run.Fact { return s.history(s.id) }
@@ -175,7 +232,7 @@ func (s *simulation) answer() {
 			value = []any{"again", "done", map[string]any{"done": "by hand"}}[s.dice.IntN(3)]
 		}
 		for range 1 + s.dice.IntN(2) {
-			err := s.engine.Answer(s.t.Context(), s.id, path, value, "ada")
+			err := s.crew[s.dice.IntN(len(s.crew))].engine.Answer(s.t.Context(), s.id, path, value, "ada")
 			if err != nil && !errors.Is(err, runs.ErrAnswered) && !errors.Is(err, runs.ErrFinished) && !errors.Is(err, runs.ErrNotAsked) && !errors.Is(err, errWeather) {
 				s.t.Errorf("answer %s with %v: %v", path, value, err)
 			}
@@ -258,7 +315,7 @@ func (s *simulation) verify() {
 	}
 	m := machine.New(s.id, s.plan)
 	for _, f := range facts {
-		if b, failed := f.Body.(*run.CallFailed); failed && b.Outcome == run.Interrupted && s.process == 1 {
+		if b, failed := f.Body.(*run.CallFailed); failed && b.Outcome == run.Interrupted && s.born == 1 && !s.lapse {
 			s.t.Errorf("%s was interrupted, and no process died", b.Path)
 		}
 		if _, err := m.Apply(f); err != nil && !errors.Is(err, machine.ErrStale) {
@@ -266,7 +323,7 @@ func (s *simulation) verify() {
 		}
 	}
 	last := facts[len(facts)-1].Body.(*run.Finished)
-	s.t.Logf("%d processes, %d facts over %s, %s %v", s.process, len(facts), facts[len(facts)-1].At.Sub(facts[0].At), last.Status, last.Error)
+	s.t.Logf("%d processes, %d facts over %s, %s %v", s.born, len(facts), facts[len(facts)-1].At.Sub(facts[0].At), last.Status, last.Error)
 	if end := m.Finished(); end == nil || end.Status != last.Status {
 		s.t.Errorf("folded again the run ended with %+v, it ended with %+v", end, last)
 	}
@@ -284,6 +341,7 @@ type weather struct {
 	dead atomic.Bool
 	mu   sync.Mutex
 	dice *rand.Rand
+	thaw time.Time // until then the process is stopped
 }
 
 func (w *weather) roll(n int) int {
@@ -295,17 +353,87 @@ func (w *weather) roll(n int) int {
 	return w.dice.IntN(n)
 }
 
-func (w *weather) Create(ctx context.Context, id run.ID, owner string, ttl time.Duration, facts ...run.Fact) (run.Lease, error) {
-	switch w.roll(4) {
-	case 0:
-		return run.Lease{}, errWeather
-	case 1:
-		if _, err := w.Store.Create(ctx, id, owner, ttl, facts...); err != nil {
-			return run.Lease{}, err
-		}
-		return run.Lease{}, errWeather
+func (w *weather) stop(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.thaw = time.Now().Add(d)
+}
+
+func (w *weather) stopped() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return time.Now().Before(w.thaw)
+}
+
+// pass is the way to the store and back: it takes as long as the process is stopped, and a dead process never arrives.
+func (w *weather) pass() error {
+	for w.stopped() {
+		time.Sleep(time.Second)
 	}
-	return w.Store.Create(ctx, id, owner, ttl, facts...)
+	if w.dead.Load() {
+		return errWeather
+	}
+	return nil
+}
+
+// through makes a request that one in so many times is lost, and as often carried out without an answer.
+func through(w *weather, oneIn int, request func() error) error {
+	if err := w.pass(); err != nil {
+		return err
+	}
+	roll := w.roll(oneIn)
+	if roll == 0 {
+		return errWeather
+	}
+	err := request()
+	if back := w.pass(); back != nil {
+		return back
+	}
+	if roll == 1 && err == nil {
+		return errWeather
+	}
+	return err
+}
+
+func (w *weather) Create(ctx context.Context, id run.ID, owner string, ttl time.Duration, facts ...run.Fact) (l run.Lease, err error) {
+	err = through(w, 4, func() (err error) { l, err = w.Store.Create(ctx, id, owner, ttl, facts...); return err })
+	return l, err
+}
+
+func (w *weather) Claim(ctx context.Context, id run.ID, owner string, ttl time.Duration) (l run.Lease, err error) {
+	err = through(w, 10, func() (err error) { l, err = w.Store.Claim(ctx, id, owner, ttl); return err })
+	return l, err
+}
+
+func (w *weather) Extend(ctx context.Context, lease run.Lease, ttl time.Duration) (l run.Lease, err error) {
+	err = through(w, 10, func() (err error) { l, err = w.Store.Extend(ctx, lease, ttl); return err })
+	return l, err
+}
+
+func (w *weather) Release(ctx context.Context, lease run.Lease) error {
+	return through(w, 10, func() error { return w.Store.Release(ctx, lease) })
+}
+
+func (w *weather) Rest(ctx context.Context, lease run.Lease, head run.Seq, wake time.Time) error {
+	return through(w, 5, func() error { return w.Store.Rest(ctx, lease, head, wake) })
+}
+
+func (w *weather) Enqueue(ctx context.Context, h store.Hint) error {
+	return through(w, 5, func() error { return w.Store.Enqueue(ctx, h) })
+}
+
+func (w *weather) Dequeue(ctx context.Context, pool string) (h store.Hint, ok bool, next time.Time, err error) {
+	err = through(w, 10, func() (err error) { h, ok, next, err = w.Store.Dequeue(ctx, pool); return err })
+	return h, ok && err == nil, next, err
+}
+
+func (w *weather) PutEntry(ctx context.Context, e store.Entry) error {
+	return through(w, 5, func() error { return w.Store.PutEntry(ctx, e) })
+}
+
+func (w *weather) Tell(ctx context.Context, id run.ID, f run.Fact, dedup string) (seq run.Seq, err error) {
+	err = through(w, 20, func() (err error) { seq, err = w.Store.Tell(ctx, id, f, dedup); return err })
+	return seq, err
 }
 
 func (w *weather) Append(ctx context.Context, lease run.Lease, head run.Seq, facts ...run.Fact) error {
@@ -313,32 +441,21 @@ func (w *weather) Append(ctx context.Context, lease run.Lease, head run.Seq, fac
 	if roll < 6 && roll > 3 {
 		time.Sleep(time.Duration(roll) * 100 * time.Millisecond)
 	}
-	if w.dead.Load() {
-		return errWeather
-	}
-	switch roll {
-	case 0:
-		return errWeather
-	case 1:
-		if err := w.Store.Append(ctx, lease, head, facts...); err != nil {
-			return err
-		}
-		return errWeather
-	case 2:
+	if roll == 2 && !w.dead.Load() {
 		// Another process says something between this one's read and its write.
 		body := []run.Body{&run.PauseAsked{}, &run.ResumeAsked{}, &run.Answered{Path: "ok", Value: "no", By: "eve"}}[head%3]
 		if _, paused := body.(*run.PauseAsked); paused {
 			defer func() {
-				_, _ = w.Tell(context.Background(), lease.Run, run.Fact{At: time.Now().UTC(), Body: &run.ResumeAsked{}}, "")
+				_, _ = w.Store.Tell(context.Background(), lease.Run, run.Fact{At: time.Now().UTC(), Body: &run.ResumeAsked{}}, "")
 			}()
 		}
-		_, _ = w.Tell(ctx, lease.Run, run.Fact{At: time.Now().UTC(), Body: body}, "")
+		_, _ = w.Store.Tell(ctx, lease.Run, run.Fact{At: time.Now().UTC(), Body: body}, "")
 	}
-	return w.Store.Append(ctx, lease, head, facts...)
+	return through(w, 20, func() error { return w.Store.Append(ctx, lease, head, facts...) })
 }
 
-func (w *weather) Load(ctx context.Context, id run.ID, after run.Seq) ([]run.Fact, error) {
-	if w.dead.Load() || w.roll(10) == 0 {
+func (w *weather) Load(ctx context.Context, id run.ID, after run.Seq) (facts []run.Fact, err error) {
+	if err := w.pass(); err != nil || w.roll(10) == 0 {
 		return nil, errWeather
 	}
 	return w.Store.Load(ctx, id, after)
