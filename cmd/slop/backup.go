@@ -34,6 +34,11 @@ func (v *backupCmd) Run(c *console) error {
 		return err
 	}
 	defer st.close()
+	if v.Force {
+		if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
+			return &exit{exitFailed, plainPathError(err)}
+		}
+	}
 	if err := copyStore(ctx, st.store, path); err != nil {
 		return &exit{exitFailed, fmt.Errorf("the copy was not made: %w", plainPathError(err))}
 	}

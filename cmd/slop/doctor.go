@@ -2,10 +2,9 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/runs"
@@ -24,7 +23,7 @@ func (v *doctorCmd) Run(c *console) error {
 		return err
 	}
 	defer st.close()
-	d := doctor{c: c, state: st}
+	d := doctor{c: c, state: st, known: map[run.ID]bool{}}
 	fmt.Fprintf(c.out, "slop   %s\nstate  %s\n", versionText(), st.folder)
 	if err := d.count(ctx); err != nil {
 		return err
@@ -39,22 +38,20 @@ func (v *doctorCmd) Run(c *console) error {
 	if err := d.runs(ctx); err != nil {
 		return err
 	}
-	if err := d.values(ctx); err != nil {
-		return err
-	}
 	if d.damaged > 0 {
-		fmt.Fprintf(c.err, "%s: what is not named above can be read\n", plural(d.damaged, "damage"))
+		fmt.Fprintf(c.err, "%s found; what is not named above is in order\n", plural(d.damaged, "problem"))
 		return &exit{code: exitFailed}
 	}
-	fmt.Fprintf(c.out, "Nothing is damaged: %s, %s, %s.\n", plural(d.runCount, "run"), plural(d.facts, "fact"), plural(d.blobs, "value"))
+	fmt.Fprintf(c.out, "Nothing is damaged: %s, %s.\n", plural(d.runCount, "run"), plural(d.facts, "fact"))
 	return nil
 }
 
 // doctor looks at a store.
 type doctor struct {
-	c                               *console
-	state                           *state
-	runCount, facts, blobs, damaged int
+	c                        *console
+	state                    *state
+	runCount, facts, damaged int
+	known                    map[run.ID]bool // runs of which something was said
 }
 
 func (d *doctor) say(format string, args ...any) {
@@ -85,7 +82,12 @@ func (d *doctor) file(ctx context.Context) error {
 		return d.state.unusable(err)
 	}
 	for _, p := range problems {
-		d.say("%s", p)
+		if p.run == "" {
+			d.say("%s", p.what)
+			continue
+		}
+		d.known[p.run] = true
+		d.say("run %s: %s", p.run, p.what)
 	}
 	return nil
 }
@@ -99,8 +101,11 @@ func (d *doctor) runs(ctx context.Context) error {
 		case errors.Is(err, store.ErrNotFound):
 			d.runCount--
 			return nil // removed meanwhile
+		case err != nil && d.known[id]:
+			return nil
 		case err != nil:
-			d.say("run %s: %s", id, errors.Unwrap(errors.Unwrap(err)))
+			first, _, _ := strings.Cut(err.Error(), "\n")
+			d.say("%s", first)
 			return nil
 		}
 		d.facts += len(h.facts)
@@ -126,28 +131,4 @@ func (d *doctor) fold(h *history) {
 	for _, fact := range h.facts {
 		f.Add(fact)
 	}
-}
-
-// values compares every value with its name.
-func (d *doctor) values(ctx context.Context) error {
-	var names []string
-	for b, err := range d.state.store.AllBlobs(ctx) {
-		if err != nil {
-			return d.state.unusable(err)
-		}
-		names = append(names, b.Hash)
-	}
-	for _, name := range names {
-		data, err := d.state.store.GetBlob(ctx, name)
-		switch sum := sha256.Sum256(data); {
-		case errors.Is(err, store.ErrNotFound):
-			continue // removed meanwhile
-		case err != nil:
-			d.say("value %s: %v", name, err)
-		case hex.EncodeToString(sum[:]) != name:
-			d.say("value %s: its bytes are others", name)
-		}
-		d.blobs++
-	}
-	return nil
 }

@@ -246,3 +246,41 @@ func TestDetachedSession(t *testing.T) {
 		t.Errorf("exit %d\n%s", code, out)
 	}
 }
+
+// The story that the README tells of a run that is killed is true.
+func TestReadmeNight(t *testing.T) {
+	s := newStory(t, "")
+	if err := os.WriteFile(filepath.Join(s.dir, "night.slop"), []byte(named(t, "night.slop")), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	told := 0
+	for _, p := range prompted(t) {
+		switch {
+		case strings.Contains(p.line, "night.slop"):
+			cmd := s.command()
+			cmd.Path, cmd.Args = "/bin/sh", []string{"sh", "-c", p.line}
+			cmd.Err = nil
+			out, err := cmd.CombinedOutput()
+			if !strings.Contains(string(out), "[facts] shell done") {
+				t.Errorf("%s: %v\n%s", p.line, err, out)
+			}
+			told++
+		case p.line == "slop runs":
+			if out, _, _ := s.slop("runs"); !strings.Contains(out, "stopped") {
+				t.Errorf("the run is listed as\n%s", out)
+			}
+			told++
+		case strings.HasSuffix(p.line, " ID"):
+			words := strings.Fields(strings.TrimSuffix(p.line, " ID"))
+			id := s.newest()
+			s.want(exitOK, p.output, append(words[1:], id)...)
+			if out, _, _ := s.slop("runs", "logs", id); strings.Count(out, "[facts] shell started") != 1 {
+				t.Errorf("the shell was called again:\n%s", out)
+			}
+			told++
+		}
+	}
+	if told != 3 {
+		t.Errorf("the README tells %d parts of the story", told)
+	}
+}

@@ -56,10 +56,11 @@ EXIT CODES
     3  the script has errors; fmt --check found a difference
     4  a key is missing or was not accepted
     5  a budget, or a limit of a service, is used up
-    6  a person is needed and there is no terminal to ask on
-    7  a server or agent cannot be reached
+    6  a person is needed and there is no terminal to ask on: the run waits, and
+       slop answer and slop resume go on with it (--ephemeral: it has ended)
+    7  a server, an agent or the folder where runs are kept cannot be reached
   124  the run took longer than its --timeout
-  130  interrupted or cancelled
+  130  interrupted or cancelled; what was interrupted is kept: slop resume ID
 `},
 	{"environment", `
 ENVIRONMENT
@@ -69,6 +70,8 @@ ENVIRONMENT
   SLOP_HOME          folder of slop.toml and of the state; else the XDG folders:
                      $XDG_CONFIG_HOME/slop (~/.config/slop) and
                      $XDG_STATE_HOME/slop (~/.local/state/slop)
+  SLOP_STATE         folder where runs are kept, as --state; else that of the state
+  SLOP_KEEP          age at which slop run removes old runs, as --keep: 30d
   SLOP_TRUST=1       trust the project's slop.toml, as --trust does, for this once
   SLOP_MAX_PARALLEL  calls at a time, as --max-parallel
   SLOP_BUDGET        what a run may use, as --budget
@@ -188,6 +191,53 @@ WHAT WAS USED
   costSource}. A step has path, agent, status (running, waiting, retrying, done,
   failed, cancelled), attempts (0: it failed before it could be called), started,
   finished, usage, cost, costSource, and error when it failed.
+`},
+	{"durability", `
+DURABILITY
+
+  slop run keeps its run in a file, runs.db, in the state folder. Each fact is on the
+  disk before anything follows from it. Whatever ends the process, Ctrl-C or kill -9
+  or the power, the run is where it was, and
+
+    slop resume ID
+
+  goes on with it: in the folder it was begun in, with keys and slop.toml as they are
+  now, and the script as it was then. A step that is stored never runs again. ID may
+  be the beginning of an id. Of a run that has ended, the end is printed once more.
+
+WHAT WAS UNDER WAY
+
+  A call that thinks or reads is made again. One that changes the world is not: the
+  run asks what became of it.
+
+    slop answer ID STEP done          it was done; done VALUE: and gave VALUE
+    slop answer ID STEP again         call it once more
+    slop answer ID STEP fail          it failed, and so does the step
+
+  Ctrl-C waits up to 10 s for such a call. A second Ctrl-C does not.
+
+RUNS
+
+  slop runs                           the newest; --status, --flow, --since, --json
+  slop runs show ID                   its steps, questions, cost and end
+  slop runs logs -f ID                what happens, line by line; events: as JSON
+  slop runs pause, resume, cancel ID  cancel is for good
+  slop run --detach x.slop            prints the id, works in the background
+  slop answer ID STEP …               answers a question, from anywhere
+  slop run --ephemeral x.slop         keeps nothing
+
+  In lists "stopped" is a run that has not ended and that no process works on.
+
+THE FOLDER
+
+  --state DIR, else SLOP_STATE, else the state folder (slop help environment). Only
+  you can read it. Inputs and answers are in it as they are; secrets are blacked out.
+  Nothing is removed by itself:
+
+    slop runs prune --keep 30d        removes what ended longer ago; slop run --keep
+                                      and SLOP_KEEP do that after each run
+    slop backup FILE                  a copy as of one moment, while runs go on
+    slop doctor --store               reads all of it, names what is damaged
 `},
 	{"language", `
 THE LANGUAGE IN ONE PAGE

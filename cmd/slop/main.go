@@ -42,7 +42,8 @@ type grammar struct {
 
 const description = `SLOP: a small language for orchestrating agents.
 
-Topics: slop help language | exit-codes | environment | configuration | inputs | events | runs-kept`
+Topics: slop help language | exit-codes | environment | configuration | inputs | events
+        durability`
 
 func main() {
 	keepReady()

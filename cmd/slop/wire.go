@@ -14,6 +14,7 @@ import (
 	"github.com/slopstudios/slop/lang/diag"
 	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/agent"
+	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/store"
 	"github.com/slopstudios/slop/runtime/store/sqlite"
 	"github.com/slopstudios/slop/stdlib"
@@ -192,12 +193,32 @@ func embedded(ctx context.Context, folder string, dead func(owner string) bool) 
 	return s, nil
 }
 
-// copyStore copies a store into a file while it is used.
+// copyStore copies a store into a file that is not there yet, while it is used.
 func copyStore(ctx context.Context, s store.Store, path string) error {
-	return errors.New("not yet")
+	embedded, ok := s.(*sqlite.Store)
+	if !ok {
+		return errors.New("only the embedded store is copied by slop")
+	}
+	return embedded.Backup(ctx, path)
 }
 
-// inspect has a store check the file it keeps everything in.
-func inspect(ctx context.Context, s store.Store) (problems []string, err error) {
-	return nil, nil
+// problem is something that is wrong with a store: of one run, or of none alone.
+type problem struct {
+	run  run.ID
+	what string
+}
+
+// inspect has a store check all that it keeps.
+func inspect(ctx context.Context, s store.Store) (problems []problem, err error) {
+	embedded, ok := s.(*sqlite.Store)
+	if !ok {
+		return nil, nil
+	}
+	for p, err := range embedded.Check(ctx) {
+		if err != nil {
+			return problems, err
+		}
+		problems = append(problems, problem{p.Run, p.What})
+	}
+	return problems, nil
 }
