@@ -14,8 +14,8 @@ import (
 // was promised is not used.
 func (s *Store) greet(ctx context.Context, cn *goredis.Conn) error {
 	text, err := cn.Info(ctx).Result()
-	if err != nil {
-		return fmt.Errorf("look at the server (its user needs +info): %w", err)
+	if err != nil { // not wrapped: of an error of the server the driver shows the innermost alone
+		return fmt.Errorf("look at the server (its user needs +info): %v", err)
 	}
 	info := parseInfo(text)
 	if err := s.judge(ctx, cn, info); err != nil {
@@ -46,7 +46,7 @@ func (s *Store) judge(ctx context.Context, cn *goredis.Conn, info map[string]str
 	const not = "durability strict cannot be kept: "
 	set, err := cn.ConfigGet(ctx, "append*").Result()
 	if err != nil {
-		return fmt.Errorf(not+"the server does not show its configuration (its user needs +config|get): %w", err)
+		return fmt.Errorf(not+"the server does not show its configuration (its user needs +config|get): %v", err)
 	}
 	if set["appendonly"] != "yes" || set["appendfsync"] != "always" {
 		return fmt.Errorf(not+"the server has appendonly %q and appendfsync %q: set appendonly yes and appendfsync always", set["appendonly"], set["appendfsync"])

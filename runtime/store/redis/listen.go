@@ -130,6 +130,21 @@ func (e *ear) wait(ctx context.Context) (gap bool, texts []string, ok bool) {
 	return gap, texts, true
 }
 
+// await waits for something to hear, but no longer than for patience. false: ctx has ended or the store was closed.
+func (e *ear) await(ctx context.Context, patience time.Duration) bool {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-e.over:
+		return false
+	case <-e.wake:
+	case <-timer.C:
+	}
+	return true
+}
+
 func (e *ear) hear(text string, gap bool) {
 	e.mu.Lock()
 	switch {

@@ -279,12 +279,18 @@ func (s *Store) page(ctx context.Context, id run.ID, after run.Seq) (facts []run
 	return facts, finished, len(entries.Val()) == pageFacts, nil
 }
 
-// Tail implements store.Log. While Redis is away it waits, and goes on when Redis is there again.
+// Tail implements store.Log. Once it has begun, it waits while Redis is away, and goes on when Redis is there again.
 func (s *Store) Tail(ctx context.Context, id run.ID, after run.Seq) iter.Seq2[run.Fact, error] {
 	return func(yield func(run.Fact, error) bool) {
 		var e *ear
 		for {
 			facts, finished, more, err := s.page(ctx, id, after)
+			if err != nil && e != nil && away(err) {
+				if e.await(ctx, maxRedial) {
+					continue
+				}
+				err = cmp.Or(ctx.Err(), err)
+			}
 			if err != nil {
 				yield(run.Fact{}, err)
 				return
@@ -309,15 +315,27 @@ func (s *Store) Tail(ctx context.Context, id run.ID, after run.Seq) iter.Seq2[ru
 				defer e.stop()
 			}
 			if _, _, ok := e.wait(ctx); !ok {
-				err := ctx.Err()
-				if err == nil {
-					err = goredis.ErrClosed
-				}
-				yield(run.Fact{}, err)
+				yield(run.Fact{}, cmp.Or(ctx.Err(), goredis.ErrClosed))
 				return
 			}
 		}
 	}
+}
+
+// away tells that a server could not answer, rather than would not.
+func away(err error) bool {
+	for _, final := range []error{store.ErrNotFound, store.ErrCorrupt, goredis.ErrClosed, context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, final) {
+			return false
+		}
+	}
+	var said goredis.Error
+	if !errors.As(err, &said) {
+		return true
+	}
+	return slices.ContainsFunc([]string{"LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN"}, func(word string) bool {
+		return goredis.HasErrorPrefix(err, word)
+	})
 }
 
 // Holder implements store.Log.

@@ -31,6 +31,7 @@ import (
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"github.com/slopstudios/slop/runtime/run"
@@ -62,6 +63,10 @@ type Config struct {
 	// Warn is told of a configuration that may lose what was acknowledged. nil: slog.
 	Warn func(text string)
 }
+
+// ACL are the rights that a user of a store needs, beside ~PREFIX:* and &PREFIX:*: ACL SETUSER slop on >PASSWORD ~slop:* &slop:* and these.
+// +config|get is for Strict alone.
+const ACL = "+@connection +@read +@write +@scripting +@pubsub +@transaction -@dangerous +time +info +cluster +config|get"
 
 const (
 	minMajor, minMinor = 6, 2
@@ -108,6 +113,7 @@ func Open(ctx context.Context, conf Config) (*Store, error) {
 	if conf.Dead == nil {
 		conf.Dead = func(string) bool { return false }
 	}
+	hush()
 	s := &Store{conf: conf, servers: map[string]bool{}}
 	s.rescan.Store(true)
 	if err := s.connect(); err != nil {
@@ -121,6 +127,9 @@ func Open(ctx context.Context, conf Config) (*Store, error) {
 	}
 	return s, nil
 }
+
+// hush keeps the driver from writing to stderr: what it would say there, it returns too.
+var hush = sync.OnceFunc(logging.Disable)
 
 func (s *Store) open(ctx context.Context) error {
 	if err := s.client.Ping(ctx).Err(); err != nil {

@@ -4,7 +4,14 @@ package redistest
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
+	"math/big"
 	"net"
 	"os"
 	"os/exec"
@@ -17,6 +24,7 @@ import (
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 )
 
 // patience is how long a server may take to start, to load its data or to end. It bounds a failure; no test waits for it.
@@ -27,12 +35,13 @@ type Server struct {
 	Port int
 	Dir  string
 
-	t    testing.TB
-	args []string
-	dial goredis.Options
-	cmd  *exec.Cmd
-	done chan struct{}
-	log  *tail
+	t     testing.TB
+	args  []string
+	fixed []string // instead of the usual ones
+	dial  goredis.Options
+	cmd   *exec.Cmd
+	done  chan struct{}
+	log   *tail
 }
 
 // Everysec and Always are options of servers that keep an append-only file.
@@ -40,6 +49,57 @@ var (
 	Everysec = []string{"--appendonly", "yes", "--appendfsync", "everysec"}
 	Always   = []string{"--appendonly", "yes", "--appendfsync", "always"}
 )
+
+// Certificates writes a certificate for 127.0.0.1 and its key into the server's options, and gives what a client needs to trust it.
+func Certificates(t testing.TB) (args []string, client *tls.Config) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	cert := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign}
+	der, err := x509.CreateCertificate(rand.Reader, cert, cert, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for file, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: der}, keyFile: {Type: "PRIVATE KEY", Bytes: secret}} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	parsed, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(parsed)
+	return []string{"--tls-cert-file", certFile, "--tls-key-file", keyFile, "--tls-ca-cert-file", certFile, "--tls-auth-clients", "no"}, &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+}
+
+// Sentinel starts a sentinel that watches a server under the name "main".
+func Sentinel(t testing.TB, watched *Server) *Server {
+	t.Helper()
+	Binary(t)
+	s := &Server{t: t, Dir: t.TempDir()}
+	conf := s.Fill("sentinel.conf", fmt.Appendf(nil, "sentinel monitor main 127.0.0.1 %d 1\nsentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 5000\n", watched.Port))
+	s.fixed = []string{conf, "--sentinel"}
+	t.Cleanup(s.Kill)
+	for range 5 {
+		if s.Port = FreePort(t); s.start() == nil {
+			return s
+		}
+	}
+	t.Fatalf("a sentinel does not start: %v", s.start())
+	return nil
+}
 
 // Binary finds redis-server, or fails the test: without it nothing is known of the store.
 func Binary(t testing.TB) string {
@@ -54,10 +114,11 @@ func Binary(t testing.TB) string {
 // Start starts a server with further options of redis-server.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
+	hush()
 	s := &Server{t: t, Dir: t.TempDir(), args: args}
 	t.Cleanup(s.Kill)
 	for range 5 {
-		if s.Port = freePort(t); s.start() == nil {
+		if s.Port = FreePort(t); s.start() == nil {
 			return s
 		}
 	}
@@ -65,8 +126,11 @@ func Start(t testing.TB, args ...string) *Server {
 	return nil
 }
 
-// freePort finds a port that was free a moment ago, and whose neighbour for the bus of a cluster is no special one.
-func freePort(t testing.TB) int {
+// hush keeps the driver from reporting each attempt to reach a server that is starting.
+var hush = sync.OnceFunc(logging.Disable)
+
+// FreePort finds a port that was free a moment ago, and whose neighbour for the bus of a cluster is no special one.
+func FreePort(t testing.TB) int {
 	t.Helper()
 	for {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -83,6 +147,9 @@ func freePort(t testing.TB) int {
 
 func (s *Server) start() error {
 	args := append([]string{"--port", strconv.Itoa(s.Port), "--bind", "127.0.0.1", "--dir", s.Dir, "--save", "", "--daemonize", "no"}, s.args...)
+	if s.fixed != nil {
+		args = append([]string{s.fixed[0], "--port", strconv.Itoa(s.Port), "--bind", "127.0.0.1", "--dir", s.Dir}, s.fixed[1:]...)
+	}
 	cmd := exec.Command(Binary(s.t), args...)
 	s.log = &tail{}
 	cmd.Stdout, cmd.Stderr = s.log, s.log
@@ -112,7 +179,7 @@ func (s *Server) await() error {
 			s.Kill()
 			return fmt.Errorf("port %d belongs to somebody else", s.Port)
 		}
-		if err == nil && strings.Contains(info, "loading:0\r\n") {
+		if err == nil && !strings.Contains(info, "loading:1\r\n") {
 			return nil
 		}
 		select {
@@ -150,6 +217,18 @@ func (s *Server) Do(args ...any) any {
 		s.t.Fatalf("%v: %v", args, err)
 	}
 	return v
+}
+
+// Info looks up one field of INFO.
+func Info(s *Server, field string) string {
+	s.t.Helper()
+	text, _ := s.Do("INFO").(string)
+	for line := range strings.Lines(text) {
+		if v, ok := strings.CutPrefix(line, field+":"); ok {
+			return strings.TrimSpace(v)
+		}
+	}
+	return ""
 }
 
 // Kill ends the server as a crash does.
