@@ -43,6 +43,7 @@ func refuses(t *testing.T, conf redis.Config, words ...string) {
 
 // Strict is refused by a server that does not write each answer to its disk first, with the word what to set.
 func TestStrictIsChecked(t *testing.T) {
+	t.Parallel()
 	everysec := redistest.Start(t, redistest.Everysec...)
 	refuses(t, redis.Config{URL: everysec.URL(), Durability: redis.Strict}, "set appendonly yes and appendfsync always", `appendfsync "everysec"`)
 	none := redistest.Start(t)
@@ -54,6 +55,7 @@ func TestStrictIsChecked(t *testing.T) {
 
 // What was checked when the store was opened is checked again with every new connection.
 func TestStrictIsCheckedAgain(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t, redistest.Always...)
 	s := open(t, redis.Config{URL: server.URL(), Prefix: "p", Durability: redis.Strict})
 	defer func() { _ = s.Close() }()
@@ -77,6 +79,7 @@ func TestStrictIsCheckedAgain(t *testing.T) {
 
 // A server with replicas must be able to wait for their disks, which Redis 7.0 is not; and a replica is no place to write to.
 func TestStrictWithReplicas(t *testing.T) {
+	t.Parallel()
 	primary := redistest.Start(t, redistest.Always...)
 	replica := redistest.Start(t, append(slices.Clone(redistest.Always), "--replicaof", "127.0.0.1 "+strconv.Itoa(primary.Port))...)
 	eventually(t, "a replica", func() error {
@@ -205,6 +208,7 @@ func readCommand(in *bufio.Reader) ([]string, error) {
 
 // Under strict, what replicas must confirm and do not is not acknowledged, whatever they say instead.
 func TestStrictWaitsForReplicas(t *testing.T) {
+	t.Parallel()
 	server := startScripted(t)
 	s := open(t, redis.Config{URL: server.url(), Durability: redis.Strict})
 	defer func() { _ = s.Close() }()
@@ -247,6 +251,7 @@ func TestStrictWaitsForReplicas(t *testing.T) {
 }
 
 func TestOldServerIsRefused(t *testing.T) {
+	t.Parallel()
 	server := startScripted(t)
 	server.version = "6.0.16"
 	refuses(t, redis.Config{URL: server.url()}, "6.0.16", "6.2 or newer")
@@ -260,6 +265,7 @@ func TestOldServerIsRefused(t *testing.T) {
 
 // A configuration that may lose what was acknowledged is warned of, once a server.
 func TestVolatileConfigurationIsWarnedOf(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		args []string
 		want string
@@ -352,6 +358,7 @@ func exercise(t *testing.T, conf redis.Config) {
 
 // The ACL user that the documentation names may do all that a store does, and nothing outside its prefix.
 func TestACLUser(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t, redistest.Always...)
 	server.Do(append([]any{"ACL", "SETUSER", "slop", "on", ">canary", "~mine:*", "&mine:*"}, anys(strings.Fields(redis.ACL))...)...)
 	url := "redis://slop:canary@" + server.Addr()
@@ -373,6 +380,7 @@ func anys(words []string) []any {
 }
 
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	args, client := redistest.Certificates(t)
 	plain := redistest.Start(t, append(args, redistest.Everysec...)...)
 	port := redistest.FreePort(t)
@@ -383,6 +391,7 @@ func TestTLS(t *testing.T) {
 }
 
 func TestUnixSocket(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t, redistest.Everysec...)
 	server.Kill()
 	server.Restart("--unixsocket", "s")
@@ -391,6 +400,7 @@ func TestUnixSocket(t *testing.T) {
 
 // Behind Sentinel the store follows the primary.
 func TestSentinel(t *testing.T) {
+	t.Parallel()
 	primary := redistest.Start(t, append(slices.Clone(redistest.Everysec), "--repl-diskless-sync-delay", "0")...)
 	replica := redistest.Start(t, append(slices.Clone(redistest.Everysec), "--replicaof", "127.0.0.1 "+strconv.Itoa(primary.Port))...)
 	sentinel := redistest.Sentinel(t, primary)
@@ -429,6 +439,7 @@ func TestSentinel(t *testing.T) {
 
 // No error shows the password of a URL.
 func TestURLsAreNotShown(t *testing.T) {
+	t.Parallel()
 	for _, url := range []string{
 		"", "localhost", "redis://u:canary@h:99999999", "redis://u:canary@[h", "redis://u:canary@127.0.0.1:1", "redis://u:canary@h/notanumber", "redis://u:can%ary@h",
 		"http://u:canary@h", "redis+cluster://u:canary@127.0.0.1:1", "redis+sentinel://u:canary@127.0.0.1:1", "redis+sentinel://u:canary@127.0.0.1:1?master_name=x",

@@ -87,6 +87,7 @@ func eventually(t testing.TB, what string, do func() error) {
 
 // While the server is away every call fails, and says so; when it is back the same store goes on, and so does who listens.
 func TestOutage(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t, redistest.Always...)
 	s := open(t, redis.Config{URL: server.URL()})
 	defer func() { _ = s.Close() }()
@@ -193,6 +194,7 @@ func size(t *testing.T, server *redistest.Server) int64 {
 
 // A log that came back shorter is recognised: its holder hears of a conflict, can write again what was lost, and no fact stands where another was.
 func TestShorterLog(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t, redistest.Always...)
 	s := open(t, redis.Config{URL: server.URL()})
 	defer func() { _ = s.Close() }()
@@ -226,6 +228,7 @@ func TestShorterLog(t *testing.T) {
 
 // A log that came back shorter and was told as much as it had lost has the length that its holder expects, and not the facts: the holder is fenced.
 func TestShorterLogThatGrewAgain(t *testing.T) {
+	t.Parallel()
 	for name, lost := range map[string]func(*testing.T, store.Store, run.Lease){
 		"what was lost was appended": func(t *testing.T, s store.Store, lease run.Lease) {
 			must(t, s.Append(t.Context(), lease, 2, fired(3, "lost")))
@@ -275,6 +278,7 @@ func TestShorterLogThatGrewAgain(t *testing.T) {
 
 // A call whose answer was lost is made again by the client, and what it did the first time counts once.
 func TestLostAnswers(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t, redistest.Everysec...)
 	proxy := redistest.NewProxy(t, server)
 	s := open(t, redis.Config{URL: proxy.URL()})
@@ -319,6 +323,7 @@ func TestLostAnswers(t *testing.T) {
 
 // Two processes and one run: whoever lets its lease lapse, or is known to be dead, is followed by the other and can write no more.
 func TestTakeover(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t, redistest.Everysec...)
 	dead := map[string]bool{}
 	a := open(t, redis.Config{URL: server.URL(), Prefix: "p"})
@@ -368,6 +373,7 @@ func TestTakeover(t *testing.T) {
 
 // What is derived may be lost with the last seconds of a server, before or without the logs: after a start it is made again from them.
 func TestDerivedIsMadeAgain(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t, redistest.Everysec...)
 	s := open(t, redis.Config{URL: server.URL(), Prefix: "p"})
 	lease, err := s.Create(t.Context(), "a{b}", "me", 0, run.Fact{Seq: 1, At: at, Body: &run.Started{Options: run.Options{Pool: "x"}}})
@@ -398,6 +404,7 @@ func TestDerivedIsMadeAgain(t *testing.T) {
 
 // A run that was announced and never created, and one whose end was not noted, are forgotten by the sweep.
 func TestSweepForgetsWhatIsNoRun(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t, redistest.Everysec...)
 	s := open(t, redis.Config{URL: server.URL(), Prefix: "p"})
 	defer func() { _ = s.Close() }()
@@ -414,6 +421,7 @@ func TestSweepForgetsWhatIsNoRun(t *testing.T) {
 
 // What is not a fact is reported under the name of its run, and the other runs stay readable.
 func TestDamage(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t, redistest.Everysec...)
 	s := open(t, redis.Config{URL: server.URL(), Prefix: "p"})
 	defer func() { _ = s.Close() }()
@@ -457,6 +465,7 @@ func TestDamage(t *testing.T) {
 
 // A finished run stays as long as Keep says; others stay.
 func TestKeep(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t, redistest.Everysec...)
 	s := open(t, redis.Config{URL: server.URL(), Prefix: "p", Keep: time.Hour})
 	defer func() { _ = s.Close() }()

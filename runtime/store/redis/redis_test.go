@@ -30,16 +30,19 @@ func open(t testing.TB, conf redis.Config) *redis.Store {
 }
 
 func TestStore(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t, redistest.Everysec...)
 	storetest.Run(t, func(t *testing.T) store.Store { return open(t, redis.Config{URL: server.URL()}) })
 }
 
 func TestStoreWithShards(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t, redistest.Everysec...)
 	storetest.Run(t, func(t *testing.T) store.Store { return open(t, redis.Config{URL: server.URL(), Shards: 3}) })
 }
 
 func TestStoreStrict(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t, redistest.Always...)
 	storetest.Run(t, func(t *testing.T) store.Store {
 		return open(t, redis.Config{URL: server.URL(), Durability: redis.Strict})
@@ -47,6 +50,7 @@ func TestStoreStrict(t *testing.T) {
 }
 
 func TestStoreInACluster(t *testing.T) {
+	t.Parallel()
 	servers := redistest.Cluster(t, 3, redistest.Everysec...)
 	storetest.Run(t, func(t *testing.T) store.Store {
 		return open(t, redis.Config{URL: "redis+cluster://" + servers[0].Addr()})
