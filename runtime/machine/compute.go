@@ -72,6 +72,7 @@ func (m *Machine) openCompute(n *node, w *run.ComputeWish) {
 	m.computes[c.path] = n
 	m.active++
 	m.openWish(&c.wish)
+	m.turnOf(computeKey(c.path))
 }
 
 func (m *Machine) computed(b *run.Computed) error {

@@ -154,6 +154,12 @@ func (m *Machine) subject(b run.Body) (run.Wish, bool) {
 		}
 		return nil, false
 	}
+	if c, ok := b.(*run.Computed); ok {
+		if n := m.computes[c.Path]; n != nil {
+			return n.computing.wish.wish, true
+		}
+		return nil, false
+	}
 	c := m.callOf(b)
 	switch {
 	case c == nil:
@@ -243,6 +249,8 @@ func (m *Machine) Place(w run.Wish) []run.Spot {
 		if t := m.timers[w.Timer]; t != nil {
 			n = t.node
 		}
+	case *run.ComputeWish:
+		n = m.computes[w.Path]
 	}
 	if n == nil {
 		return nil

@@ -14,7 +14,6 @@ import (
 
 	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/lang/source"
-	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/run"
 )
 
@@ -42,43 +41,12 @@ func damaged(format string, args ...any) error {
 func (h *History) Blobs() []string {
 	seen := map[string]bool{}
 	for _, f := range h.Facts {
-		switch b := f.Body.(type) {
-		case *run.Started:
-			for _, v := range b.Inputs {
-				blobsIn(v, seen)
-			}
-		case *run.CallDone:
-			blobsIn(b.Value, seen)
-		case *run.CallFailed:
-			blobsIn(b.Answer, seen)
-		case *run.Answered:
-			blobsIn(b.Value, seen)
-		case *run.Computed:
-			blobsIn(b.Value, seen)
-		case *run.Finished:
-			blobsIn(b.Value, seen)
-		}
+		f.Blobs(func(hash string) { seen[hash] = true })
+	}
+	if begin, err := h.started(); err == nil {
+		delete(seen, begin.Plan)
 	}
 	return slices.Sorted(maps.Keys(seen))
-}
-
-func blobsIn(v any, seen map[string]bool) {
-	switch v := v.(type) {
-	case types.FileValue:
-		if v.Data == nil && v.SHA256 != "" {
-			seen[v.SHA256] = true
-		}
-	case []any:
-		for _, x := range v {
-			blobsIn(x, seen)
-		}
-	case types.Parts:
-		blobsIn([]any(v), seen)
-	case map[string]any:
-		for _, x := range v {
-			blobsIn(x, seen)
-		}
-	}
 }
 
 // Export writes a run as one JSON document. blobs holds the bytes of all that Blobs lists; redact blacks out what must not leave the machine, nil: nothing.

@@ -391,7 +391,7 @@ func callDifferences(was, is *run.CallWish) []string {
 	}
 	note(was.Agent != is.Agent || was.Callee.Use != is.Callee.Use, "the agent ("+was.Agent+", now "+is.Agent+")")
 	note(was.Callee.Version != is.Callee.Version, "the version of "+is.Agent)
-	note(was.System != is.System, "the agent's own text")
+	note(was.System != is.System || !same(was.Persona, is.Persona), "the agent's own text")
 	note(!same(was.As, is.As), "what it must answer")
 	note(!same(was.Text, is.Text), "its text")
 	if !same(was.Args, is.Args) {

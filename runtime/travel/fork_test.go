@@ -180,6 +180,40 @@ output critic "c <<a>>"`
 	}
 }
 
+// What was evaluated at the edge is not evaluated again, and what is kept outside of the facts goes into the file of the run.
+func TestLargeValues(t *testing.T) {
+	script := `
+input x: string
+a = writer "LARGE"
+let n = len(a)
+b = editor "b <<n>>"
+c = critic "c <<b>> <<x>>"
+output c`
+	h := start(t, compile(t, script, nil), map[string]any{"x": "rain"}, 1).play()
+	f := fork(t, h, travel.Change{From: "c"})
+	if diff := cmp.Diff([]string{"c: you named it"}, told(f)); diff != "" {
+		t.Fatal(diff)
+	}
+	w := goOn(t, f, 1)
+	if w.play(); w.computed > 0 {
+		t.Errorf("%d expressions were evaluated again", w.computed)
+	}
+	// In an edited script the line stands elsewhere, and says the same.
+	f = fork(t, h, travel.Change{Plan: compile(t, strings.Replace(script, "a = ", "z = judge \"z\"\na = ", 1), nil)})
+	if diff := cmp.Diff([]string{"z: the origin did not come to it"}, told(f)); diff != "" {
+		t.Error(diff)
+	}
+	if w = goOn(t, f, 1); last(w.play()).Status != run.Succeeded || w.computed > 0 {
+		t.Errorf("%d expressions were evaluated again", w.computed)
+	}
+	if _, err := travel.Export(h, nil, nil); err == nil {
+		t.Error("a run was exported without the bytes that its facts name")
+	}
+	if diff := cmp.Diff([]string{strings.Repeat("a", 64)}, h.Blobs()); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // What a fork does again is what it says it does, and why.
 func TestWhatIsDoneAgain(t *testing.T) {
 	polish := map[string]string{"polish.slop": "input text: string\nfirst = critic \"judge <<text>>\"\nsecond = editor \"mend <<first>>\"\noutput second"}

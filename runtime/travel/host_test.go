@@ -32,17 +32,18 @@ func compile(t testing.TB, script string, files map[string]string) *plan.Plan {
 
 // world is one thread around a machine. Its agents answer alike whatever the time; what is done first is up to dice.
 type world struct {
-	t      testing.TB
-	m      *machine.Machine
-	h      *travel.History
-	r      *rand.Rand
-	answer func(w *run.CallWish) (any, bool)
-	person func(w *run.AskWish) any
-	now    time.Time
-	did    []run.Path // steps that were called, asked or waited for
-	slow   bool       // people answer when nothing else is left to do
-	luck   bool       // a block ended while calls in it were open: which of them were made was up to the dice
-	halt   func(done run.Path) bool
+	t        testing.TB
+	m        *machine.Machine
+	h        *travel.History
+	r        *rand.Rand
+	answer   func(w *run.CallWish) (any, bool)
+	person   func(w *run.AskWish) any
+	now      time.Time
+	did      []run.Path // steps that were called, asked or waited for
+	slow     bool       // people answer when nothing else is left to do
+	luck     bool       // a block ended while calls in it were open: which of them were made was up to the dice
+	computed int        // expressions that were evaluated at the edge
+	halt     func(done run.Path) bool
 }
 
 func text(w *run.CallWish) string {
@@ -61,6 +62,8 @@ func echoing(w *run.CallWish) (any, bool) {
 	switch {
 	case strings.Contains(s, "BAD"):
 		return nil, false
+	case strings.Contains(s, "LARGE"):
+		return types.Large{SHA256: strings.Repeat("a", 64), Size: 1 << 20}, true
 	case w.As != nil && w.As.Kind == types.Int:
 		return len(s) % 10, true
 	}
@@ -180,6 +183,9 @@ func (w *world) step() {
 	switch x := open[w.r.IntN(len(open))].(type) {
 	case *run.CallWish:
 		w.call(x)
+	case *run.ComputeWish:
+		w.computed++
+		w.tell(&run.Computed{Path: x.Path, Value: 5})
 	case *run.AskWish:
 		w.tell(&run.Asked{Path: x.Path, Form: x.Form, Deadline: x.Deadline})
 		var answer any = "yes"

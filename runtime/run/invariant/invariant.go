@@ -154,6 +154,8 @@ func (c *checker) keep(f run.Fact) {
 	case *run.TimerFired:
 		c.timer(b)
 		return
+	case *run.Computed:
+		return
 	default:
 		c.problem("%s is taken over from the origin of the fork", f)
 		return
