@@ -43,7 +43,7 @@ func (c *counted) take() []string {
 // forkAndWait forks a run and waits for the end of the fork.
 func forkAndWait(t *testing.T, e *engine.Engine, id run.ID, c travel.Change) (*travel.Fork, run.Finished) {
 	t.Helper()
-	f, err := e.Forecast(t.Context(), id, c, "tester")
+	f, err := e.Forecast(t.Context(), id, c, travel.New{By: "tester"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,6 +115,30 @@ output writer "c <<b>>"`), run.Options{})
 	}
 }
 
+func TestAForkWithLargeValues(t *testing.T) {
+	w := newWorld(t)
+	var model counted
+	w.model("writer", model.answer)
+	e := engine.New(engine.Config{Registry: w.registry, Inline: 8})
+	defer shut(t, e)
+	id := start(t, e, w.plan(`
+input x: string = "a text that is long enough to be kept apart"
+input y: string = "rain"
+a = writer "a <<x>>"
+let n = len(a)
+b = writer "b <<n>>"
+output writer "c <<b>> <<y>>"`), run.Options{})
+	was := wait(t, e, id)
+	model.take()
+	_, is := forkAndWait(t, e, id, travel.Change{Inputs: map[string]any{"y": "sunshine"}})
+	if diff := cmp.Diff([]string{"output"}, model.take()); diff != "" {
+		t.Errorf("called again: %s", diff)
+	}
+	if is.Status != run.Succeeded || is.Value == was.Value {
+		t.Errorf("got %+v, was %+v", is, was)
+	}
+}
+
 func TestAForkAsksForInputsThatFit(t *testing.T) {
 	w := newWorld(t)
 	var model counted
@@ -125,20 +149,20 @@ func TestAForkAsksForInputsThatFit(t *testing.T) {
 input n: int = 1
 output writer "a <<n>>"`), run.Options{})
 	wait(t, e, id)
-	if _, err := e.Forecast(t.Context(), id, travel.Change{Inputs: map[string]any{"n": "many"}}, ""); !errors.Is(err, runs.ErrInput) {
+	if _, err := e.Forecast(t.Context(), id, travel.Change{Inputs: map[string]any{"n": "many"}}, travel.New{}); !errors.Is(err, runs.ErrInput) {
 		t.Errorf("an input that does not fit: %v", err)
 	}
-	if _, err := e.Forecast(t.Context(), id, travel.Change{Inputs: map[string]any{"m": 1}}, ""); !errors.Is(err, runs.ErrInput) {
+	if _, err := e.Forecast(t.Context(), id, travel.Change{Inputs: map[string]any{"m": 1}}, travel.New{}); !errors.Is(err, runs.ErrInput) {
 		t.Errorf("an input that there is not: %v", err)
 	}
-	if _, err := e.Forecast(t.Context(), "nobody", travel.Change{From: "output"}, ""); !errors.Is(err, runs.ErrNotFound) {
+	if _, err := e.Forecast(t.Context(), "nobody", travel.Change{From: "output"}, travel.New{}); !errors.Is(err, runs.ErrNotFound) {
 		t.Errorf("a run that there is not: %v", err)
 	}
-	if _, err := e.Forecast(t.Context(), id, travel.Change{}, ""); !errors.Is(err, travel.ErrNothing) {
+	if _, err := e.Forecast(t.Context(), id, travel.Change{}, travel.New{}); !errors.Is(err, travel.ErrNothing) {
 		t.Errorf("no change: %v", err)
 	}
 	var unknown *travel.ErrStep
-	if _, err := e.Forecast(t.Context(), id, travel.Change{From: "b"}, ""); !errors.As(err, &unknown) {
+	if _, err := e.Forecast(t.Context(), id, travel.Change{From: "b"}, travel.New{}); !errors.As(err, &unknown) {
 		t.Errorf("a step that there is not: %v", err)
 	}
 }
@@ -165,7 +189,7 @@ output writer "c <<a>> <<notes>>"`), run.Options{})
 	answer(e, id)
 	was := wait(t, e, id)
 	model.take()
-	f, err := e.Forecast(t.Context(), id, travel.Change{From: "a"}, "")
+	f, err := e.Forecast(t.Context(), id, travel.Change{From: "a"}, travel.New{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,9 +26,10 @@ type Change struct {
 
 // New is what the fork is to be called and when it begins.
 type New struct {
-	ID run.ID
-	At time.Time
-	By string
+	ID   run.ID
+	At   time.Time
+	By   string // empty: who began the origin
+	Pool string // empty: that of the origin
 }
 
 // Fork is a run that begins with what its origin's steps came to.
@@ -183,6 +184,9 @@ func (d *decision) begin() *run.Started {
 	}
 	if d.new.By != "" {
 		begin.Options.By = d.new.By
+	}
+	if d.new.Pool != "" {
+		begin.Options.Pool = d.new.Pool
 	}
 	return &begin
 }
