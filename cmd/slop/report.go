@@ -54,6 +54,7 @@ type runReport struct {
 	Notes  []noteReport `json:"notes"`
 	Usage  usageReport  `json:"usage"`
 	costReport
+	Fork *run.Fork `json:"fork,omitempty"` // what the run is a fork of
 
 	Diagnostics json.RawMessage `json:"diagnostics,omitempty"`
 }
@@ -74,6 +75,7 @@ type stepReport struct {
 	Usage    usageReport     `json:"usage"`
 	costReport
 	Error string `json:"error,omitempty"`
+	Kept  bool   `json:"kept,omitempty"` // taken over from the run that this one is a fork of, which has paid for it
 }
 
 func instant(t time.Time) *time.Time {
@@ -88,7 +90,7 @@ func (s *session) report(end run.Finished) runReport {
 	view := s.folder.View()
 	r := runReport{
 		ID: s.id, Status: string(end.Status), Output: plainValue(end.Value), Steps: []stepReport{}, Notes: s.notes,
-		Usage: reportUsage(view.Usage), costReport: costOfAll(view),
+		Usage: reportUsage(view.Usage), costReport: costOfAll(view), Fork: view.Fork,
 	}
 	if e := end.Error; e != nil {
 		r.Error = &errorReport{e.Code, e.Message, e.Path}
@@ -106,7 +108,7 @@ func (s *session) report(end run.Finished) runReport {
 	for _, step := range view.Steps {
 		r.Steps = append(r.Steps, stepReport{
 			Path: step.Path, Agent: step.Agent, Status: step.Status, Attempts: step.Attempts, Started: instant(step.Started),
-			Finished: instant(step.Finished), Usage: reportUsage(step.Usage), costReport: costOf(step), Error: step.Error,
+			Finished: instant(step.Finished), Usage: reportUsage(step.Usage), costReport: costOf(step), Error: step.Error, Kept: step.Kept,
 		})
 	}
 	return r

@@ -23,6 +23,10 @@ type runsCmd struct {
 	Pause  runsPauseCmd  `cmd:"" help:"Start nothing more in a run; what is under way ends."`
 	Resume runsResumeCmd `cmd:"" help:"End a pause."`
 	Cancel runsCancelCmd `cmd:"" help:"End a run for good."`
+	Fork   runsForkCmd   `cmd:"" help:"Begin a new run that keeps what does not change."`
+	Diff   runsDiffCmd   `cmd:"" help:"Say in what two runs differ, and where they part."`
+	Export runsExportCmd `cmd:"" help:"Print a run as one JSON document."`
+	Replay runsReplayCmd `cmd:"" help:"Fold an exported run again, offline."`
 	Prune  runsPruneCmd  `cmd:"" help:"Remove old runs that have ended, and values that no run names."`
 }
 

@@ -178,6 +178,8 @@ func (c *console) printSteps(view runs.View) {
 		switch {
 		case s.Cached:
 			used = "from the cache"
+		case s.Kept:
+			used = strings.TrimSuffix("kept, "+used, ", ")
 		case s.Status == runs.Failed && s.Error != "":
 			used = screen.OneLine(s.Error, 80)
 		}

@@ -32,6 +32,7 @@ type session struct {
 
 	id          run.ID
 	folder      *runs.Folder
+	kept        run.Seq      // of a fork: its facts up to here were taken over
 	past        run.Seq      // what happened up to here happened before this process took the run up
 	seen        run.Seq      // of the newest fact that was shown
 	alone       bool         // standard input has ended: nobody types any more
@@ -200,7 +201,7 @@ func (s *session) take(ctx context.Context, e runs.Event) {
 			}
 		}
 	}
-	if s.screen != nil {
+	if s.screen != nil && (e.Fact == nil || e.Fact.Seq > s.kept || s.c.live) { // line by line only what happens is told
 		s.screen.Event(e)
 	}
 	if e.Fact == nil {

@@ -72,7 +72,7 @@ func costOf(s runs.Step) costReport {
 // costOfAll is the cost of a run: free when nothing that could cost was called.
 func costOfAll(view runs.View) costReport {
 	for _, s := range view.Steps {
-		if !s.Free && !s.Cached {
+		if !s.Free && !s.Cached && !s.Kept {
 			return reportCost(view.Usage, noSource)
 		}
 	}

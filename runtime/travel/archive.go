@@ -14,6 +14,7 @@ import (
 
 	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/lang/source"
+	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/run"
 )
 
@@ -244,4 +245,32 @@ func (r *Replayed) Took() time.Duration {
 		return 0
 	}
 	return r.Lines[len(r.Lines)-1].Fact.At.Sub(r.Lines[0].Fact.At)
+}
+
+// Whole gives a value with the bytes of a file's blobs in their place.
+func Whole(v any, blobs map[string][]byte) any {
+	switch v := v.(type) {
+	case types.Large:
+		if data, ok := blobs[v.SHA256]; ok {
+			return string(data)
+		}
+	case types.FileValue:
+		if data, ok := blobs[v.SHA256]; ok && v.Data == nil {
+			v.Data = data
+		}
+		return v
+	case []any:
+		out := make([]any, len(v))
+		for i, x := range v {
+			out[i] = Whole(x, blobs)
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k, x := range v {
+			out[k] = Whole(x, blobs)
+		}
+		return out
+	}
+	return v
 }

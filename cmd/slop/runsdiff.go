@@ -1,0 +1,264 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/slopstudios/slop/cmd/slop/screen"
+	"github.com/slopstudios/slop/runtime/run"
+	"github.com/slopstudios/slop/runtime/travel"
+)
+
+type runsDiffCmd struct {
+	JSON      bool `name:"json" help:"Print the difference as one JSON object."`
+	stateFlag `embed:""`
+	A         string `arg:"" help:"A run, or the beginning of its id."`
+	B         string `arg:"" help:"Another."`
+}
+
+func (runsDiffCmd) Help() string {
+	return "Compares script, inputs and, step by step, what was sent, what came of it, and what it used; and names the step at which the runs part."
+}
+
+func (v *runsDiffCmd) Run(c *console) error {
+	ctx := context.Background()
+	st, err := v.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer st.close()
+	var both [2]*travel.History
+	for i, word := range []string{v.A, v.B} {
+		id, err := st.find(ctx, word)
+		if err != nil {
+			return err
+		}
+		h, err := st.history(ctx, id)
+		if err != nil {
+			return err
+		}
+		both[i] = &travel.History{ID: h.id, Plan: h.plan, Facts: h.facts}
+	}
+	d, err := travel.Differ(both[0], both[1])
+	if err != nil {
+		return &exit{exitFailed, err}
+	}
+	if v.JSON {
+		c.printJSON(diffOf(d))
+		return nil
+	}
+	c.drawDiff(d, both[0], both[1])
+	return nil
+}
+
+// diffReport is travel.Difference with usage, times and values as the other reports have them.
+type diffReport struct {
+	Same    bool                `json:"same"`
+	A       sideReport          `json:"a"`
+	B       sideReport          `json:"b"`
+	Plan    bool                `json:"plan"`
+	Script  []travel.FileChange `json:"script"`
+	Inputs  []travel.Pair       `json:"inputs"`
+	First   *run.Path           `json:"first"`
+	Steps   []stepDiffReport    `json:"steps"`
+	Alike   int                 `json:"alike"`
+	Outcome bool                `json:"outcome"`
+	Output  *travel.Pair        `json:"output"`
+}
+
+type sideReport struct {
+	ID       run.ID       `json:"id"`
+	Flow     string       `json:"flow"`
+	Status   run.Status   `json:"status"`
+	Error    *errorReport `json:"error"`
+	Plan     string       `json:"plan"`
+	Fork     *run.Fork    `json:"fork"`
+	Duration float64      `json:"seconds"`
+	Usage    usageReport  `json:"usage"`
+	costReport
+}
+
+type stepDiffReport struct {
+	Path  run.Path     `json:"path"`
+	Agent string       `json:"agent"`
+	What  []string     `json:"what"`
+	Sent  []string     `json:"sent"`
+	A     *doingReport `json:"a"`
+	B     *doingReport `json:"b"`
+}
+
+type doingReport struct {
+	Status      string      `json:"status"`
+	Fingerprint string      `json:"fingerprint,omitempty"`
+	Text        string      `json:"text,omitempty"`
+	Value       any         `json:"value"`
+	Error       string      `json:"error,omitempty"`
+	Attempts    int         `json:"attempts"`
+	Duration    float64     `json:"seconds"`
+	Usage       usageReport `json:"usage"`
+	costReport
+}
+
+func diffOf(d *travel.Difference) diffReport {
+	side := func(s *travel.Side) sideReport {
+		r := sideReport{ID: s.ID, Flow: s.Flow, Status: s.Status, Plan: s.Plan, Fork: s.Fork, Duration: s.Duration.Seconds(), Usage: reportUsage(s.Usage), costReport: reportCost(s.Usage, noSource)}
+		if e := s.Error; e != nil {
+			r.Error = &errorReport{e.Code, e.Message, e.Path}
+		}
+		return r
+	}
+	doing := func(s *travel.Doing) *doingReport {
+		if s == nil {
+			return nil
+		}
+		return &doingReport{Status: s.Status, Fingerprint: s.Fingerprint, Text: s.Text, Value: plainValue(s.Value), Error: s.Error, Attempts: s.Attempts, Duration: s.Duration.Seconds(),
+			Usage: reportUsage(s.Usage), costReport: reportCost(s.Usage, noSource)}
+	}
+	pair := func(p travel.Pair) travel.Pair {
+		return travel.Pair{Name: p.Name, A: plainValue(p.A), B: plainValue(p.B)}
+	}
+	r := diffReport{
+		Same: alike(d), A: side(&d.A), B: side(&d.B), Plan: d.Plan, Script: append([]travel.FileChange{}, d.Script...), Inputs: []travel.Pair{}, Steps: []stepDiffReport{},
+		Alike: d.Same, Outcome: d.Outcome,
+	}
+	for _, p := range d.Inputs {
+		r.Inputs = append(r.Inputs, pair(p))
+	}
+	if d.First != "" {
+		r.First = &d.First
+	}
+	if d.Output != nil {
+		p := pair(*d.Output)
+		r.Output = &p
+	}
+	for _, s := range d.Steps {
+		r.Steps = append(r.Steps, stepDiffReport{s.Path, s.Agent, s.What, append([]string{}, s.Sent...), doing(s.A), doing(s.B)})
+	}
+	return r
+}
+
+// alike reports whether nothing differs but what it cost and how long it took.
+func alike(d *travel.Difference) bool {
+	return !d.Plan && !d.Outcome && d.First == "" && len(d.Inputs) == 0
+}
+
+func (c *console) drawDiff(d *travel.Difference, a, b *travel.History) {
+	style, w := c.outStyle, c.out
+	side := func(name string, s *travel.Side) {
+		line := fmt.Sprintf("%s  %s  %s  %s, took %s", style.Bold(name), s.ID, screen.Inert(s.Flow), c.statusStyle(string(s.Status), string(s.Status)), screen.Took(s.Duration))
+		if s.Usage.Calls > 0 {
+			line += ", " + plural(int(s.Usage.Calls), "call")
+		}
+		if used := screen.Used(s.Usage); used != "" {
+			line += ", " + used
+		}
+		if s.Fork != nil {
+			line += fmt.Sprintf(", a fork of %s", s.Fork.Run)
+		}
+		if s.Error != nil {
+			line += "\n   " + style.Red(s.Error.Code+": "+screen.OneLine(s.Error.Message, 200))
+		}
+		fmt.Fprintln(w, line)
+	}
+	side("a", &d.A)
+	side("b", &d.B)
+	switch {
+	case len(d.Script) > 0:
+		fmt.Fprintf(w, "\n%s\n", style.Bold("Script"))
+		for _, f := range d.Script {
+			text := difference(f.File, sourceOf(a, f.File), sourceOf(b, f.File))
+			for i := 0; i < 2; i++ { // the heads name the files of slop fmt
+				_, text, _ = strings.Cut(text, "\n")
+			}
+			fmt.Fprintf(w, "%s", indent(fmt.Sprintf("--- a %s\n+++ b %s\n%s", f.File, f.File, screen.Inert(text)), "  "))
+		}
+		fmt.Fprintln(w)
+	case d.Plan:
+		fmt.Fprintf(w, "\n%s the text is the same; agents, their versions or settings are not\n", style.Bold("Script"))
+	}
+	if len(d.Inputs) > 0 {
+		fmt.Fprintf(w, "\n%s\n", style.Bold("Inputs"))
+		for _, p := range d.Inputs {
+			fmt.Fprintf(w, "  %s\n%s", p.Name, both(p.A, p.B))
+		}
+	}
+	if alike(d) {
+		fmt.Fprintf(w, "\nThe same: %s sent and got the same in both.\n", plural(d.Same, "step"))
+	}
+	if d.First != "" {
+		fmt.Fprintf(w, "\n%s %s\n", style.Bold("They part at"), screen.Inert(string(d.First)))
+	}
+	if len(d.Steps) > 0 {
+		fmt.Fprintln(w)
+		rows := [][]string{{"STEP", "AGENT", "DIFFERS IN", "A", "B"}}
+		for _, s := range d.Steps[:min(len(d.Steps), maxSteps)] {
+			what := append([]string{}, s.What...)
+			for i, x := range what {
+				if x == "sent" {
+					what[i] = strings.Join(s.Sent, ", ")
+				}
+			}
+			rows = append(rows, []string{screen.OneLine(string(s.Path), 60), screen.OneLine(s.Agent, 30), screen.OneLine(strings.Join(what, ", "), 80), doingWords(s.A), doingWords(s.B)})
+		}
+		c.printRows(rows, func(row, _ int, text string) string {
+			if row == 0 {
+				return style.Dim(text)
+			}
+			return text
+		})
+		if n := len(d.Steps) - maxSteps; n > 0 {
+			fmt.Fprintf(w, "… and %d more: --json has all\n", n)
+		}
+		if !alike(d) && d.Same > 0 {
+			fmt.Fprintf(w, "%s sent and got the same in both\n", plural(d.Same, "step"))
+		}
+	}
+	for _, s := range d.Steps {
+		if s.Path != d.First || s.A == nil || s.B == nil {
+			continue
+		}
+		if s.A.Text != s.B.Text {
+			fmt.Fprintf(w, "\n%s sent\n%s", screen.Inert(string(s.Path)), both(s.A.Text, s.B.Text))
+		}
+		if len(s.What) > 1 || s.A.Text == s.B.Text {
+			fmt.Fprintf(w, "\n%s gave\n%s", screen.Inert(string(s.Path)), both(s.A.Value, s.B.Value))
+		}
+	}
+	if d.Output != nil {
+		fmt.Fprintf(w, "\n%s\n%s", style.Bold("Output"), both(d.Output.A, d.Output.B))
+	}
+}
+
+func both(a, b any) string {
+	show := func(v any) string {
+		if v == nil {
+			return "nothing"
+		}
+		return screen.OneLine(shortValue(v), 300)
+	}
+	return "    a  " + show(a) + "\n    b  " + show(b) + "\n"
+}
+
+func doingWords(d *travel.Doing) string {
+	if d == nil {
+		return "–"
+	}
+	text := d.Status
+	if d.Duration > 0 {
+		text += " " + screen.Took(d.Duration)
+	}
+	if used := screen.Used(d.Usage); used != "" {
+		text += ", " + used
+	}
+	return text
+}
+
+func sourceOf(h *travel.History, name string) string {
+	for _, s := range h.Plan.Sources {
+		if s.Name == name {
+			return s.Text
+		}
+	}
+	return ""
+}

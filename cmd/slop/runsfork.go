@@ -1,0 +1,303 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/slopstudios/slop/cmd/slop/inputs"
+	"github.com/slopstudios/slop/cmd/slop/screen"
+	"github.com/slopstudios/slop/lang"
+	"github.com/slopstudios/slop/lang/diag"
+	"github.com/slopstudios/slop/lang/plan"
+	"github.com/slopstudios/slop/lang/types"
+	"github.com/slopstudios/slop/runtime/run"
+	"github.com/slopstudios/slop/runtime/runs"
+	"github.com/slopstudios/slop/runtime/travel"
+)
+
+type runsForkCmd struct {
+	From      string   `placeholder:"STEP" help:"The step to do again, as slop runs show names it; or a block, an item (notes[3]), a round (poem#2), a used flow."`
+	Only      bool     `help:"Do only that step again: what depends on it keeps its result."`
+	Set       []string `name:"set" short:"i" sep:"none" placeholder:"NAME=VALUE" help:"Another input; @path reads a text from a file. May be repeated."`
+	Script    string   `placeholder:"FILE" help:"An edited script, instead of the text the run began with."`
+	DryRun    bool     `name:"dry-run" short:"n" help:"Say what would be done again and why, and do nothing."`
+	Trust     bool     `help:"Trust the project's slop.toml, and remember that until it changes."`
+	showFlags `embed:""`
+	runArg    `embed:""`
+}
+
+func (runsForkCmd) Help() string {
+	return "Begins a new run that keeps every result of the old one that does not depend on what changes, and says before what will be done again and why. " +
+		"People are asked again from there on. Without --from it does again what other inputs or an edited script change, and what failed or had not ended. " +
+		"What is kept costs nothing. The new run shows and ends as slop run does."
+}
+
+func (v *runsForkCmd) Run(c *console) error {
+	switch {
+	case v.Only && v.From == "":
+		return usage("--only is about one step: name it with --from STEP")
+	}
+	if err := v.check(); err != nil {
+		return err
+	}
+	ctx := context.Background()
+	st, h, err := v.run(ctx)
+	if err != nil {
+		return err
+	}
+	err = v.fork(ctx, c, st, h)
+	var said *exit
+	if v.JSON && err != nil && !(errors.As(err, &said) && said.err == nil) {
+		c.printJSON(notRun("E_USAGE", err.Error()))
+	}
+	return err
+}
+
+func (v *runsForkCmd) fork(ctx context.Context, c *console, st *state, h *history) error {
+	pr, change, who, err := v.change(c, h)
+	if err != nil {
+		st.close()
+		return err
+	}
+	host := storedHost(pr, st)
+	defer host.close()
+	f, err := host.engine.Forecast(ctx, h.id, change, who)
+	if err != nil {
+		return forkError(st, h, err)
+	}
+	if v.DryRun {
+		if v.JSON {
+			c.printJSON(forecastOf(h, f))
+			return nil
+		}
+		c.drawForecast(c.out, c.outStyle, h, f)
+		return nil
+	}
+	if !v.Quiet {
+		c.drawForecast(c.err, c.style, h, f)
+	}
+	if err := c.trust(pr, v.Trust); err != nil {
+		return err
+	}
+	if err := pr.missingSecrets(f.Plan.Secrets); err != nil {
+		return err
+	}
+	s := v.session(c, pr, host, f.Plan)
+	s.kept, s.past = f.Origin.Kept, f.Origin.Kept
+	options := f.Facts[0].Body.(*run.Started).Options
+	return v.present(c, host, s, func(ctx context.Context) (run.ID, error) { return host.engine.Fork(ctx, f) }, options)
+}
+
+// change reads what is to differ. Files are named from where the person stands; after that this process is where the run is to be.
+func (v *runsForkCmd) change(c *console, h *history) (*project, travel.Change, travel.New, error) {
+	change := travel.Change{From: run.Path(v.From), Only: v.Only}
+	who := travel.New{By: "cli"}
+	p := h.plan
+	var pr *project
+	if v.Script != "" {
+		src, err := c.readScript(v.Script)
+		if err != nil {
+			return nil, change, who, err
+		}
+		if pr, err = openProject(v.Script); err != nil {
+			return nil, change, who, err
+		}
+		var diags diag.List
+		p, diags = lang.Compile(src, pr.scope())
+		if !v.Quiet || diags.HasErrors() {
+			diag.Print(c.err, diags, c.style.On)
+		}
+		if diags.HasErrors() {
+			if v.JSON {
+				c.printJSON(invalidScript(diags))
+			}
+			return nil, change, who, &exit{code: exitScript}
+		}
+		change.Plan = p
+	}
+	if len(v.Set) > 0 {
+		values, err := inputs.Read(p.Inputs, v.Set, nil)
+		var missing *inputs.Missing
+		if err != nil && !errors.As(err, &missing) { // the others are those of the run
+			return nil, change, who, &exit{exitUsage, err}
+		}
+		change.Inputs = values
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		return nil, change, who, usage("the folder you stand in is gone: cd to another")
+	}
+	_, _, own := h.folder()
+	switch {
+	case pr != nil:
+		who.Pool = poolPrefix + here
+	case own:
+		pr, err = h.project()
+	default: // of a server
+		who.Pool = poolPrefix + here
+		pr, err = openProject("main.slop")
+	}
+	return pr, change, who, err
+}
+
+// forkError says in words what keeps a run from being forked.
+func forkError(st *state, h *history, err error) error {
+	var unknown *travel.ErrStep
+	switch {
+	case errors.As(err, &unknown):
+		text := unknown.Error()
+		names := make([]string, len(unknown.Known))
+		for i, k := range unknown.Known {
+			names[i] = string(k)
+		}
+		if near, ok := diag.Nearest(string(unknown.Path), names); ok {
+			text += "; did you mean " + near + "?"
+		}
+		return &exit{exitUsage, errors.New(text)}
+	case errors.Is(err, travel.ErrNothing):
+		return usage("nothing would be done again: name a step with --from STEP, another input with -i, or an edited script with --script; `slop runs show%s %s` lists the steps", st.said, h.id)
+	case errors.Is(err, travel.ErrDrift):
+		return &exit{exitFailed, fmt.Errorf("run %s cannot be forked: %w", h.id, err)}
+	case errors.Is(err, runs.ErrInput):
+		return &exit{exitUsage, err}
+	}
+	return st.unusable(err)
+}
+
+// forecastReport is what --dry-run --json prints.
+type forecastReport struct {
+	Fork  bool           `json:"fork"`
+	Of    run.ID         `json:"of"`
+	Seq   run.Seq        `json:"seq"`
+	Flow  string         `json:"flow"`
+	Again []againReport  `json:"again"`
+	Keeps []keepsReport  `json:"keeps"`
+	Gone  []run.Path     `json:"gone"`
+	Kept  costReport     `json:"kept"`
+	Fails *errorReport   `json:"fails"`
+	Input map[string]any `json:"inputs"`
+}
+
+type againReport struct {
+	travel.Again
+	Text string `json:"text"`
+}
+
+type keepsReport struct {
+	Path   run.Path    `json:"path"`
+	Agent  string      `json:"agent"`
+	Pinned bool        `json:"pinned"`
+	Usage  usageReport `json:"usage"`
+	costReport
+}
+
+func forecastOf(h *history, f *travel.Fork) forecastReport {
+	begin := f.Facts[0].Body.(*run.Started)
+	r := forecastReport{Fork: true, Of: h.id, Seq: f.Origin.Seq, Flow: f.Plan.Name, Again: []againReport{}, Keeps: []keepsReport{}, Gone: []run.Path{}, Kept: reportCost(keptUsage(f), noSource)}
+	r.Input, _ = plainValue(begin.Inputs).(map[string]any)
+	for i := range f.Again {
+		r.Again = append(r.Again, againReport{f.Again[i], f.Again[i].Text()})
+	}
+	for _, k := range f.Keeps {
+		r.Keeps = append(r.Keeps, keepsReport{k.Path, k.Agent, k.Pinned, reportUsage(k.Usage), reportCost(k.Usage, noSource)})
+	}
+	r.Gone = append(r.Gone, f.Gone...)
+	if e := f.Fails; e != nil {
+		r.Fails = &errorReport{e.Code, e.Message, e.Path}
+	}
+	return r
+}
+
+func keptUsage(f *travel.Fork) run.Usage {
+	var u run.Usage
+	for _, k := range f.Keeps {
+		u = u.Add(k.Usage)
+	}
+	return u
+}
+
+// maxForecast is how many lines of a forecast are shown; --dry-run --json has all.
+const maxForecast = 40
+
+// drawForecast says what a fork will do again and why.
+func (c *console) drawForecast(w io.Writer, style screen.Style, h *history, f *travel.Fork) {
+	fmt.Fprintf(w, "%s\n", style.Bold("A fork of run "+string(h.id)+" ("+screen.Inert(h.plan.Name)+")"))
+	if len(f.Again) == 0 {
+		fmt.Fprintln(w, "nothing is called again")
+	} else {
+		fmt.Fprintln(w, "done again:")
+	}
+	width := 0
+	for _, a := range f.Again[:min(len(f.Again), maxForecast)] {
+		width = max(width, screen.Width(screen.OneLine(string(a.Path), 60)))
+	}
+	for i := range f.Again[:min(len(f.Again), maxForecast)] {
+		a := &f.Again[i]
+		line := "  " + pad(screen.OneLine(string(a.Path), 60), width) + "  " + screen.OneLine(a.Agent, 30) + ": " + screen.OneLine(a.Text(), 200)
+		if a.Effect == types.Do && a.Why != travel.Asked && !asks(f.Plan, a.Agent) {
+			line += style.Yellow(" (it changes the world)")
+		}
+		fmt.Fprintln(w, line)
+	}
+	if n := len(f.Again) - maxForecast; n > 0 {
+		fmt.Fprintf(w, "  … and %d more\n", n)
+	}
+	if len(f.Keeps) > 0 {
+		fmt.Fprintln(w, keptLine(f))
+	}
+	if len(f.Gone) > 0 {
+		fmt.Fprintln(w, "no longer in the script: "+listOf(f.Gone))
+	}
+	if e := f.Fails; e != nil {
+		fmt.Fprintln(w, style.Red("it will fail: "+e.Code+": "+screen.OneLine(e.Message, 300)))
+	}
+}
+
+// asks reports whether an agent is a person, or a wait: they change nothing.
+func asks(p *plan.Plan, agent string) bool {
+	for i := range p.Callees {
+		if p.Callees[i].Name == agent {
+			return p.Callees[i].Kind == types.Ask || p.Callees[i].Kind == types.Sleep
+		}
+	}
+	return agent == "wait"
+}
+
+func keptLine(f *travel.Fork) string {
+	var kept, pinned []run.Path
+	for _, k := range f.Keeps {
+		if k.Pinned {
+			pinned = append(pinned, k.Path)
+		} else {
+			kept = append(kept, k.Path)
+		}
+	}
+	var lines []string
+	if len(kept) > 0 {
+		lines = append(lines, "kept: "+listOf(kept))
+	}
+	if len(pinned) > 0 {
+		lines = append(lines, "kept although what they depend on may change: "+listOf(pinned))
+	}
+	if used := screen.Used(keptUsage(f)); used != "" {
+		lines[len(lines)-1] += " (" + used + ", paid for by the old run)"
+	}
+	return strings.Join(lines, "\n")
+}
+
+// listOf names a few steps and counts the others.
+func listOf(paths []run.Path) string {
+	const most = 12
+	var names []string
+	for _, p := range paths[:min(len(paths), most)] {
+		names = append(names, screen.OneLine(string(p), 60))
+	}
+	if n := len(paths) - most; n > 0 {
+		names = append(names, fmt.Sprintf("and %d more", n))
+	}
+	return strings.Join(names, ", ")
+}
