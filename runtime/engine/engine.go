@@ -47,6 +47,7 @@ type Config struct {
 	Registry    *agent.Registry
 	Secrets     func(name string) (string, error) // nil: there are none; called from many goroutines
 	MaxParallel int                               // calls at a time, over all runs; 0: DefaultParallel
+	MaxPerFlow  int                               // calls at a time of all runs of one flow; 0: no limit of its own
 	Grace       time.Duration                     // how long the end of a cancelled `do` is awaited; 0: DefaultGrace
 	Pool        string                            // of the runs that are started here, and of those that Work takes up
 	Sweep       time.Duration                     // how often Work looks for runs that were left behind; 0: DefaultSweep
@@ -79,6 +80,8 @@ type Engine struct {
 	seats    int // sessions at most
 	queued   int // runs in line at most
 	limits   *limits
+	flows    *limits // gates before the flows' calls
+	perFlow  int
 	cache    cache
 	clerk    clerk
 	workers  pool
@@ -133,7 +136,7 @@ func New(c Config) *Engine {
 	if room <= 0 {
 		room = DefaultParallel
 	}
-	e.limits = newLimits(room)
+	e.limits, e.flows, e.perFlow = newLimits(room), newGates(), c.MaxPerFlow
 	e.pool, e.sweep, e.appetite = c.Pool, c.Sweep, make(chan struct{}, 1)
 	if e.sweep <= 0 {
 		e.sweep = DefaultSweep
@@ -464,6 +467,9 @@ func (e *Engine) newSession(id run.ID, p *plan.Plan, first run.Fact) *session {
 		callees: map[*types.Signature]*callee{}, flights: map[attempt]*flight{}, parked: map[run.WishID]*parked{},
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
+	if e.perFlow > 0 {
+		s.gate = e.flows.line(p.Name, agent.Limits{Limit: e.perFlow})
+	}
 	s.ctx, s.stop = context.WithCancelCause(e.ctx)
 	s.secretFunc = s.secret
 	for _, name := range p.Secrets {
@@ -697,8 +703,11 @@ func (e *Engine) mail(ctx context.Context, id run.ID, l letter) (err error, ok b
 	}
 	select {
 	case err := <-l.reply:
-		if errors.Is(err, errResting) {
-			return nil, false
+		switch {
+		case errors.Is(err, errResting), errors.Is(err, store.ErrFenced):
+			return nil, false // nothing of it was stored
+		case errors.Is(err, errClosing):
+			err = runs.ErrClosed
 		}
 		return err, true
 	case <-ctx.Done():
@@ -782,6 +791,7 @@ func (e *Engine) Close(ctx context.Context) error {
 		s.post(letter{kind: nudgeLetter})
 	}
 	e.limits.close()
+	e.flows.close()
 	e.workers.close()
 	over := make(chan struct{})
 	go func() {

@@ -50,6 +50,7 @@ type flight struct {
 	ctx     context.Context
 	cancel  context.CancelCauseFunc // nil: free calls end by themselves
 
+	gated    bool // it holds a slot of its flow
 	slot     bool // it holds slots of its agent and of the process
 	launched bool
 	told     bool // it was asked to end, because nobody needs it any more
@@ -136,7 +137,7 @@ func (f *flight) answer() {
 func (f *flight) land() {
 	f.muted.Store(true)
 	if f.slot {
-		f.callee.line.give()
+		f.give()
 	}
 	if f.cancel != nil {
 		f.cancel(nil)

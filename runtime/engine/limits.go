@@ -2,6 +2,8 @@ package engine
 
 import (
 	"container/heap"
+	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -10,10 +12,14 @@ import (
 
 // limits hands out the slots of a process: so many calls at a time in all, so many of each agent, so many of each begun in a second or minute.
 //
-// Waiting for a slot is no fact. Who waits is served by priority, then run by run in turn, so that a run with 10,000 items does not keep another waiting.
+// Waiting for a slot is no fact. Who waits is served by priority, then who has the fewest slots, then run by run in turn, so that a run with 10,000 items does
+// not keep another waiting. The last slots are for runs that have next to none: else whoever comes behind such a run would wait for the end of one of its calls.
 type limits struct {
 	mu      sync.Mutex
-	room    int              // slots of the process that are free
+	room    int // slots of the process that are free
+	spare   int // as many are kept from runs that have share of them
+	share   int
+	counts  bool             // the slots of each run: they decide who is next
 	lines   map[string]*line // by agent
 	pots    map[string]*pot  // by what agents share
 	waiting int
@@ -42,6 +48,7 @@ func (p *pot) empty() bool { return p.limit > 0 && p.used >= p.limit }
 // queue is what one run waits for at one agent, in order.
 type queue struct {
 	session *session
+	line    *line
 	turn    uint64
 	tickets []*ticket
 	index   int // in its heap
@@ -54,8 +61,25 @@ type ticket struct {
 	gone bool // nobody wants it any more
 }
 
+// Of so many slots one is spared, and of those so many are the share of a run.
+const (
+	sparing = 16
+	sharing = 8
+)
+
 func newLimits(room int) *limits {
-	return &limits{room: room, lines: map[string]*line{}, pots: map[string]*pot{}}
+	spare := room / sparing
+	return &limits{room: room, spare: spare, share: max(1, spare/sharing), counts: true, lines: map[string]*line{}, pots: map[string]*pot{}}
+}
+
+// newGates are the limits of flows: they bound nothing but each flow.
+func newGates() *limits {
+	return &limits{room: math.MaxInt, lines: map[string]*line{}, pots: map[string]*pot{}}
+}
+
+// fits reports whether the process has a slot for a run.
+func (l *limits) fits(s *session) bool {
+	return l.room > l.spare || l.room > 0 && l.counts && s.slots < l.share
 }
 
 // line gives the queue of an agent. Its limits are read once, when its first call comes.
@@ -87,25 +111,33 @@ func (ln *line) bounded() bool { return ln.pot.limit > 0 || len(ln.rates) > 0 }
 // take gives a slot at once, or a ticket: then the session of the call gets a letter when its turn has come.
 func (ln *line) take(f *flight) (*ticket, bool) {
 	l := ln.limits
+	var served []*ticket
+	defer func() { call(served) }()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(ln.queues) > 0 {
 		ln.tidy() // who gave up waiting keeps nobody back
 	}
-	if len(ln.queues) == 0 && ln.open() {
-		ln.occupy()
+	if len(ln.queues) == 0 && ln.open() && l.fits(f.session) {
+		ln.occupy(f.session)
 		return nil, true
 	}
 	t := &ticket{line: ln, call: f}
 	q := ln.byRun[f.session]
 	if q == nil {
 		l.turn++
-		q = &queue{session: f.session, turn: l.turn}
+		q = &queue{session: f.session, line: ln, turn: l.turn}
 		ln.byRun[f.session] = q
+		if l.counts {
+			f.session.waits = append(f.session.waits, q)
+		}
 		heap.Push(&ln.queues, q)
 	}
 	q.tickets = append(q.tickets, t)
 	l.waiting++
+	if ln.queues[0] == q && ln.open() && l.fits(f.session) {
+		served = l.serve() // those before it wait for slots that are spared for such as it
+	}
 	ln.watchClock()
 	return t, false
 }
@@ -133,20 +165,33 @@ func (ln *line) restUntil() time.Time {
 	return latest
 }
 
-func (ln *line) occupy() {
+func (ln *line) occupy(s *session) {
 	ln.limits.room--
 	ln.pot.used++
+	ln.count(s, 1)
 	for _, r := range ln.rates {
 		r.begin(time.Now())
 	}
 }
 
-// give returns a slot and serves whoever is next.
-func (ln *line) give() {
+// count books a slot of a run, which may change its place in the lines it waits in.
+func (ln *line) count(s *session, n int) {
+	if !ln.limits.counts {
+		return
+	}
+	s.slots += n
+	for _, q := range s.waits {
+		heap.Fix(&q.line.queues, q.index)
+	}
+}
+
+// give returns a slot of a run and serves whoever is next.
+func (ln *line) give(s *session) {
 	l := ln.limits
 	l.mu.Lock()
 	ln.pot.used--
 	l.room++
+	ln.count(s, -1)
 	if l.waiting == 0 {
 		l.mu.Unlock()
 		return
@@ -170,13 +215,13 @@ func (t *ticket) drop() bool {
 }
 
 // serve picks all that can begin now. Tickets that were dropped fall out here.
-func (l *limits) serve() []*flight {
-	var served []*flight
+func (l *limits) serve() []*ticket {
+	var served []*ticket
 	for l.room > 0 && !l.closed {
 		var best *line
 		for _, ln := range l.lines {
 			ln.tidy()
-			if len(ln.queues) > 0 && ln.open() && (best == nil || ln.queues[0].before(best.queues[0])) {
+			if len(ln.queues) > 0 && ln.open() && l.fits(ln.queues[0].session) && (best == nil || ln.queues[0].before(best.queues[0])) {
 				best = ln
 			}
 		}
@@ -190,9 +235,9 @@ func (l *limits) serve() []*flight {
 		l.waiting--
 		l.turn++
 		q.turn = l.turn
-		best.occupy()
-		heap.Fix(&best.queues, 0)
-		served = append(served, t.call)
+		heap.Fix(&best.queues, q.index)
+		best.occupy(q.session)
+		served = append(served, t)
 	}
 	for _, ln := range l.lines {
 		ln.watchClock()
@@ -212,6 +257,9 @@ func (ln *line) tidy() {
 		}
 		heap.Pop(&ln.queues)
 		delete(ln.byRun, q.session)
+		if ln.limits.counts {
+			q.session.waits = slices.DeleteFunc(q.session.waits, func(o *queue) bool { return o == q })
+		}
 	}
 }
 
@@ -235,11 +283,32 @@ func (ln *line) watchClock() {
 	})
 }
 
-func call(served []*flight) {
-	for _, f := range served {
-		if !f.session.post(letter{kind: slotLetter, flight: f}) {
-			f.callee.line.give() // its run is over
+func call(served []*ticket) {
+	for _, t := range served {
+		if !t.call.session.post(letter{kind: slotLetter, flight: t.call, line: t.line}) {
+			t.call.refuse(t.line) // its run is over
 		}
+	}
+}
+
+// give returns the slots of a call.
+func (f *flight) give() {
+	f.refuse(f.callee.line)
+}
+
+// refuse returns a slot that came too late, or is not needed any more; with that of the agent goes that of the flow.
+func (f *flight) refuse(ln *line) {
+	if ln == f.callee.line {
+		f.leaveGate()
+	}
+	ln.give(f.session)
+}
+
+// leaveGate returns the slot of the flow.
+func (f *flight) leaveGate() {
+	if f.gated {
+		f.gated = false
+		f.session.gate.give(f.session)
 	}
 }
 
@@ -261,6 +330,9 @@ type queues []*queue
 func (q *queue) before(other *queue) bool {
 	if a, b := q.session.priority, other.session.priority; a != b {
 		return a > b
+	}
+	if q.line.limits.counts && q.session.slots != other.session.slots {
+		return q.session.slots < other.session.slots
 	}
 	return q.turn < other.turn
 }

@@ -172,3 +172,74 @@ func TestASharedLimit(t *testing.T) {
 		}
 	})
 }
+
+// A flow of 10,000 items takes what there is and keeps nobody else waiting for the end of its calls.
+func TestABigRunKeepsNobodyWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.model("slow", func(ctx context.Context, c *agent.Call) agent.Reply {
+			select {
+			case <-time.After(time.Minute):
+			case <-ctx.Done():
+			}
+			return agent.Reply{Value: "x"}
+		})
+		e := engine.New(engine.Config{Registry: w.registry, MaxParallel: 100})
+		defer shut(t, e)
+		var big []run.ID
+		for range 2 {
+			big = append(big, start(t, e, w.plan(`output map i in 1..10000 limit 10000 { slow "<<i>>" }`), run.Options{}))
+			time.Sleep(10 * time.Second)
+		}
+		p := w.plan(`output slow "x"`)
+		for i := range 5 {
+			began := time.Now()
+			id := start(t, e, p, run.Options{})
+			for ev, err := range e.Watch(t.Context(), id, 0) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if ev.Fact != nil && ev.Fact.Kind() == "call_started" {
+					break
+				}
+			}
+			if took := time.Since(began); took > 2*time.Second {
+				t.Errorf("run %d waited %s", i, took)
+			}
+		}
+		for _, id := range big {
+			if err := e.Cancel(t.Context(), id, "", ""); err != nil {
+				t.Fatal(err)
+			}
+			wait(t, e, id)
+		}
+	})
+}
+
+// The calls of all runs of one flow have a limit together; other flows are not held up by it.
+func TestAFlowHasALimit(t *testing.T) {
+	bubble(t, agent.Limits{}, engine.Config{MaxPerFlow: 3}, func(t *testing.T, w *world, m *meter, e *engine.Engine) {
+		p := w.plan(named(w, "a"))
+		other := *p
+		other.Name = "other"
+		ids := []run.ID{start(t, e, p, run.Options{}), start(t, e, p, run.Options{})}
+		synctest.Wait()
+		if m.most != 3 {
+			t.Errorf("%d calls of a flow at a time, want 3", m.most)
+		}
+		ids = append(ids, start(t, e, &other, run.Options{}))
+		synctest.Wait()
+		if m.now != 6 {
+			t.Errorf("%d calls of two flows at a time, want 6", m.now)
+		}
+		if err := e.Cancel(t.Context(), ids[0], "", ""); err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range ids {
+			wait(t, e, id)
+		}
+		if m.most != 6 {
+			t.Errorf("%d calls of two flows at a time, want 6", m.most)
+		}
+	})
+}

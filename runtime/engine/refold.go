@@ -106,7 +106,7 @@ func (s *session) refold() {
 	}
 	for _, f := range planned {
 		f.slot = false
-		f.callee.line.give()
+		f.give()
 		s.inAir--
 	}
 	facts, err := s.load(seen)

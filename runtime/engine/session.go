@@ -34,7 +34,8 @@ type session struct {
 	began    time.Time
 	tenant   string
 	priority int
-	parallel int // calls of this run at a time; 0: no limit of its own
+	parallel int   // calls of this run at a time; 0: no limit of its own
+	gate     *line // before the calls of its flow; nil: they have no limit of their own
 	ctx      context.Context
 	stop     context.CancelCauseFunc
 
@@ -68,6 +69,10 @@ type session struct {
 	clock     *time.Timer
 	draining  bool      // it begins no call any more, and ends with those under way
 	restAt    time.Time // when an idle session gives its lease back; zero: it is not idle
+
+	// Guarded by the limits of the process.
+	slots int      // that its calls hold
+	waits []*queue // in which its calls wait
 
 	// Shared: used by calls and callers.
 	mu         sync.Mutex
@@ -109,6 +114,7 @@ type letter struct {
 	kind    letterKind
 	flight  *flight
 	flights []*flight
+	line    *line    // of a slot
 	body    run.Body // of a request, and of a computation
 	path    run.Path // of an answer
 	value   any
@@ -343,7 +349,7 @@ func (s *session) receive(l letter) {
 			s.landed(f)
 		}
 	case slotLetter:
-		s.seated(l.flight)
+		s.seated(l.flight, l.line)
 	case requestLetter:
 		s.sources = append(s.sources, l)
 		s.replies = append(s.replies, reply{l.reply, s.request(l)})
@@ -444,6 +450,7 @@ func (s *session) unpark(id run.WishID, p *parked) {
 	p.gone = true
 	s.alarms.cancel(p.alarm)
 	if p.ticket != nil && p.ticket.drop() {
+		p.flight.leaveGate()
 		s.freed() // else its slot is on the way, and seated gives it back
 	}
 }
@@ -568,9 +575,22 @@ func (s *session) begin(w *run.CallWish) {
 	s.seat(f)
 }
 
-// seat asks for a slot of the agent and of the process.
+// seat asks for a slot of the flow, then for one of the agent and of the process.
 func (s *session) seat(f *flight) {
 	s.inAir++
+	if s.gate != nil {
+		t, ok := s.gate.take(f)
+		if !ok {
+			s.parked[f.wish.ID()] = &parked{wish: f.wish, flight: f, ticket: t}
+			return
+		}
+		f.gated = true
+	}
+	s.approach(f)
+}
+
+// approach asks for a slot of the agent and of the process.
+func (s *session) approach(f *flight) {
 	t, ok := f.callee.line.take(f)
 	if !ok {
 		s.parked[f.wish.ID()] = &parked{wish: f.wish, flight: f, ticket: t}
@@ -581,16 +601,21 @@ func (s *session) seat(f *flight) {
 }
 
 // seated is the word that a call that waited has its slot.
-func (s *session) seated(f *flight) {
-	f.slot = true
+func (s *session) seated(f *flight, ln *line) {
 	id := f.wish.ID()
 	p := s.parked[id]
 	if p == nil || p.flight != f {
-		f.callee.line.give() // it is not wanted any more
+		f.refuse(ln) // it is not wanted any more
 		s.freed()
 		return
 	}
 	delete(s.parked, id)
+	if ln == s.gate {
+		f.gated = true
+		s.approach(f)
+		return
+	}
+	f.slot = true
 	s.start(f)
 }
 
@@ -614,7 +639,7 @@ func (s *session) start(f *flight) {
 	if !f.callee.pinned.Free && !w.Started {
 		err := s.record(&run.CallStarted{Path: w.Path, Attempt: w.Attempt, Key: w.Key, Fingerprint: w.Fingerprint, Reserved: w.Reserve})
 		if err != nil {
-			f.callee.line.give()
+			f.give()
 			s.freed()
 			return
 		}
@@ -633,7 +658,7 @@ func (s *session) grant() bool {
 	for _, f := range s.planned {
 		if f.told {
 			// Withdrawn between its CallStarted and its launch.
-			f.callee.line.give()
+			f.give()
 			f.slot = false
 			s.freed()
 			s.end(f, run.Usage{Tokens: run.Reported, CostSource: run.Reported}) // nothing, and that is known
@@ -922,17 +947,17 @@ func (s *session) bury() {
 		case l.reply != nil:
 			l.reply <- err
 		case l.kind == slotLetter:
-			l.flight.callee.line.give()
+			l.flight.refuse(l.line)
 		case l.kind == toldLetter && resting:
 			s.engine.hurry(s.id)
 		}
 	}
 	for _, f := range s.planned {
-		f.callee.line.give()
+		f.give()
 	}
 	for _, p := range s.parked {
-		if p.ticket != nil {
-			p.ticket.drop()
+		if p.ticket != nil && p.ticket.drop() {
+			p.flight.leaveGate()
 		}
 	}
 	if !resting {
