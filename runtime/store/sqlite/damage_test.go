@@ -205,7 +205,7 @@ func TestADamagedRowNamesItsRun(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	raw(t, path, "UPDATE facts SET data = replace(data, 'timer', 'tamer') WHERE n = (SELECT max(f.n) - 3 FROM facts f JOIN runs r ON r.n = f.run WHERE r.id = 'run-2')")
+	rawSQL(t, path, "UPDATE facts SET data = replace(data, 'timer', 'tamer') WHERE n = (SELECT max(f.n) - 3 FROM facts f JOIN runs r ON r.n = f.run WHERE r.id = 'run-2')")
 	s = closing(t, open(t, path))
 	for id, want := range w.facts {
 		got, err := s.Load(t.Context(), id, 0)
@@ -250,7 +250,7 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 			if err := os.WriteFile(path, whole, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			raw(t, path, c.statement)
+			rawSQL(t, path, c.statement)
 			s := closing(t, open(t, path))
 			if found := strings.Join(problems(t, s), "\n"); !strings.Contains(found, c.want) {
 				t.Errorf("found %q, want %q", found, c.want)

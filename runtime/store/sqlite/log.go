@@ -74,8 +74,11 @@ func (r *state) scan(scan func(...any) error) error {
 	return err
 }
 
-// find reads the row of a run. ErrNotFound.
+// find gives the row of a run, which the operation may change together with what is stored. ErrNotFound.
 func (t *tx) find(id run.ID) (*state, error) {
+	if r := t.states[id]; r != nil {
+		return r, nil
+	}
 	r := &state{}
 	err := r.scan(func(into ...any) error {
 		return t.row("SELECT "+stateColumns+" FROM runs WHERE id = ?", []any{string(id)}, into...)
@@ -83,10 +86,14 @@ func (t *tx) find(id run.ID) (*state, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fmt.Errorf("run %s: %w", id, store.ErrNotFound)
 	}
-	if err == nil && r.id != id {
+	if err != nil {
+		return nil, err
+	}
+	if r.id != id {
 		return nil, corrupt(id, "its row is of run %s", r.id)
 	}
-	return r, err
+	t.states[id] = r
+	return r, nil
 }
 
 // lease writes who holds a run.
@@ -213,6 +220,7 @@ func (s *Store) Create(ctx context.Context, id run.ID, owner string, ttl time.Du
 		if err != nil {
 			return err
 		}
+		t.states[id] = r
 		lease = r.toLease()
 		return t.add(s, r, batches)
 	})
@@ -605,6 +613,7 @@ func (s *Store) Remove(ctx context.Context, id run.ID) error {
 		if err := t.exec("DELETE FROM hints WHERE id = ?", string(id)); err != nil {
 			return err
 		}
+		delete(t.states, id)
 		return t.exec("DELETE FROM runs WHERE n = ?", r.n)
 	})
 }

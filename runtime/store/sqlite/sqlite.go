@@ -131,7 +131,7 @@ func (s *Store) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.writer = &tx{conn: conn, known: map[string]*sql.Stmt{}}
+	s.writer = &tx{conn: conn, known: map[string]*sql.Stmt{}, states: map[run.ID]*state{}}
 	if err := s.prepare(); err != nil {
 		return err
 	}

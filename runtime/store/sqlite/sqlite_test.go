@@ -139,7 +139,7 @@ func TestFilesAreTheirOwnersAlone(t *testing.T) {
 }
 
 // raw runs SQL on a file as another program would.
-func raw(t *testing.T, path string, statements ...string) {
+func rawSQL(t *testing.T, path string, statements ...string) {
 	t.Helper()
 	db, err := sql.Open("sqlite", path)
 	if err != nil {
@@ -163,7 +163,7 @@ func TestForeignFilesAreRefused(t *testing.T) {
 		{"changed", "DROP INDEX facts_run", store.ErrCorrupt.Error()},
 	} {
 		file := path(t)
-		raw(t, file, c.statement)
+		rawSQL(t, file, c.statement)
 		before := read(t, file)
 		_, err := sqlite.Open(t.Context(), sqlite.Config{Path: file})
 		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), file) {
@@ -174,7 +174,7 @@ func TestForeignFilesAreRefused(t *testing.T) {
 		}
 	}
 	foreign := filepath.Join(t.TempDir(), "photos.db")
-	raw(t, foreign, "CREATE TABLE photos (n INTEGER PRIMARY KEY)")
+	rawSQL(t, foreign, "CREATE TABLE photos (n INTEGER PRIMARY KEY)")
 	before := read(t, foreign)
 	if _, err := sqlite.Open(t.Context(), sqlite.Config{Path: foreign}); err == nil || string(before) != string(read(t, foreign)) {
 		t.Errorf("a foreign database: %v", err)

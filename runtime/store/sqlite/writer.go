@@ -8,6 +8,8 @@ import (
 	"time"
 
 	codes "modernc.org/sqlite/lib"
+
+	"github.com/slopstudios/slop/runtime/run"
 )
 
 const (
@@ -179,7 +181,7 @@ func (s *Store) transact(group []*op) (alone bool, err error) {
 	if err := w.sync(lasts); err != nil {
 		return false, damaged(err)
 	}
-	if err := w.exec("BEGIN IMMEDIATE"); err != nil {
+	if err := w.begin(); err != nil {
 		return false, damaged(err)
 	}
 	for _, o := range group {
@@ -192,13 +194,13 @@ func (s *Store) transact(group []*op) (alone bool, err error) {
 		w.op = nil
 		var f *fault
 		if errors.As(o.err, &f) {
-			_ = w.exec("ROLLBACK") // SQLite may have done it
+			w.rollback()
 			return true, damaged(o.err)
 		}
 		w.written += 2*pageSize + o.size
 	}
 	if err := w.exec("COMMIT"); err != nil {
-		_ = w.exec("ROLLBACK")
+		w.rollback()
 		return false, damaged(err)
 	}
 	return false, nil
@@ -224,6 +226,34 @@ type tx struct {
 	lasts   bool // commits reach the disk
 	started bool
 	written int // bytes since the last checkpoint, about
+
+	// The rows of runs as they are in this transaction. They hold until another process writes, which data_version tells.
+	states  map[run.ID]*state
+	version int64
+}
+
+const maxStates = 10_000
+
+// begin starts a transaction. What is known of runs is forgotten when another process wrote since.
+func (t *tx) begin() error {
+	if err := t.exec("BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	var version int64
+	if err := t.row("PRAGMA data_version", nil, &version); err != nil {
+		t.rollback()
+		return err
+	}
+	if version != t.version || len(t.states) > maxStates {
+		clear(t.states)
+		t.version = version
+	}
+	return nil
+}
+
+func (t *tx) rollback() {
+	clear(t.states)
+	_ = t.exec("ROLLBACK") // SQLite may have done it
 }
 
 // then has something done once the operation is stored.
