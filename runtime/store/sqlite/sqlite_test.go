@@ -371,7 +371,7 @@ func TestManyTellsOfAnotherProcessAreAGap(t *testing.T) {
 func TestKilledInTheMidstOfAppends(t *testing.T) {
 	rounds := 3
 	if os.Getenv("SLOP_LONG") != "" {
-		rounds = 60
+		rounds = 20
 	}
 	path := empty(t)(t)
 	acked := map[run.ID]run.Seq{}
