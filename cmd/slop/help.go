@@ -228,6 +228,21 @@ RUNS
 
   In lists "stopped" is a run that has not ended and that no process works on.
 
+TIME TRAVEL
+
+  slop runs fork ID --from STEP       a new run that does STEP again and what depends
+                                      on it, and keeps the rest; -n only says what
+    --only                            only STEP; what depends on it keeps its result
+    -i name=value  --script FILE      what another input or an edited script changes;
+                                      --from may then be left out
+  slop runs diff A B                  in what two runs differ, and where they part
+  slop runs export ID > run.json      a run in a file
+  slop runs replay run.json           folds it again, offline, beside the script
+
+  STEP is a path as slop runs show has it: draft, notes[3]/reader, poem#2, a block.
+  People are asked again from there on. What is kept costs the new run nothing. What
+  is not kept is called again, also when it changes the world: -n says which.
+
 THE FOLDER
 
   --state DIR, else SLOP_STATE, else the state folder (slop help environment). Only

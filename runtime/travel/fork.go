@@ -715,6 +715,9 @@ func (d *decision) needed(s *step, level int, needs []plan.Need, again []run.Pat
 	return ""
 }
 
+// maxSearched bounds how many steps are looked at to name a cause: a reduce of 10,000 items has as many that are done again, and each has a cause.
+const maxSearched = 500
+
 // maxDepth bounds the chain of lines between a step and what it needs.
 const maxDepth = 200
 
@@ -788,7 +791,7 @@ func (d *decision) within(s *step, level int, again []run.Path) run.Path {
 	container := d.path(s.place[level-1])
 	var best *step
 	i, _ := slices.BinarySearch(again, container)
-	for ; i < len(again) && strings.HasPrefix(string(again[i]), string(container)); i++ {
+	for end := i + maxSearched; i < min(len(again), end) && strings.HasPrefix(string(again[i]), string(container)); i++ {
 		o := d.old.byPath[again[i]]
 		if o == nil || o == s || len(o.place) < level || o.place[level-1] != s.place[level-1] || len(o.place) > level && !earlier(o.place[level].Part) {
 			continue
