@@ -17,6 +17,7 @@ import (
 type host struct {
 	engine  *engine.Engine
 	state   *state   // nil: runs live in memory, as long as the process
+	witness *witness // of a run that is kept
 	secrets []string // value, what stands for it, value …
 	left    bool     // nobody waits for it any more
 }
@@ -30,9 +31,9 @@ func newHost(pr *project) *host {
 
 // storedHost starts an engine whose runs are kept in the state folder.
 func storedHost(pr *project, st *state) *host {
-	h := &host{state: st}
+	h := &host{state: st, witness: newWitness(st.store)}
 	h.engine = engine.New(engine.Config{
-		Store: st.store, Registry: pr.registry, Secrets: pr.secret, Owner: st.self.Name, Lease: leaseTime, Folder: here(),
+		Store: h.witness, Registry: pr.registry, Secrets: pr.secret, Owner: st.self.Name, Lease: leaseTime, Folder: here(),
 		Linger: types.MaxDuration, // this process is there for its run, also when that waits
 	})
 	return h

@@ -30,6 +30,8 @@ type session struct {
 	leave func(awhile time.Duration) // ends this process's work on a run that is kept; called once
 	stays bool                       // a question that nobody here can answer is waited for
 
+	troubles <-chan error // of the store: nil when one is over
+
 	id          run.ID
 	folder      *runs.Folder
 	kept        run.Seq      // of a fork: its facts up to here were taken over
@@ -140,6 +142,8 @@ func (s *session) play(ctx context.Context, begin func(context.Context) (run.ID,
 			if err := s.runs.Cancel(ctx, s.id, "user", "interrupted"); err != nil && !errors.Is(err, runs.ErrFinished) {
 				return end, err
 			}
+		case err := <-s.troubles:
+			s.sayStore(err)
 		case line, ok := <-s.answers():
 			s.answer(ctx, line, ok)
 		case <-s.deadline():

@@ -35,7 +35,7 @@ func (v showFlags) session(c *console, pr *project, h *host, p *plan.Plan) *sess
 	h.know(pr, p.Secrets)
 	s := &session{c: c, runs: h.engine, plan: p, redact: h.redact, state: h.state}
 	if h.state != nil {
-		s.leave = h.leave
+		s.leave, s.troubles = h.leave, h.witness.news
 	}
 	switch {
 	case v.Events != "":

@@ -97,7 +97,28 @@ func (s *state) close() {
 
 // unusable says what to do about a folder that cannot be used.
 func (s *state) unusable(err error) error {
+	if found := s.probe(); found != nil {
+		err = found // plainer than what a database says of it
+	}
 	return &exit{exitUnreachable, fmt.Errorf("the runs in %s cannot be used: %w\n  --state DIR or SLOP_STATE names another folder; slop run --ephemeral keeps nothing", s.folder, plainPathError(err))}
+}
+
+// probe tries whether the folder, if it is there, can be written.
+func (s *state) probe() error {
+	if _, err := os.Stat(s.folder); err != nil {
+		return nil
+	}
+	f, err := os.CreateTemp(s.folder, ".probe-*")
+	if err == nil {
+		_, err = f.Write(make([]byte, 16<<10))
+		err = errors.Join(err, f.Close())
+		_ = os.Remove(f.Name())
+	}
+	var p *os.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
 }
 
 // logFile is where a run that works in the background writes what it would show.
