@@ -82,7 +82,7 @@ func (s *session) ask(ctx context.Context, q *run.Asked) {
 		return
 	}
 	s.questions = append(s.questions, q)
-	if len(s.questions) == 1 && s.seen > s.past {
+	if len(s.questions) == 1 && !s.behind() {
 		s.show(q)
 	}
 }
@@ -167,7 +167,7 @@ func (s *session) answer(ctx context.Context, line string, ok bool) {
 
 // nextQuestion takes the first question off the terminal and shows the next, or the run again.
 func (s *session) nextQuestion(why string) {
-	if why != "" {
+	if why != "" && !s.behind() {
 		fmt.Fprintln(s.c.err, s.c.style.Dim("\n("+why+")"))
 	}
 	s.questions = s.questions[1:]

@@ -37,6 +37,7 @@ type session struct {
 	kept        run.Seq      // of a fork: its facts up to here were taken over
 	past        run.Seq      // what happened up to here happened before this process took the run up
 	seen        run.Seq      // of the newest fact that was shown
+	reading     bool         // a fact of the past is being shown
 	alone       bool         // standard input has ended: nobody types any more
 	notes       []noteReport // what followed from the facts so far, for --json
 	unasked     *run.Asked   // the question nobody was there to answer
@@ -186,13 +187,14 @@ func (s *session) idle() bool {
 func (s *session) asks() bool { return s.c.asks && !s.alone }
 
 // behind reports that what is shown happened before this process took the run up.
-func (s *session) behind() bool { return s.seen < s.past }
+func (s *session) behind() bool { return s.seen < s.past || s.reading }
 
 func (s *session) take(ctx context.Context, e runs.Event) {
 	var notes []run.Note
 	if e.Fact != nil {
 		notes = s.folder.Add(*e.Fact)
 		s.seen = e.Fact.Seq
+		s.reading = s.seen <= s.past
 	}
 	if s.events != nil {
 		s.writeEvent(e)
@@ -224,8 +226,11 @@ func (s *session) take(ctx context.Context, e runs.Event) {
 			s.nextQuestion("")
 		}
 	}
-	if s.seen == s.past && s.past > 0 && len(s.questions) > 0 {
-		s.show(s.questions[0]) // it was asked before
+	if s.seen == s.past {
+		s.reading = false
+		if len(s.questions) > 0 {
+			s.show(s.questions[0]) // it was asked before
+		}
 	}
 }
 
@@ -265,6 +270,9 @@ func (s *session) say(text string) {
 	if s.screen != nil {
 		s.screen.Hold()
 		defer s.screen.GoOn()
+	}
+	if len(s.questions) > 0 && !s.behind() {
+		fmt.Fprintln(s.c.err) // behind the prompt
 	}
 	fmt.Fprintln(s.c.err, text)
 }
