@@ -106,6 +106,7 @@ output "<<a>> <<b>>"
 
 // A process that is killed loses nothing that was stored, and its run is taken up at once; a deed that was under way is asked about, not repeated.
 func TestKillAndResume(t *testing.T) {
+	t.Parallel()
 	s := newStory(t, thinks)
 	cmd, _ := s.begin("at-b")
 	if err := cmd.Process.Kill(); err != nil {
@@ -137,6 +138,7 @@ func TestKillAndResume(t *testing.T) {
 
 // The answer `done` with a value stands for a call that was cut off.
 func TestDoneWithAValue(t *testing.T) {
+	t.Parallel()
 	s := newStory(t, thinks)
 	cmd, _ := s.begin("at-b")
 	_ = cmd.Process.Kill()
@@ -149,6 +151,7 @@ func TestDoneWithAValue(t *testing.T) {
 
 // Ctrl-C ends the work of this process and keeps the run; cancel is how to end it for good.
 func TestInterruptKeepsTheRun(t *testing.T) {
+	t.Parallel()
 	s := newStory(t, `a = shell "touch at-a"
 w = wait "1h" after a
 output echo "never" after w
@@ -173,6 +176,7 @@ output echo "never" after w
 
 // What changes the world is waited for when a process is told to stop, so that nobody has to ask later whether it was done.
 func TestInterruptWaitsForDeeds(t *testing.T) {
+	t.Parallel()
 	s := newStory(t, `a = shell(sh: 'touch at-a; while ! test -e go; do sleep 0.05; done; echo A')
 output shell "echo B <<a>>"
 `)
@@ -192,6 +196,7 @@ output shell "echo B <<a>>"
 
 // A run that works in the background says who it is at once, can be steered from elsewhere, and outlives the command that began it.
 func TestDetach(t *testing.T) {
+	t.Parallel()
 	s := newStory(t, `a = shell "touch at-a"
 ok = human.approve "Go?"
 output "said <<ok>>"
@@ -227,6 +232,7 @@ output "said <<ok>>"
 
 // A run in the background is in a session of its own: the end of the terminal is not its end.
 func TestDetachedSession(t *testing.T) {
+	t.Parallel()
 	s := newStory(t, `output shell(sh: 'echo $PPID > parent; touch at-a; while ! test -e go; do sleep 0.05; done; echo done')
 `)
 	cmd := s.command("run", "-d", "main.slop")
@@ -249,6 +255,7 @@ func TestDetachedSession(t *testing.T) {
 
 // The story that the README tells of a run that is killed is true.
 func TestReadmeNight(t *testing.T) {
+	t.Parallel()
 	s := newStory(t, "")
 	if err := os.WriteFile(filepath.Join(s.dir, "night.slop"), []byte(named(t, "night.slop")), 0o644); err != nil {
 		t.Fatal(err)
