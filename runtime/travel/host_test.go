@@ -81,6 +81,7 @@ func start(t testing.TB, p *plan.Plan, inputs map[string]any, seed uint64) *worl
 func goOn(t testing.TB, f *travel.Fork, seed uint64) *world {
 	t.Helper()
 	w := &world{t: t, h: &travel.History{ID: f.ID, Plan: f.Plan}, m: machine.New(f.ID, f.Plan), r: rand.New(rand.NewPCG(seed, 10)), answer: echoing, now: noon}
+	open := map[run.WishID]bool{}
 	for _, fact := range f.Facts {
 		raw, err := run.EncodeFact(fact)
 		if err != nil {
@@ -89,13 +90,45 @@ func goOn(t testing.TB, f *travel.Fork, seed uint64) *world {
 		if fact, err = run.DecodeFact(raw); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.m.Apply(fact); err != nil {
+		delta, err := w.m.Apply(fact)
+		if err != nil {
 			t.Fatalf("fact %d, %s, does not fit: %v", fact.Seq, fact, err)
+		}
+		for _, id := range delta.Closed {
+			if !open[id] {
+				t.Fatalf("fact %d closed %q, which is not open", fact.Seq, id)
+			}
+			delete(open, id)
+		}
+		for _, x := range delta.Opened {
+			open[x.ID()] = true
+		}
+		if len(f.Facts) < 200 {
+			w.sameWishes(open)
+			if w.r.IntN(4) == 0 {
+				w.restored()
+				w.sameWishes(open)
+			}
 		}
 		w.h.Facts = append(w.h.Facts, fact)
 		w.now = fact.At
 	}
 	return w
+}
+
+// sameWishes holds what the deltas said against what is open.
+func (w *world) sameWishes(open map[run.WishID]bool) {
+	w.t.Helper()
+	n := 0
+	for x := range w.m.Open() {
+		n++
+		if !open[x.ID()] {
+			w.t.Fatalf("%q is open, and no delta said so", x.ID())
+		}
+	}
+	if n != len(open) {
+		w.t.Fatalf("the deltas left %d wishes open, there are %d", len(open), n)
+	}
 }
 
 func (w *world) tell(b run.Body) {
