@@ -57,6 +57,7 @@ type Config struct {
 	Lease       time.Duration                     // 0: leases do not lapse by time; DefaultLease where other machines share the store
 	Owner       string                            // names this process in leases, best as presence does; "": a random name
 	Folder      string                            // of the flows: agents see it as theirs
+	Forgets     bool                              // the store may lose its last seconds, as a Redis that syncs once a second: they are kept, to be written again
 	Inline      int                               // texts and files of more bytes are kept apart from facts; 0: DefaultInline
 	Entropy     io.Reader                         // for ids and seeds; nil: crypto/rand
 }
@@ -72,6 +73,7 @@ type Engine struct {
 	owner    string
 	folder   string
 	inline   int
+	forgets  bool
 	entropy  io.Reader
 	pool     string
 	sweep    time.Duration
@@ -120,6 +122,7 @@ func New(c Config) *Engine {
 	if e.grace <= 0 {
 		e.grace = DefaultGrace
 	}
+	e.forgets = c.Forgets
 	if e.inline = c.Inline; e.inline <= 0 {
 		e.inline = DefaultInline
 	}

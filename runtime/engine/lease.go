@@ -85,6 +85,9 @@ func (s *session) regain() bool {
 	}
 	switch {
 	case err == nil:
+	case errors.Is(err, store.ErrNotFound) && e.forgets && len(s.recent) > 0 && s.recent[0].Seq == 1:
+		s.err = s.mend() // the store lost the whole run: it is there again, leased to us, or there is an error
+		return s.err == nil
 	case errors.Is(err, store.ErrHeld), errors.Is(err, store.ErrFinished), errors.Is(err, store.ErrNotFound):
 		s.err = fmt.Errorf("run %s went to another worker: %w", s.id, store.ErrFenced)
 		return false

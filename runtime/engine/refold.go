@@ -44,6 +44,9 @@ func (s *session) hear() {
 		return
 	}
 	facts, err := s.load(s.head)
+	if (err == nil && len(facts) == 0 || errors.Is(err, store.ErrNotFound)) && s.engine.forgets {
+		err = s.mend()
+	}
 	if err != nil {
 		s.err = err
 		return
@@ -67,6 +70,7 @@ func (s *session) advance(f run.Fact) {
 		s.err = fmt.Errorf("run %s cannot go on after fact %d: %w", s.id, f.Seq, err)
 	}
 	s.gallery.facts([]run.Fact{f})
+	s.memorize([]run.Fact{f})
 }
 
 // remember keeps of a fact what the session itself needs to know.
@@ -100,6 +104,12 @@ func (s *session) refold() {
 		delete(s.flights, key)
 		s.grounded[key] = true
 	}
+	if s.engine.forgets {
+		if err := s.mend(); err != nil {
+			s.err, s.replies = err, replies
+			return
+		}
+	}
 	if !s.fold() {
 		s.replies = replies
 		return
@@ -117,6 +127,7 @@ func (s *session) refold() {
 	}
 	s.tick()
 	s.gallery.facts(facts)
+	s.memorize(facts)
 	s.takeUp(sources, facts)
 }
 

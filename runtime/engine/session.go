@@ -53,8 +53,9 @@ type session struct {
 	own       *flight             // launched, to be made by the session's own goroutine
 	inline    []*flight           // free calls to make when the batch is stored
 	parked    map[run.WishID]*parked
-	queue     []*parked // calls that wait for this run's own limit, in order
-	inAir     int       // calls that hold a slot
+	queue     []*parked  // calls that wait for this run's own limit, in order
+	inAir     int        // calls that hold a slot
+	recent    []run.Fact // stored in the last seconds, without gaps, for a store that may lose them
 	alarms    alarms
 	takenOver map[run.Seq]bool       // of a fork: the kept calls whose writes to the shared state were made
 	rebuild   *rebuild               // while the history of another process is folded
@@ -905,6 +906,7 @@ func (s *session) commit() {
 	case err == nil:
 		s.head += run.Seq(len(s.batch))
 		s.gallery.facts(s.batch)
+		s.memorize(s.batch)
 		s.finished = s.machine.Finished()
 		clear(s.batch)
 		s.batch = s.batch[:0]
