@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/slopstudios/slop/cmd/slop/screen"
@@ -28,7 +29,7 @@ func (answerCmd) Help() string {
   human.choose    one of its choices, or its number
   human.ask       a text; a number or JSON where the step asks for that
   a call that was cut off and may have done its work
-                  done, done VALUE, again, or fail
+                  done, done VALUE (or done @path), again, or fail
 
 The first answer counts. A run that a process works on goes on at once; else slop resume ID goes on with it.`
 }
@@ -126,21 +127,38 @@ func (v *answerCmd) read(c *console, f *run.Form) (value any, reason string, err
 		}
 		return nil, "", errors.New("please say approve or reject")
 	}
-	text := strings.Join(v.Words, " ")
-	if name, ok := strings.CutPrefix(first, "@"); (ok || first == "-") && len(v.Words) == 1 && len(f.Choices) == 0 {
-		in := c.in
-		if ok {
-			if in, err = os.Open(name); err != nil {
-				return nil, "", plainPathError(err)
-			}
-			defer func() { _ = in.Close() }()
+	words := v.Words
+	if n := len(words); n == 1 && len(f.Choices) == 0 || n == 2 && f.Kind == interruptedForm && strings.EqualFold(first, "done") {
+		words = slices.Clone(words)
+		if words[n-1], err = c.textOf(words[n-1]); err != nil {
+			return nil, "", err
 		}
-		data, err := io.ReadAll(io.LimitReader(in, maxAnswer))
-		if err != nil {
-			return nil, "", plainPathError(err)
-		}
-		text = string(data)
 	}
-	value, err = readAnswer(*f, text)
+	value, err = readAnswer(*f, strings.Join(words, " "))
 	return value, "", err
+}
+
+// textOf reads an answer that @path or - stands for.
+func (c *console) textOf(word string) (string, error) {
+	name, file := strings.CutPrefix(word, "@")
+	if !file && word != "-" {
+		return word, nil
+	}
+	in := c.in
+	if file {
+		f, err := os.Open(name)
+		if err != nil {
+			return "", plainPathError(err)
+		}
+		defer func() { _ = f.Close() }()
+		in = f
+	}
+	data, err := io.ReadAll(io.LimitReader(in, maxAnswer+1))
+	switch {
+	case err != nil:
+		return "", plainPathError(err)
+	case len(data) > maxAnswer:
+		return "", fmt.Errorf("an answer has %d bytes at most", maxAnswer)
+	}
+	return string(data), nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/slopstudios/slop/cmd/slop/screen"
 	"github.com/slopstudios/slop/lang/diag"
+	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/runs"
 )
@@ -222,7 +223,7 @@ func readAnswer(f run.Form, line string) (any, error) {
 		return nil, errors.New("please choose one of them, by its number or name")
 	}
 	if f.Kind == interruptedForm {
-		return readVerdict(text)
+		return readVerdict(f, line)
 	}
 	if text == "" {
 		return nil, errors.New("please type an answer")
@@ -234,18 +235,25 @@ func readAnswer(f run.Form, line string) (any, error) {
 const interruptedForm = "interrupted"
 
 // readVerdict reads what a person says about a call that was cut off: done, done and its value, again, fail.
-func readVerdict(text string) (any, error) {
-	word, value, _ := strings.Cut(text, " ")
-	value = strings.TrimSpace(value)
-	switch word = strings.ToLower(word); {
-	case word == "done" && value != "":
-		var v any
-		if json.Unmarshal([]byte(value), &v) != nil {
-			v = value // a text does not need its quotes
-		}
-		return map[string]any{"done": v}, nil
-	case value == "" && (word == "done" || word == "again" || word == "fail"):
+func readVerdict(f run.Form, line string) (any, error) {
+	word, value, _ := strings.Cut(strings.TrimLeft(line, " \t"), " ")
+	switch word = strings.ToLower(strings.TrimSpace(word)); {
+	case word == "done" && strings.TrimSpace(value) != "":
+		return map[string]any{"done": readResult(f.Type, value)}, nil
+	case strings.TrimSpace(value) == "" && (word == "done" || word == "again" || word == "fail"):
 		return word, nil
 	}
 	return nil, errors.New("please answer done (with the value, if there is one), again or fail")
+}
+
+// readResult reads the value of a call. A text does not need its quotes, and is a text also when it looks like a number.
+func readResult(t types.Type, text string) any {
+	var v any
+	if json.Unmarshal([]byte(text), &v) != nil {
+		return text
+	}
+	if _, quoted := v.(string); !quoted && t.Kind == types.String {
+		return text
+	}
+	return v
 }

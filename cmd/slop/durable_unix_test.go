@@ -136,17 +136,31 @@ func TestKillAndResume(t *testing.T) {
 	}
 }
 
-// The answer `done` with a value stands for a call that was cut off.
+// The answer `done` with a value stands for a call that was cut off. A text is a text also when it looks like a number, and may be long, from a file.
 func TestDoneWithAValue(t *testing.T) {
 	t.Parallel()
 	s := newStory(t, thinks)
 	cmd, _ := s.begin("at-b")
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
+	long := strings.Repeat("é", 50_000)
+	if err := os.WriteFile(filepath.Join(s.dir, "value"), []byte(long), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	id := s.newest()
 	s.want(exitWaiting, "", "resume", "-q", id)
-	s.want(exitOK, "", "answer", id, "b", "done", "by hand")
-	s.want(exitOK, "A by hand\n", "resume", "-q", id)
+	s.want(exitUsage, "", "answer", id, "b", "done", "@nowhere")
+	s.want(exitOK, "", "answer", id, "b", "done", "@value")
+	s.want(exitOK, "A "+long+"\n", "resume", "-q", id)
+
+	_ = os.Remove(filepath.Join(s.dir, "at-b"))
+	cmd, _ = s.begin("at-b")
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	id = s.newest()
+	s.want(exitWaiting, "", "resume", "-q", id)
+	s.want(exitOK, "", "answer", id, "b", "done", "70")
+	s.want(exitOK, "A 70\n", "resume", "-q", id)
 }
 
 // Ctrl-C ends the work of this process and keeps the run; cancel is how to end it for good.

@@ -736,7 +736,7 @@ func (e *Engine) Answer(ctx context.Context, id run.ID, path run.Path, value any
 	if err != nil {
 		return err
 	}
-	if !chosen(form) {
+	if !chosen(form, value) {
 		if value, err = e.shelve(ctx, value); err != nil {
 			return err
 		}

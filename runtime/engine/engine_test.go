@@ -508,3 +508,40 @@ output {slow: slow, got: got}`)
 		t.Error(diff)
 	}
 }
+
+// A value that a person gives for a call that was cut off fits the type of the call's result, as the plan was promised.
+func TestDoneFitsTheResult(t *testing.T) {
+	w := newWorld(t)
+	begun := make(chan struct{})
+	w.doer("make", func(ctx context.Context, c *agent.Call) agent.Reply {
+		close(begun)
+		return hang(ctx, c)
+	})
+	s := memory.New()
+	dead := engine.New(engine.Config{Registry: w.registry, Store: s, Owner: "dead"})
+	id := start(t, dead, w.plan("output make \"x\""), run.Options{})
+	<-begun
+	shut(t, dead)
+	e := engine.New(engine.Config{Registry: w.registry, Store: s})
+	defer shut(t, e)
+	if err := e.Adopt(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	path := asked(t, e, id).Path
+	if err := e.Answer(t.Context(), id, path, map[string]any{"done": 7}, ""); !errors.Is(err, runs.ErrAnswer) {
+		t.Errorf("a number for a text: %v", err)
+	}
+	long := strings.Repeat("x", engine.DefaultInline+1)
+	if err := e.Answer(t.Context(), id, path, map[string]any{"done": long}, ""); err != nil {
+		t.Fatal(err)
+	}
+	if end := wait(t, e, id); end.Value != long {
+		t.Errorf("got %v", end)
+	}
+	facts, _ := s.Load(t.Context(), id, 0)
+	for _, f := range facts {
+		if text, err := run.EncodeFact(f); err != nil || len(text) > engine.DefaultInline {
+			t.Errorf("%s has %d bytes, %v", f.Kind(), len(text), err)
+		}
+	}
+}

@@ -161,8 +161,11 @@ func (s *session) shelve(v any) (any, error) {
 	}
 }
 
-// chosen: an answer to this question is one of a few words, and stays where it is.
-func chosen(f *run.Form) bool { return len(f.Choices) > 0 || f.Kind == "approve" }
+// chosen: an answer is one of a few words, and stays where it is.
+func chosen(f *run.Form, answer any) bool {
+	_, word := answer.(string)
+	return word && (len(f.Choices) > 0 || f.Kind == "approve")
+}
 
 // joined is a text as it is sent: with what was put away, and, as long as no secret stands in it, as a string.
 func (s *session) joined(v any) (any, error) {

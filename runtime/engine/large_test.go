@@ -123,3 +123,30 @@ func TestTheValueOfARunIsWhole(t *testing.T) {
 		shut(t, e)
 	}
 }
+
+// bent gives long bytes back as others than were put away.
+type bent struct{ store.Store }
+
+func (b bent) GetBlob(ctx context.Context, hash string) ([]byte, error) {
+	data, err := b.Store.GetBlob(ctx, hash)
+	if err == nil && len(data) > engine.DefaultInline {
+		data = append([]byte("X"), data[1:]...)
+	}
+	return data, err
+}
+
+// Bytes that were damaged where they are kept fail the step that needs them, by name, and reach no agent.
+func TestDamagedBytesAreNoValue(t *testing.T) {
+	w := newWorld(t)
+	w.model("writer", say(strings.Repeat("x", engine.DefaultInline+1)))
+	w.model("reader", func(context.Context, *agent.Call) agent.Reply {
+		t.Error("the reader is called")
+		return agent.Reply{Value: ""}
+	})
+	e := engine.New(engine.Config{Registry: w.registry, Store: bent{memory.New()}})
+	defer shut(t, e)
+	end := wait(t, e, start(t, e, w.plan("text = writer \"long\"\noutput reader \"Read: <<text>>\""), run.Options{}))
+	if end.Status != run.Failed || end.Error == nil || !strings.Contains(end.Error.Message, "damaged") {
+		t.Errorf("got %+v", end)
+	}
+}

@@ -853,7 +853,7 @@ func (s *session) answer(l letter) error {
 	if err != nil {
 		return err
 	}
-	if value = s.redactor.value(value); !chosen(form) {
+	if value = s.redactor.value(value); !chosen(form, value) {
 		if value, err = s.shelve(value); err != nil {
 			return err
 		}
@@ -873,8 +873,12 @@ func fitting(form *run.Form, v any) (any, error) {
 		return nil, fmt.Errorf("%w: %v", runs.ErrAnswer, err)
 	}
 	if r, ok := value.(map[string]any); ok && form.Kind == "interrupted" && len(r) == 1 {
-		if _, done := r["done"]; done {
-			return value, nil
+		if v, done := r["done"]; done {
+			v, problems := read(form.Type, v)
+			if len(problems) > 0 {
+				return nil, fmt.Errorf("%w: %s", runs.ErrAnswer, problems[0])
+			}
+			return map[string]any{"done": v}, nil
 		}
 	}
 	choices := form.Choices

@@ -131,9 +131,15 @@ func (m *Machine) unsure(c *call) {
 	m.openAsk(c, m.unsureForm(c), time.Time{})
 }
 
+// unsureForm names the type of the call's result, which the value of `done` must fit.
 func (m *Machine) unsureForm(c *call) run.Form {
-	return run.Form{Kind: "interrupted", Choices: []string{"done", "again", "fail"},
-		Text: "The call of " + m.plan(c.node).Call.Agent + " was under way when the run was interrupted. Was it done? Answer `done` (with its value, if it has one), `again` to call it once more, or `fail`."}
+	pc := m.plan(c.node).Call
+	result := m.p.Callees[pc.Callee].Result
+	if pc.As != nil {
+		result = *pc.As
+	}
+	return run.Form{Kind: "interrupted", Choices: []string{"done", "again", "fail"}, Type: result,
+		Text: "The call of " + pc.Agent + " was under way when the run was interrupted. Was it done? Answer `done` (with its value, if it has one), `again` to call it once more, or `fail`."}
 }
 
 // resolved takes the answer about an interrupted `do`: "again", "fail", "done", or {done: value}.
@@ -141,7 +147,13 @@ func (m *Machine) resolved(c *call, v any) error {
 	n := c.node
 	if r, ok := v.(map[string]any); ok && len(r) == 1 {
 		if value, ok := r["done"]; ok {
+			form := m.unsureForm(c)
+			value, problems := eval.Read(form.Type, value)
+			if len(problems) > 0 {
+				return ErrStale
+			}
 			m.dropCall(c)
+			m.met(value)
 			m.done(n, value)
 			return nil
 		}
