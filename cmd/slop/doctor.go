@@ -94,7 +94,7 @@ func (d *doctor) file(ctx context.Context) error {
 
 // runs reads every run, folds it, and compares what lists say of it.
 func (d *doctor) runs(ctx context.Context) error {
-	return d.state.each(ctx, func(id run.ID) error {
+	return d.state.each(ctx, func(id run.ID, _ error) error { // what is damaged the store has named
 		d.runCount++
 		h, err := d.state.history(ctx, id)
 		switch {

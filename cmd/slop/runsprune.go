@@ -131,12 +131,14 @@ func (s *state) sweep(ctx context.Context, gone []run.ID, dry bool) (swept, erro
 // named marks the values that facts name.
 func (s *state) named(ctx context.Context, without map[run.ID]bool) (map[string]bool, error) {
 	named := map[string]bool{}
-	mark := func(id run.ID) error {
+	mark := func(id run.ID, damage error) error {
 		if without[id] {
 			return nil
 		}
 		facts, err := s.store.Load(ctx, id, 0)
 		switch {
+		case damage != nil: // perhaps of its name: what is not found under it may be there
+			return &exit{exitUnreachable, fmt.Errorf("no value was removed, since a run cannot be read: %w", damage)}
 		case errors.Is(err, store.ErrNotFound):
 			return nil // removed meanwhile
 		case err != nil:
@@ -150,8 +152,20 @@ func (s *state) named(ctx context.Context, without map[run.ID]bool) (map[string]
 	return named, s.each(ctx, mark)
 }
 
-// each visits every run: those the index knows, then those that only the logs do.
-func (s *state) each(ctx context.Context, visit func(run.ID) error) error {
+// each visits every run: those the index knows, then those that only the logs do. A store that can name all of them is asked for them, since its index may
+// have lost one; damage says that the store is not sure of a run's name.
+func (s *state) each(ctx context.Context, visit func(id run.ID, damage error) error) error {
+	if all, ok := everyRun(ctx, s.store); ok {
+		for id, err := range all {
+			if err != nil && !errors.Is(err, store.ErrCorrupt) {
+				return s.unusable(err)
+			}
+			if err := visit(id, err); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	seen := map[run.ID]bool{}
 	filter := store.Filter{Limit: store.MaxLimit}
 	for {
@@ -161,7 +175,7 @@ func (s *state) each(ctx context.Context, visit func(run.ID) error) error {
 		}
 		for _, e := range entries {
 			seen[e.Run] = true
-			if err := visit(e.Run); err != nil {
+			if err := visit(e.Run, nil); err != nil {
 				return err
 			}
 		}
@@ -174,7 +188,7 @@ func (s *state) each(ctx context.Context, visit func(run.ID) error) error {
 			return s.unusable(err)
 		}
 		if !seen[id] {
-			if err := visit(id); err != nil {
+			if err := visit(id, nil); err != nil {
 				return err
 			}
 		}

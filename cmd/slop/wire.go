@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -200,6 +201,15 @@ func copyStore(ctx context.Context, s store.Store, path string) error {
 		return errors.New("only the embedded store is copied by slop")
 	}
 	return embedded.Backup(ctx, path)
+}
+
+// everyRun yields every run of a store that can name them without its index.
+func everyRun(ctx context.Context, s store.Store) (iter.Seq2[run.ID, error], bool) {
+	embedded, ok := s.(*sqlite.Store)
+	if !ok {
+		return nil, false
+	}
+	return embedded.Runs(ctx), true
 }
 
 // problem is something that is wrong with a store: of one run, or of none alone.

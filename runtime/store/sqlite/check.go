@@ -194,9 +194,11 @@ func (c *check) facts(r *state) {
 			c.report(r.id, "after fact %d comes fact %d", at, facts[0].Seq)
 		}
 		for _, f := range facts {
-			if b, ok := f.Body.(*run.Started); ok && b.Plan != "" && !c.blobs[b.Plan] {
-				c.report(r.id, "its plan %s is missing", b.Plan)
-			}
+			f.Blobs(func(hash string) {
+				if hash != "" && !c.blobs[hash] {
+					c.report(r.id, "fact %d names blob %s, which is missing", f.Seq, hash)
+				}
+			})
 			if _, ended := last.Body.(*run.Finished); ended {
 				c.report(r.id, "fact %d follows the end", f.Seq)
 			}

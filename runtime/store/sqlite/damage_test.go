@@ -228,6 +228,26 @@ func TestADamagedRowNamesItsRun(t *testing.T) {
 	}
 }
 
+func TestRunsYieldsEveryRun(t *testing.T) {
+	whole, w := built(t)
+	path := filepath.Join(t.TempDir(), "store.db")
+	if err := os.WriteFile(path, whole, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	rawSQL(t, path, "DELETE FROM entries", "UPDATE runs SET token = 9 WHERE id = 'run-1'")
+	s := closing(t, open(t, path))
+	n := 0
+	for id, err := range s.Runs(t.Context()) {
+		n++
+		if bad := id == "run-1"; bad != errors.Is(err, store.ErrCorrupt) || !bad && err != nil {
+			t.Errorf("run %s: %v", id, err)
+		}
+	}
+	if n != len(w.facts) {
+		t.Errorf("it yields %d runs of %d", n, len(w.facts))
+	}
+}
+
 func TestCheckNamesWhatIsWrong(t *testing.T) {
 	whole, w := built(t)
 	for _, c := range []struct{ name, statement, want string }{
@@ -235,7 +255,7 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 		{"a lost end", "DELETE FROM facts WHERE run = 2 AND last > 8", "run run-1: its facts end at 7 and should at 10"},
 		{"changed facts", "UPDATE facts SET crc = crc + 1 WHERE run = 1 AND last = 5", "run run-0: the facts up to 5 do not fit their checksum"},
 		{"a changed run", "UPDATE runs SET token = 9 WHERE n = 2", "run run-1: its row does not fit"},
-		{"a missing plan", "DELETE FROM blobs WHERE size = 6", "run run-2: its plan"},
+		{"a missing plan", "DELETE FROM blobs WHERE size = 6", "run run-2: fact 1 names blob "},
 		{"changed bytes", "UPDATE bytes SET data = 'a plot' WHERE n = 1", "its bytes are not those of its hash"},
 		{"a lost run", "DELETE FROM runs WHERE n = 4", "belongs to no run"},
 		{"a changed entry", "UPDATE entries SET status = 'failed' WHERE run = 1", "run run-0: its entry in the index is filed under something else"},

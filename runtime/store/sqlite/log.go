@@ -53,6 +53,8 @@ type state struct {
 	finished, rests bool
 	pool            string
 	priority        int
+
+	damage error // of one in a page
 }
 
 func (r *state) sum() int64 {
@@ -540,6 +542,27 @@ func (s *Store) Strays(ctx context.Context, pool string) iter.Seq2[run.ID, error
 		ORDER BY n LIMIT 1000`, pool, func(r *state) bool { return r.free(dead) })
 }
 
+// Runs yields every run, finished or not, whether the index knows it or not: whoever drops what no run names must not miss one. A run whose row is damaged is
+// an error, after which the others follow.
+func (s *Store) Runs(ctx context.Context) iter.Seq2[run.ID, error] {
+	return func(yield func(run.ID, error) bool) {
+		for after, more := int64(-1), true; more; {
+			page, err := s.page(ctx, "FROM runs WHERE n > ?1 AND ?2 = '' ORDER BY n LIMIT 1000", after, "")
+			if err != nil {
+				yield("", err)
+				return
+			}
+			more = false
+			for _, r := range page {
+				more, after = true, max(after, r.n)
+				if !yield(r.id, r.damage) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // choose yields runs page by page, so that no page is held open while somebody thinks about it.
 func (s *Store) choose(ctx context.Context, from, pool string, want func(*state) bool) iter.Seq2[run.ID, error] {
 	return func(yield func(run.ID, error) bool) {
@@ -551,8 +574,8 @@ func (s *Store) choose(ctx context.Context, from, pool string, want func(*state)
 			}
 			more = false
 			for _, r := range page {
-				more, after = true, r.n
-				if want(r) && !yield(r.id, nil) {
+				more, after = true, max(after, r.n)
+				if r.damage == nil && want(r) && !yield(r.id, nil) {
 					return
 				}
 			}
@@ -569,7 +592,7 @@ func (s *Store) page(ctx context.Context, from string, after int64, pool string)
 		r := &state{}
 		err := r.scan(scan)
 		if errors.Is(err, store.ErrCorrupt) {
-			return nil // whoever loads it hears; the others go on
+			r.damage, err = err, nil // the others go on
 		}
 		page = append(page, r)
 		return err
