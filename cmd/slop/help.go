@@ -11,6 +11,7 @@ import (
 
 type helpCmd struct {
 	Topic string `arg:"" optional:"" help:"A command or a topic."`
+	Verb  string `arg:"" optional:"" help:"The command of a group: slop help runs show."`
 }
 
 func (v *helpCmd) Run(c *console, k *kong.Kong) error {
@@ -19,10 +20,18 @@ func (v *helpCmd) Run(c *console, k *kong.Kong) error {
 		return err
 	}
 	for _, name := range commandNames(k) {
-		if name == v.Topic {
-			_, err := k.Parse([]string{name, "--help"})
+		if name != v.Topic {
+			continue
+		}
+		words := []string{name}
+		if v.Verb != "" {
+			words = append(words, v.Verb)
+		}
+		if err := unknownCommand(k, words); err != nil {
 			return err
 		}
+		_, err := k.Parse(append(words, "--help"))
+		return err
 	}
 	topic := strings.ReplaceAll(strings.ToLower(v.Topic), "_", "-")
 	for _, t := range topics {

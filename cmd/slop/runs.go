@@ -30,6 +30,10 @@ type runsCmd struct {
 	Prune  runsPruneCmd  `cmd:"" help:"Remove old runs that have ended, and values that no run names."`
 }
 
+func (runsCmd) Help() string {
+	return "slop runs alone lists the newest; its flags: slop runs list --help. How runs are kept and resumed: slop help durability."
+}
+
 type runsListCmd struct {
 	Status    []string `placeholder:"STATUS" help:"Only those that are running, waiting, paused, succeeded, failed or cancelled. May be repeated."`
 	Flow      string   `placeholder:"NAME" help:"Only runs of this flow."`
@@ -61,6 +65,11 @@ func (v *runsListCmd) Run(c *console) error {
 		return err
 	}
 	defer st.close()
+	e := st.bystander()
+	defer func() { _ = e.Close(ctx) }()          // it told nobody anything
+	if err := e.Reconcile(ctx, ""); err != nil { // a process that is killed may leave a run without an entry
+		fmt.Fprintln(c.err, "the list may lack runs: "+err.Error())
+	}
 	entries, next, err := st.store.List(ctx, filter)
 	if err != nil {
 		return listError(st, err)
