@@ -230,10 +230,10 @@ func (d *decision) pass() (again bool, err error) {
 	return again, nil
 }
 
-// deadline lets a block end as it did in the origin, unless something in it is done again: that has its own time.
+// deadline lets a block end as it did in the origin, with what was under way in it cut off, unless something in it is done again: that has its own time.
 func (d *decision) deadline(block run.Path, f run.Fact) bool {
-	for _, w := range d.open {
-		if path, ok := subject(w); ok && inside(path, block) {
+	for _, s := range d.old.order {
+		if s.first > 0 && s.first < f.Seq && inside(s.path, block) && (d.again[s.path] != nil || !s.void && d.taken[s.path] == 0) {
 			return false
 		}
 	}

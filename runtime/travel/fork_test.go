@@ -180,6 +180,42 @@ output critic "c <<a>>"`
 	}
 }
 
+// Time that ran out in the origin has run out in the fork, unless something under that deadline is done again.
+func TestDeadlinesThatPassedAreKept(t *testing.T) {
+	p := compile(t, `
+input x: string
+ok = human.approve "go on?" timeout 1m else "no"
+block = try {
+  a = writer "a"
+  b = editor "SLOW <<a>>"
+  output b
+} timeout 5m else critic "instead"
+last = judge "last <<x>>"
+output [ok, block, last]`, nil)
+	w := start(t, p, map[string]any{"x": "rain"}, 1)
+	w.silent, w.stuck = true, "SLOW"
+	h := w.play()
+	f := fork(t, h, travel.Change{From: "last"})
+	if diff := cmp.Diff([]string{"last: you named it"}, told(f)); diff != "" {
+		t.Fatalf("%s\n%s", diff, w.log())
+	}
+	again := goOn(t, f, 1)
+	end := last(again.play())
+	if diff := cmp.Diff(last(h).Value, end.Value); diff != "" || again.m.Kept() > 0 {
+		t.Errorf("%d kept facts are left; %s", again.m.Kept(), diff)
+	}
+	if diff := cmp.Diff([]string{"last"}, sorted(again.did)); diff != "" {
+		t.Error(diff)
+	}
+	f = fork(t, h, travel.Change{From: "block/a"})
+	if diff := cmp.Diff([]string{"block/a: you named it", "block/b: it needs block/a", "block/else: it needs block/a"}, told(f)); diff != "" {
+		t.Fatal(diff)
+	}
+	if v := last(goOn(t, f, 1).play()).Value.([]any); v[0] != "no" || v[1] != "(SLOW (a))" {
+		t.Errorf("with time enough it ends %v", v)
+	}
+}
+
 // What was evaluated at the edge is not evaluated again, and what is kept outside of the facts goes into the file of the run.
 func TestLargeValues(t *testing.T) {
 	script := `

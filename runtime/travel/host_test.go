@@ -40,6 +40,8 @@ type world struct {
 	person   func(w *run.AskWish) any
 	now      time.Time
 	did      []run.Path // steps that were called, asked or waited for
+	silent   bool       // people do not answer
+	stuck    string     // calls whose text has this in it do not end
 	slow     bool       // people answer when nothing else is left to do
 	luck     bool       // a block ended while calls in it were open: which of them were made was up to the dice
 	computed int        // expressions that were evaluated at the edge
@@ -195,6 +197,15 @@ func (w *world) step() {
 			continue
 		}
 		open = append(open, x)
+	}
+	if w.silent {
+		open = slices.DeleteFunc(open, isAsk)
+	}
+	if w.stuck != "" {
+		open = slices.DeleteFunc(open, func(x run.Wish) bool {
+			c, ok := x.(*run.CallWish)
+			return ok && c.Started && strings.Contains(text(c), w.stuck)
+		})
 	}
 	if len(open) == 0 {
 		if len(timers) == 0 {
