@@ -49,6 +49,7 @@ type Config struct {
 	MaxParallel int                               // calls at a time, over all runs; 0: DefaultParallel
 	MaxPerFlow  int                               // calls at a time of all runs of one flow; 0: no limit of its own
 	Grace       time.Duration                     // how long the end of a cancelled `do` is awaited; 0: DefaultGrace
+	Shared      bool                              // the limits of agents and flows hold over all processes that share the store
 	Pool        string                            // of the runs that are started here, and of those that Work takes up
 	Sweep       time.Duration                     // how often Work looks for runs that were left behind; 0: DefaultSweep
 	MaxResident int                               // runs in memory at a time; more wait in line. 0: DefaultResident
@@ -84,6 +85,7 @@ type Engine struct {
 	limits   *limits
 	flows    *limits // gates before the flows' calls
 	perFlow  int
+	shared   bool
 	cache    cache
 	clerk    clerk
 	workers  pool
@@ -155,6 +157,10 @@ func New(c Config) *Engine {
 		e.linger = DefaultLinger
 	}
 	e.ctx, e.stop = context.WithCancelCause(context.Background())
+	if e.shared = c.Shared; e.shared {
+		sh := &sharing{e.store, e.owner, e.ctx, e.workers.do}
+		e.limits.sharing, e.flows.sharing = sh, sh
+	}
 	return e
 }
 
@@ -471,7 +477,7 @@ func (e *Engine) newSession(id run.ID, p *plan.Plan, first run.Fact) *session {
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	if e.perFlow > 0 {
-		s.gate = e.flows.line(p.Name, agent.Limits{Limit: e.perFlow})
+		s.gate = e.flows.line("flow "+p.Name, agent.Limits{Limit: e.perFlow})
 	}
 	s.ctx, s.stop = context.WithCancelCause(e.ctx)
 	s.secretFunc = s.secret
@@ -504,6 +510,10 @@ func (e *Engine) animate(s *session) error {
 		if e.ttl > 0 {
 			e.group.Add(1)
 			go e.keeper()
+		}
+		if e.shared {
+			e.group.Add(1)
+			go e.sharer()
 		}
 	}
 	e.group.Add(1)

@@ -22,6 +22,7 @@ type limits struct {
 	counts  bool             // the slots of each run: they decide who is next
 	lines   map[string]*line // by agent
 	pots    map[string]*pot  // by what agents share
+	sharing *sharing         // with other processes; nil: this one is alone
 	waiting int
 	turn    uint64 // rises with each waiter served: who was served longest ago is next
 	closed  bool
@@ -35,12 +36,16 @@ type line struct {
 	queues queues // the runs that wait, next first
 	byRun  map[*session]*queue
 	timer  *time.Timer // ends the wait for a rate
+
+	permits *permits // of rates that other processes share; nil: they do not
+	asking  bool     // somebody asks the store for what this line is short of
 }
 
 // pot is a number of slots.
 type pot struct {
 	limit int // 0: none
 	used  int
+	loan  *loan // of slots that other processes share; nil: they do not
 }
 
 func (p *pot) empty() bool { return p.limit > 0 && p.used >= p.limit }
@@ -63,13 +68,13 @@ type ticket struct {
 
 // Of so many slots one is spared, and of those so many are the share of a run.
 const (
-	sparing = 16
-	sharing = 8
+	spareOf = 16
+	shareOf = 8
 )
 
 func newLimits(room int) *limits {
-	spare := room / sparing
-	return &limits{room: room, spare: spare, share: max(1, spare/sharing), counts: true, lines: map[string]*line{}, pots: map[string]*pot{}}
+	spare := room / spareOf
+	return &limits{room: room, spare: spare, share: max(1, spare/shareOf), counts: true, lines: map[string]*line{}, pots: map[string]*pot{}}
 }
 
 // newGates are the limits of flows: they bound nothing but each flow.
@@ -93,6 +98,9 @@ func (l *limits) line(name string, bounds agent.Limits) *line {
 			ln.pot = l.pots[shared]
 		} else if shared != "" {
 			l.pots[shared] = ln.pot
+		}
+		if l.sharing != nil {
+			l.sharing.share(ln, name, bounds)
 		}
 		if bounds.PerSecond > 0 {
 			ln.rates = append(ln.rates, newRate(bounds.PerSecond, time.Second))
@@ -139,12 +147,13 @@ func (ln *line) take(f *flight) (*ticket, bool) {
 		served = l.serve() // those before it wait for slots that are spared for such as it
 	}
 	ln.watchClock()
+	ln.send()
 	return t, false
 }
 
 // open reports whether a call could begin now.
 func (ln *line) open() bool {
-	if ln.limits.room <= 0 || ln.pot.empty() {
+	if ln.limits.room <= 0 || ln.pot.empty() || ln.limits.sharing != nil && ln.short() {
 		return false
 	}
 	if len(ln.rates) == 0 {
@@ -168,6 +177,9 @@ func (ln *line) restUntil() time.Time {
 func (ln *line) occupy(s *session) {
 	ln.limits.room--
 	ln.pot.used++
+	if ln.permits != nil {
+		ln.permits.left--
+	}
 	ln.count(s, 1)
 	for _, r := range ln.rates {
 		r.begin(time.Now())
@@ -192,6 +204,7 @@ func (ln *line) give(s *session) {
 	ln.pot.used--
 	l.room++
 	ln.count(s, -1)
+	ln.pot.settle(l, l.waiting > 0)
 	if l.waiting == 0 {
 		l.mu.Unlock()
 		return
@@ -241,6 +254,7 @@ func (l *limits) serve() []*ticket {
 	}
 	for _, ln := range l.lines {
 		ln.watchClock()
+		ln.send()
 	}
 	return served
 }
@@ -320,6 +334,13 @@ func (l *limits) close() {
 	for _, ln := range l.lines {
 		if ln.timer != nil {
 			ln.timer.Stop()
+		}
+		if b := ln.pot.loan; b != nil {
+			if b.timer != nil {
+				b.timer.Stop()
+			}
+			l.sharing.back(b.name, b.held)
+			b.held = nil
 		}
 	}
 }

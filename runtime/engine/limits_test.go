@@ -12,6 +12,7 @@ import (
 	"github.com/slopstudios/slop/runtime/agent"
 	"github.com/slopstudios/slop/runtime/engine"
 	"github.com/slopstudios/slop/runtime/run"
+	"github.com/slopstudios/slop/runtime/store/memory"
 )
 
 // meter is an agent that takes a second, and remembers who was served when.
@@ -53,6 +54,12 @@ func bubble(t *testing.T, l agent.Limits, c engine.Config, test func(t *testing.
 		test(t, w, m, e)
 		shut(t, e)
 	})
+}
+
+func (m *meter) underWay() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.now
 }
 
 const ten = `output map i in 1..10 limit 10 { m "NAME <<i>>" }`
@@ -224,13 +231,13 @@ func TestAFlowHasALimit(t *testing.T) {
 		other.Name = "other"
 		ids := []run.ID{start(t, e, p, run.Options{}), start(t, e, p, run.Options{})}
 		synctest.Wait()
-		if m.most != 3 {
-			t.Errorf("%d calls of a flow at a time, want 3", m.most)
+		if now := m.underWay(); now != 3 {
+			t.Errorf("%d calls of a flow at a time, want 3", now)
 		}
 		ids = append(ids, start(t, e, &other, run.Options{}))
 		synctest.Wait()
-		if m.now != 6 {
-			t.Errorf("%d calls of two flows at a time, want 6", m.now)
+		if now := m.underWay(); now != 6 {
+			t.Errorf("%d calls of two flows at a time, want 6", now)
 		}
 		if err := e.Cancel(t.Context(), ids[0], "", ""); err != nil {
 			t.Fatal(err)
@@ -242,4 +249,57 @@ func TestAFlowHasALimit(t *testing.T) {
 			t.Errorf("%d calls of two flows at a time, want 6", m.most)
 		}
 	})
+}
+
+// Two processes that share a store share the limits of their agents, and neither starves the other.
+func TestProcessesShareLimits(t *testing.T) {
+	for name, test := range map[string]struct {
+		limits agent.Limits
+		c      engine.Config
+		took   time.Duration
+		most   int
+	}{
+		"slots of an agent": {agent.Limits{Limit: 3}, engine.Config{}, 7 * time.Second, 3},
+		"slots of a flow":   {agent.Limits{}, engine.Config{MaxPerFlow: 3}, 7 * time.Second, 3},
+		"a rate":            {agent.Limits{PerMinute: 5}, engine.Config{}, 3 * time.Minute, 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				m := &meter{origin: time.Now()}
+				w.model("m", m.call)
+				if err := w.registry.SetLimits("m", test.limits); err != nil {
+					t.Fatal(err)
+				}
+				s := memory.New()
+				var engines [2]*engine.Engine
+				var ids [2]run.ID
+				var took [2]time.Duration
+				for i := range engines {
+					c := test.c
+					c.Registry, c.Store, c.Owner, c.Shared = w.registry, s, fmt.Sprint(i), true
+					engines[i] = engine.New(c)
+					defer shut(t, engines[i])
+					ids[i] = start(t, engines[i], w.plan(named(w, "x")), run.Options{})
+				}
+				var group sync.WaitGroup
+				for i, e := range engines {
+					group.Go(func() {
+						if end := wait(t, e, ids[i]); end.Status != run.Succeeded {
+							t.Errorf("got %+v", end)
+						}
+						took[i] = time.Since(m.origin)
+					})
+				}
+				group.Wait()
+				longest := max(took[0], took[1])
+				if m.most > test.most || longest < test.took-test.took/5 || longest > test.took*3/2+time.Second {
+					t.Errorf("20 calls took %s with %d at a time, want %s and %d", longest, m.most, test.took, test.most)
+				}
+				if first := min(took[0], took[1]); first < longest/3 {
+					t.Errorf("one process was done after %s, the other after %s", first, longest)
+				}
+			})
+		})
+	}
 }
