@@ -85,6 +85,7 @@ ENVIRONMENT
   SLOP_MAX_PARALLEL  calls at a time, as --max-parallel
   SLOP_BUDGET        what a run may use, as --budget
   SLOP_TIMEOUT       how long a run may take, as --timeout
+  SLOP_CACHE         what to do with kept answers, as --cache
 
   CI=1               plain lines instead of the live tree, and no questions
   NO_COLOR           no colours; CLICOLOR=0 too, CLICOLOR_FORCE=1 always; TERM=dumb
@@ -128,6 +129,7 @@ CONFIGURATION
 
     [run]
     max_parallel = 8
+    cache = "write"           # kept answers; or off, read, refresh
     budget = "$2"
     timeout = "10m"
     color = "auto"

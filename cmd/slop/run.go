@@ -27,6 +27,7 @@ type runCmd struct {
 	MaxParallel *string  `name:"max-parallel" placeholder:"N" help:"Calls at a time."`
 	Budget      []string `sep:"none" placeholder:"AMOUNT" help:"What the run may use: 0.50 (dollars), '20 calls', '5000 tokens'. May be repeated."`
 	Timeout     string   `placeholder:"DURATION" help:"How long the run may take, such as 90s or 10m (then exit 124)."`
+	Cache       string   `placeholder:"MODE" help:"What to do with kept answers of calls that have a cache clause: off, read, write (use and keep, the default) or refresh (ask anew and keep)."`
 	Trust       bool     `help:"Trust the project's slop.toml, and remember that until it changes."`
 	Detach      bool     `short:"d" help:"Print the id of the run and let it work in the background."`
 	Ephemeral   bool     `help:"Keep the run in memory only: it ends with this process."`
@@ -155,6 +156,16 @@ func (v *runCmd) options(conf config.Run) (run.Options, error) {
 			return o, bad(from, s, err)
 		}
 		o.Budget = append(o.Budget, a)
+	}
+	mode, from := v.Cache, "--cache"
+	if mode == "" {
+		mode, from = os.Getenv("SLOP_CACHE"), "SLOP_CACHE"
+	}
+	if mode == "" {
+		mode = conf.Cache
+	}
+	if o.Cache = run.CacheMode(mode); !o.Cache.Known() {
+		return o, usage("%s is one of off, read, write and refresh, not %q", from, mode)
 	}
 	return o, nil
 }

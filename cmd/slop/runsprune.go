@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/slopstudios/slop/cmd/slop/config"
+	"github.com/slopstudios/slop/runtime/engine"
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/store"
 )
@@ -95,13 +96,18 @@ type swept struct {
 	bytes int64
 }
 
-// sweep drops the values that no fact of any run names, as if gone were no more.
+// sweep drops what has expired, and the values that no fact of any run names, as if gone were no more, and neither shared state nor the cache.
 func (s *state) sweep(ctx context.Context, gone []run.ID, dry bool) (swept, error) {
 	var w swept
 	before := time.Now().Add(-sweepGrace) // read before the marks are: what is put from here on stays
 	lost := map[run.ID]bool{}
 	for _, id := range gone {
 		lost[id] = true
+	}
+	if !dry {
+		if _, err := engine.Expire(ctx, s.store, time.Now()); err != nil {
+			return w, s.unusable(err)
+		}
 	}
 	named, err := s.named(ctx, lost)
 	if err != nil {
@@ -149,7 +155,14 @@ func (s *state) named(ctx context.Context, without map[run.ID]bool) (map[string]
 		}
 		return nil
 	}
-	return named, s.each(ctx, mark)
+	if err := s.each(ctx, mark); err != nil {
+		return nil, err
+	}
+	// Last: a value that moves from a run into shared state while we look is found in one of them.
+	if err := engine.NamedBlobs(ctx, s.store, func(hash string) { named[hash] = true }); err != nil {
+		return nil, s.unusable(err)
+	}
+	return named, nil
 }
 
 // each visits every run: those the index knows, then those that only the logs do. A store that can name all of them is asked for them, since its index may

@@ -88,6 +88,14 @@ func standard() []types.Signature {
 		types.Field{Name: "status", Type: of(types.Int)}, types.Field{Name: "type", Type: of(types.String)}, types.Field{Name: "headers", Type: of(types.Any)},
 		types.Field{Name: "body", Type: of(types.String)}, types.Field{Name: "json", Type: maybe(types.Any)},
 	)
+	memory := func(verb string, effect types.Effect, result types.Type, params ...types.Param) types.Signature {
+		scope := takes("scope", enum("run", "flow", "shared"))
+		scope.Lasts = true
+		return types.Signature{
+			Name: "memory." + verb, Primary: "path", Text: types.Text, Result: result, Effect: effect, Kind: types.Call, Idempotent: true, Free: true,
+			Params: append(params, scope),
+		}
+	}
 	url := host(needs("url", of(types.String)))
 	headers := secret(takes("headers", of(types.Any)))
 	all := []types.Signature{
@@ -116,18 +124,13 @@ func standard() []types.Signature {
 			Name: "wait", Primary: "for", Text: types.Text, Params: []types.Param{takes("for", of(types.String)), takes("until", of(types.String))},
 			Result: of(types.Nothing), Effect: types.Do, Kind: types.Sleep,
 		},
-		{
-			Name: "memory.get", Primary: "path", Text: types.Text, Params: []types.Param{needs("path", of(types.String)), takes("default", of(types.Any))},
-			Result: maybe(types.Any), Effect: types.Read, Kind: types.Call, Free: true,
-		},
-		{
-			Name: "memory.set", Primary: "path", Text: types.Text, Result: of(types.Nothing), Effect: types.Do, Kind: types.Call, Idempotent: true, Free: true,
-			Params: []types.Param{needs("path", of(types.String)), needs("value", of(types.Any)), takes("ttl", of(types.String))},
-		},
-		{
-			Name: "memory.delete", Primary: "path", Text: types.Text, Params: []types.Param{needs("path", of(types.String))}, Result: of(types.Nothing),
-			Effect: types.Do, Kind: types.Call, Idempotent: true, Free: true,
-		},
+		memory("get", types.Read, maybe(types.Any), needs("path", of(types.String)), takes("default", of(types.Any))),
+		memory("list", types.Read, list(of(types.String)), takes("path", of(types.String))),
+		memory("set", types.Do, of(types.Nothing), needs("path", of(types.String)), needs("value", of(types.Any)), takes("ttl", of(types.String))),
+		memory("merge", types.Do, of(types.Nothing), needs("path", of(types.String)), needs("value", of(types.Any)), takes("ttl", of(types.String))),
+		memory("append", types.Do, of(types.Int), needs("path", of(types.String)), needs("value", of(types.Any)), takes("ttl", of(types.String))),
+		memory("add", types.Do, of(types.Any), needs("path", of(types.String)), takes("by", of(types.Float)), takes("ttl", of(types.String))),
+		memory("delete", types.Do, of(types.Nothing), needs("path", of(types.String))),
 		{
 			Name: "strudel.validate", Primary: "code", Text: types.Code, Params: []types.Param{needs("code", of(types.String))}, Effect: types.Read, Kind: types.Call,
 			Result: record(types.Field{Name: "valid", Type: of(types.Bool)}, types.Field{Name: "problem", Type: of(types.String)}, types.Field{Name: "problems", Type: list(of(types.String))}),

@@ -145,7 +145,7 @@ func (w *worst) loop(l *Loop) tally {
 
 func (w *worst) call(c *Call) tally {
 	sig := &w.p.Callees[c.Callee]
-	if sig.Free || sig.Kind == types.Ask || sig.Kind == types.Sleep {
+	if sig.Free && !c.MayLast(sig) || sig.Kind == types.Ask || sig.Kind == types.Sleep {
 		return tally{}
 	}
 	t := tally{calls: 1}
@@ -164,6 +164,17 @@ func (w *worst) call(c *Call) tally {
 		t.unpriced = true
 	}
 	return t.times(int64(c.Retry) + 1).times(int64(c.Repair) + 1)
+}
+
+// MayLast reports whether the call of a free capability may reach beyond its run, and so be none that is free (types.Signature.FreeWith).
+func (c *Call) MayLast(sig *types.Signature) bool {
+	for i := range sig.Params {
+		p := &sig.Params[i]
+		if code := c.code(p.Name); p.Lasts && code != "" && (len(p.Type.Values) == 0 || code != strconv.Quote(p.Type.Values[0])) {
+			return true
+		}
+	}
+	return false
 }
 
 // code is the expression of an argument; "" when it is not given.

@@ -122,6 +122,19 @@ func (s *Signature) PriceOf(model string) *Price {
 	return nil
 }
 
+// FreeWith reports whether a call with these arguments is free.
+func (s *Signature) FreeWith(args map[string]any) bool {
+	if !s.Free {
+		return false
+	}
+	for i := range s.Params {
+		if p := &s.Params[i]; p.Lasts && args[p.Name] != nil && (len(p.Type.Values) == 0 || args[p.Name] != p.Type.Values[0]) {
+			return false
+		}
+	}
+	return true
+}
+
 // Param is an argument of a capability. Required means it has neither a default nor an optional type.
 type Param struct {
 	Name     string `json:"name"`
@@ -129,6 +142,7 @@ type Param struct {
 	Required bool   `json:"required,omitempty"`
 	Secret   bool   `json:"secret,omitempty"` // may hold `secret` names
 	Host     bool   `json:"host,omitempty"`   // decides where on the network or machine a call goes: no text of the world (E0123)
+	Lasts    bool   `json:"lasts,omitempty"`  // an enum; with any but its first value a call reaches beyond its run, so it is not free: see FreeWith
 	Doc      string `json:"doc,omitempty"`
 }
 

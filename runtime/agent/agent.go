@@ -3,10 +3,14 @@ package agent
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/slopstudios/slop/lang/types"
+	"github.com/slopstudios/slop/runtime/contexts"
 	"github.com/slopstudios/slop/runtime/run"
 )
 
@@ -23,6 +27,21 @@ type Agent interface {
 type Checker interface {
 	// Check reports nil when the agent can be called, else what is wrong and how to mend it. It costs nothing and takes at most a few seconds.
 	Check(ctx context.Context) error
+}
+
+// Accounter is an Agent whose answers depend on more than a call says: the server that is asked, and as whom.
+type Accounter interface {
+	// Account names that as Account makes it; it changes when the answers may. It is called from many goroutines and costs little.
+	Account() string
+}
+
+// Account is a name for the parts that decide whose answers an agent gives, keys among them: it says nothing of them.
+func Account(parts ...string) string {
+	hash := sha256.New()
+	for _, part := range parts {
+		fmt.Fprintf(hash, "%d %s", len(part), part)
+	}
+	return hex.EncodeToString(hash.Sum(nil))
 }
 
 // Call is one attempt of a call.
@@ -43,7 +62,7 @@ type Call struct {
 	Secret func(name string) (string, error) // the value of a named secret
 	Hide   func(name, value string)          // tells the host of a secret the agent brings itself, to be blacked out wherever it would be kept or shown; may be nil
 	Emit   func(Progress)                    // never nil, never blocks
-	Memory Memory                            // the shared state of the run
+	Memory Memory                            // the shared state that the call may use; nil: there is none
 }
 
 // Progress is news of a call under way. It is shown and forgotten.
@@ -64,11 +83,14 @@ type Reply struct {
 	AgentID    string // the agent's own id of the call or session
 }
 
-// Memory is shared state by nested path (memory.get, memory.set, memory.delete). Paths look like `a.b[0].c`.
+// Memory is shared state by nested path (memory.*). Paths look like `a.b[0].c`. contexts.ErrUnavailable: it cannot be reached now. contexts.ErrUnsure: the
+// call was interrupted before, and nobody knows any more whether its change was made.
 type Memory interface {
-	Get(ctx context.Context, path string) (value any, ok bool, err error)
-	Set(ctx context.Context, path string, value any, ttl time.Duration) error // ttl 0: as long as the run
-	Delete(ctx context.Context, path string) error
+	Get(ctx context.Context, scope contexts.Scope, path string) (value any, ok bool, err error)
+	List(ctx context.Context, scope contexts.Scope, path string) ([]string, error)
+	// Change makes a change once for all attempts of the call. A change of the run's own state may be put off until the end of the call is recorded: then
+	// the host puts what it comes to, or why it cannot be made, in the place of the value of the Reply.
+	Change(ctx context.Context, scope contexts.Scope, c contexts.Change) (value any, err error)
 }
 
 // Fail makes the Reply of a failed attempt.

@@ -37,10 +37,11 @@ type Registry struct {
 }
 
 type registered struct {
-	agent  Agent
-	checks Checker // nil when the agent cannot say
-	limits Limits
-	health Health
+	agent   Agent
+	checks  Checker   // nil when the agent cannot say
+	account Accounter // nil when its calls say all
+	limits  Limits
+	health  Health
 }
 
 type callee struct {
@@ -62,6 +63,7 @@ func NewRegistry() *Registry {
 func (r *Registry) Register(name string, a Agent, adjust func(*types.Signature)) error {
 	entry := &registered{agent: guard{name, a}}
 	entry.checks, _ = a.(Checker)
+	entry.account, _ = a.(Accounter)
 	var fresh []*callee
 	for _, s := range a.Signatures() {
 		own := s.Name
@@ -124,6 +126,9 @@ func sound(s *types.Signature) error {
 			return fmt.Errorf("%s: parameter %s stands twice", s.Name, p.Name)
 		}
 		seen[p.Name] = true
+		if p.Lasts && (p.Type.Kind != types.Enum || len(p.Type.Values) == 0) {
+			return fmt.Errorf("%s: parameter %s says how long something lasts, so it is an enum", s.Name, p.Name)
+		}
 	}
 	if s.Free && s.Effect == types.Think {
 		return fmt.Errorf("%s: what asks a model is never free", s.Name)
@@ -201,6 +206,17 @@ func (r *Registry) Owner(callee string) (agent string, limits Limits, ok bool) {
 		return "", Limits{}, false
 	}
 	return c.name, c.of.limits, true
+}
+
+// Account names whose answers the agent of a callee gives; "" when its calls say all.
+func (r *Registry) Account(callee string) string {
+	r.mu.RLock()
+	c := r.callees[callee]
+	r.mu.RUnlock()
+	if c == nil || c.of.account == nil {
+		return ""
+	}
+	return c.of.account.Account()
 }
 
 // CheckTimeout is how long one agent may take to say whether it can be called.

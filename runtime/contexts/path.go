@@ -1,6 +1,7 @@
 package contexts
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -8,17 +9,26 @@ import (
 	"unicode/utf8"
 )
 
-// key is one step of a path: a name of a record, or an index of a list when name is "".
+// key is one step of a path: a name of a record, or an index of a list.
 type key struct {
+	named bool
 	name  string
 	index int
 }
 
 func (k key) String() string {
-	if k.name == "" {
+	if !k.named {
 		return "[" + strconv.Itoa(k.index) + "]"
 	}
 	return k.name
+}
+
+// compare orders the items of a list by their numbers, and a path before what is below it.
+func compare(a, b key) int {
+	if c := cmp.Compare(a.index, b.index); c != 0 {
+		return c
+	}
+	return cmp.Compare(a.name, b.name)
 }
 
 // parse reads a path: name { "." name | "[" index "]" } .
@@ -57,13 +67,22 @@ func parse(path string) ([]key, error) {
 		if n == 0 {
 			return nil, fmt.Errorf("path `%s`: a path looks like `a.b[0].c`", path)
 		}
-		keys = append(keys, key{name: rest[:n]})
+		keys = append(keys, key{name: rest[:n], named: true})
 		rest = rest[n:]
 		if rest != "" && rest[0] != '.' && rest[0] != '[' {
 			return nil, fmt.Errorf("path `%s`: names hold letters, digits, _ and -", path)
 		}
 	}
 	return keys, nil
+}
+
+// Top gives the first name of a path.
+func Top(path string) (string, error) {
+	keys, err := parse(path)
+	if err != nil {
+		return "", err
+	}
+	return keys[0].name, nil
 }
 
 func nameLength(s string) int {
@@ -75,11 +94,16 @@ func nameLength(s string) int {
 	return len(s)
 }
 
-// canonical writes keys so that equal paths are equal texts, and a path below another begins with it and a separator.
+// canonical writes keys so that equal paths are equal texts, and a path below another begins with it and a separator. A name that no path can say, since a
+// record brought it along, is quoted.
 func canonical(keys []key) string {
 	var b strings.Builder
 	for _, k := range keys {
 		b.WriteByte('/')
+		if k.named && (k.name == "" || nameLength(k.name) < len(k.name)) {
+			b.WriteString(strconv.Quote(k.name))
+			continue
+		}
 		b.WriteString(k.String())
 	}
 	return b.String()
@@ -89,7 +113,7 @@ func below(path, ancestor string) bool {
 	return strings.HasPrefix(path, ancestor) && (len(path) == len(ancestor) || path[len(ancestor)] == '/')
 }
 
-// keysOf reads a canonical path back.
+// keysOf reads the canonical form of a path that parse has read.
 func keysOf(path string) []key {
 	var keys []key
 	for _, text := range strings.Split(path[1:], "/") {
@@ -98,7 +122,16 @@ func keysOf(path string) []key {
 			keys = append(keys, key{index: index})
 			continue
 		}
-		keys = append(keys, key{name: text})
+		keys = append(keys, key{name: text, named: true})
 	}
 	return keys
+}
+
+// isCanonical reports whether a text is what canonical makes of a path that parse reads.
+func isCanonical(text string) bool {
+	if !strings.HasPrefix(text, "/") {
+		return false
+	}
+	keys, err := parse(strings.ReplaceAll(strings.ReplaceAll(text[1:], "/[", "["), "/", "."))
+	return err == nil && canonical(keys) == text
 }

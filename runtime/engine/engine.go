@@ -87,6 +87,9 @@ type Engine struct {
 	perFlow  int
 	shared   bool
 	cache    cache
+	tier     tier
+	commons  commons
+	sweeper  sweeper
 	clerk    clerk
 	workers  pool
 	ctx      context.Context
@@ -156,6 +159,9 @@ func New(c Config) *Engine {
 	if e.linger <= 0 {
 		e.linger = DefaultLinger
 	}
+	_, e.tier.off = e.store.(*memory.Store)
+	e.tier.engine = e
+	e.commons.init(e)
 	e.ctx, e.stop = context.WithCancelCause(context.Background())
 	if e.shared = c.Shared; e.shared {
 		sh := &sharing{e.store, e.owner, e.ctx, e.workers.do}
@@ -214,6 +220,9 @@ func (e *Engine) draft(ctx context.Context, p *plan.Plan, inputs map[string]any,
 	given, err := readInputs(p, inputs)
 	if err != nil {
 		return nil, run.Fact{}, err
+	}
+	if !o.Cache.Known() {
+		return nil, run.Fact{}, fmt.Errorf("%w: the cache has no mode %q", runs.ErrInput, o.Cache)
 	}
 	hash, err := e.keep(ctx, p)
 	if err != nil {
@@ -389,9 +398,7 @@ func (e *Engine) adopt(ctx context.Context, id run.ID) error {
 	}
 	s := e.newSession(id, p, facts[0])
 	s.lease.Store(e.held(lease, asked))
-	s.rebuild = &rebuild{s, map[run.Path]*run.CallWish{}}
 	s.refresh(facts)
-	s.rebuild = nil
 	if err := e.animate(s); err != nil {
 		return err
 	}

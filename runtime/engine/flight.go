@@ -14,6 +14,7 @@ import (
 	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/agent"
+	"github.com/slopstudios/slop/runtime/contexts"
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/runs"
 )
@@ -59,8 +60,11 @@ type flight struct {
 	closed   bool // its end is recorded: what still comes settles the budget
 	alarm    *alarm
 
-	body  run.Body  // CallDone or CallFailed: set by the worker
-	usage run.Usage // what the call used: set by the worker
+	unsure time.Time // since when it may have been made already, by an earlier attempt or process; zero: it was not
+
+	body   run.Body         // CallDone or CallFailed: set by the worker
+	change *contexts.Change // of the run's own state, for the session to make when it records the end: set by the worker
+	usage  run.Usage        // what the call used: set by the worker
 
 	muted  atomic.Bool
 	stream sync.Mutex // guards offset and held: an agent may emit from several goroutines
@@ -131,6 +135,9 @@ func (f *flight) answer() {
 		return
 	}
 	f.body = f.conclude(f.callee.agent.Call(f.ctx, call))
+	if done, ok := f.body.(*run.CallDone); ok {
+		f.keep(done)
+	}
 }
 
 // land gives back what the call held.
@@ -166,7 +173,7 @@ func (f *flight) call() (*agent.Call, error) {
 	return &agent.Call{
 		Run: f.session.id, Path: w.Path, Attempt: w.Attempt, Key: w.Key, Callee: c.pinned, Args: args, Text: text, System: system,
 		As: w.As, Schema: f.session.schema(w.As), Repair: repair, Folder: f.session.engine.folder,
-		Secret: f.session.secretFunc, Hide: f.session.redactor.learn, Emit: f.emit, Memory: &f.session.memory,
+		Secret: f.session.secretFunc, Hide: f.session.redactor.learn, Emit: f.emit, Memory: stateOf{f},
 	}, nil
 }
 
@@ -238,6 +245,10 @@ func (f *flight) conclude(r agent.Reply) run.Body {
 		return f.failed(r)
 	}
 	w, s := f.wish, f.session
+	if f.change != nil {
+		f.usage = used(r.Usage, f.callee.pinned, true)
+		return &run.CallDone{Path: w.Path, Attempt: w.Attempt, Usage: f.usage}
+	}
 	if weight(r.Value, maxAnswer) > maxAnswer {
 		return f.failed(replace(r, run.Failure, fmt.Sprintf("the answer of %s is larger than %d MiB", w.Agent, maxAnswer>>20)))
 	}

@@ -100,21 +100,13 @@ func (e *Engine) Fork(ctx context.Context, f *travel.Fork) (run.ID, error) {
 	return s.id, e.animate(s)
 }
 
-// takeOver makes the shared state of a fork: what those of its origin's calls wrote there that are kept. It does so once in the life of a session, which
-// may fold its history several times.
-func (s *session) takeOver(taken []run.Taken) {
-	for _, t := range taken {
-		w, ok := t.Wish.(*run.CallWish)
-		if _, done := t.Fact.Body.(*run.CallDone); !ok || !done || !w.Callee.Free || s.takenOver[t.Fact.Seq] {
-			continue
-		}
-		if c := s.callee(w.Callee); c.do {
-			if s.takenOver == nil {
-				s.takenOver = map[run.Seq]bool{}
-			}
-			s.takenOver[t.Fact.Seq] = true
-			f := &flight{session: s, wish: w, callee: c, ctx: s.ctx}
-			f.answer() // its answer is known
-		}
+// takeOver makes the changes of the run's own state that a fork keeps of its origin, when their turn comes.
+func (s *session) takeOver(taken []run.Taken) error {
+	if len(taken) == 0 {
+		return nil
 	}
+	r := rebuild{session: s, state: s.memory.Snapshot()}
+	err := r.take(taken)
+	s.memory.Restore(r.state)
+	return err
 }

@@ -215,6 +215,7 @@ func (s *session) fold() bool {
 
 // refresh makes the machine anew from all facts of the log, and looks at all it wishes.
 func (s *session) refresh(facts []run.Fact) bool {
+	memory := rebuild{session: s, open: map[run.Path]*run.CallWish{}}
 	s.machine = machine.New(s.id, s.plan)
 	s.opened, s.inline, s.queue = nil, nil, nil
 	s.asks, s.answered = nil, nil
@@ -227,11 +228,8 @@ func (s *session) refresh(facts []run.Fact) bool {
 			s.now = f.At.UTC().Round(0)
 		}
 		delta, err := s.machine.Apply(f)
-		if s.rebuild != nil && err == nil {
-			s.rebuild.see(f.Body, delta.Opened)
-		}
 		if err == nil {
-			s.takeOver(delta.Taken)
+			err = memory.see(f, delta)
 		}
 		if err != nil && !errors.Is(err, machine.ErrStale) {
 			s.err = fmt.Errorf("run %s cannot go on after fact %d: %w", s.id, f.Seq, err)
@@ -241,6 +239,7 @@ func (s *session) refresh(facts []run.Fact) bool {
 			s.remember(f.Body)
 		}
 	}
+	s.memory.Restore(memory.state)
 	if s.finished = s.machine.Finished(); s.finished != nil {
 		return true
 	}
@@ -258,26 +257,4 @@ func (s *session) refresh(facts []run.Fact) bool {
 		}
 	}
 	return true
-}
-
-// rebuild makes the shared state of a run anew while its history is folded in another process: calls that are free and change something change nothing but
-// that state, so those that were done are done once more.
-type rebuild struct {
-	session *session
-	open    map[run.Path]*run.CallWish
-}
-
-func (r *rebuild) see(body run.Body, opened []run.Wish) {
-	for _, w := range opened {
-		if c, ok := w.(*run.CallWish); ok && c.Callee.Free && r.session.callee(c.Callee).do {
-			r.open[c.Path] = c
-		}
-	}
-	done, ok := body.(*run.CallDone)
-	if !ok || done.Source == run.Kept || r.open[done.Path] == nil {
-		return
-	}
-	f := &flight{session: r.session, wish: r.open[done.Path], callee: r.session.callee(r.open[done.Path].Callee), ctx: r.session.ctx}
-	f.answer() // its answer is known
-	delete(r.open, done.Path)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/lang/types"
+	"github.com/slopstudios/slop/runtime/agent"
 	"github.com/slopstudios/slop/runtime/contexts"
 	"github.com/slopstudios/slop/runtime/machine"
 	"github.com/slopstudios/slop/runtime/run"
@@ -47,29 +48,28 @@ type session struct {
 	sources []letter             // what the batch came of: taken up again should it not have been stored
 	opened  []run.Wish           // not yet looked at
 
-	callees   map[*types.Signature]*callee
-	flights   map[attempt]*flight // begun and not recorded as ended, and those whose late end is awaited
-	planned   []*flight           // to launch when the batch is stored
-	own       *flight             // launched, to be made by the session's own goroutine
-	inline    []*flight           // free calls to make when the batch is stored
-	parked    map[run.WishID]*parked
-	queue     []*parked  // calls that wait for this run's own limit, in order
-	inAir     int        // calls that hold a slot
-	recent    []run.Fact // stored in the last seconds, without gaps, for a store that may lose them
-	alarms    alarms
-	takenOver map[run.Seq]bool       // of a fork: the kept calls whose writes to the shared state were made
-	rebuild   *rebuild               // while the history of another process is folded
-	grounded  map[attempt]bool       // calls whose CallStarted may be stored, and that this session knows it never made
-	careful   bool                   // the machine was folded again in this turn: wishes may be closed before they were looked at
-	asks      map[run.Path]*run.Form // questions that wait
-	answered  map[run.Path]bool      // questions that are over
-	replies   []reply                // to callers, when the batch is stored
-	listed    run.Status             // what its entry says
-	relist    bool                   // its questions are not those of its entry
-	filed     <-chan struct{}        // closed when the entry of its end is written
-	clock     *time.Timer
-	draining  bool      // it begins no call any more, and ends with those under way
-	restAt    time.Time // when an idle session gives its lease back; zero: it is not idle
+	callees  map[*types.Signature]*callee
+	flights  map[attempt]*flight // begun and not recorded as ended, and those whose late end is awaited
+	planned  []*flight           // to launch when the batch is stored
+	own      *flight             // launched, to be made by the session's own goroutine
+	inline   []*flight           // free calls to make when the batch is stored
+	parked   map[run.WishID]*parked
+	queue    []*parked  // calls that wait for this run's own limit, in order
+	inAir    int        // calls that hold a slot
+	recent   []run.Fact // stored in the last seconds, without gaps, for a store that may lose them
+	alarms   alarms
+	tried    map[run.Path]time.Time // when calls that reach beyond the run were begun first
+	grounded map[attempt]bool       // calls whose CallStarted may be stored, and that this session knows it never made
+	careful  bool                   // the machine was folded again in this turn: wishes may be closed before they were looked at
+	asks     map[run.Path]*run.Form // questions that wait
+	answered map[run.Path]bool      // questions that are over
+	replies  []reply                // to callers, when the batch is stored
+	listed   run.Status             // what its entry says
+	relist   bool                   // its questions are not those of its entry
+	filed    <-chan struct{}        // closed when the entry of its end is written
+	clock    *time.Timer
+	draining bool      // it begins no call any more, and ends with those under way
+	restAt   time.Time // when an idle session gives its lease back; zero: it is not idle
 
 	// Guarded by the limits of the process.
 	slots int      // that its calls hold
@@ -87,10 +87,10 @@ type session struct {
 	secretFunc func(string) (string, error)
 	redactor   redactor
 	gallery    gallery
-	memory     contexts.Space
-	done       chan struct{} // closed at the end, after the two below are set
-	finished   *run.Finished // nil when the session ended before the run
-	err        error         // why it did
+	memory     contexts.Space // what the history makes it: changed when the end of a call that changes it is recorded
+	done       chan struct{}  // closed at the end, after the two below are set
+	finished   *run.Finished  // nil when the session ended before the run
+	err        error          // why it did
 
 	appointment *appointment // of a run that rests and that nobody else wakes
 }
@@ -122,6 +122,8 @@ type letter struct {
 	by      string
 	reason  string // for an answer
 	reply   chan error
+	parked  *parked // a call that waits for word of the cache
+	found   bool    // value is its answer
 }
 
 type letterKind uint8
@@ -133,6 +135,7 @@ const (
 	requestLetter                   // somebody wants the run cancelled, paused or resumed
 	answerLetter                    // somebody answers a question
 	bodyLetter                      // a fact made by a worker
+	cacheLetter                     // a store was asked for the answer of a call
 	toldLetter                      // the log has facts from outside
 	nudgeLetter                     // look up: the engine closes
 	fencedLetter                    // the lease is lost
@@ -360,6 +363,8 @@ func (s *session) receive(l letter) {
 	case bodyLetter:
 		s.sources = append(s.sources, l)
 		s.record(l.body)
+	case cacheLetter:
+		s.looked(l)
 	case toldLetter:
 		s.hear()
 	case fencedLetter:
@@ -386,7 +391,10 @@ func (s *session) request(l letter) error {
 }
 
 // record makes a fact and folds it. ErrStale leaves no fact behind.
-func (s *session) record(body run.Body) error {
+func (s *session) record(body run.Body) error { return s.recordWith(body, nil) }
+
+// recordWith records the end of a call that makes the run's own state another.
+func (s *session) recordWith(body run.Body, state *contexts.State) error {
 	f := run.Fact{Seq: s.head + run.Seq(len(s.batch)) + 1, At: s.now, Body: body}
 	delta, err := s.machine.Apply(f)
 	if err != nil {
@@ -396,6 +404,9 @@ func (s *session) record(body run.Body) error {
 		return err
 	}
 	s.batch = append(s.batch, f)
+	if state != nil {
+		s.memory.Restore(*state)
+	}
 	s.follow(body, delta)
 	return nil
 }
@@ -403,7 +414,9 @@ func (s *session) record(body run.Body) error {
 // follow takes note of what a fact opened and closed.
 func (s *session) follow(body run.Body, delta run.Delta) {
 	s.opened = append(s.opened, delta.Opened...)
-	s.takeOver(delta.Taken)
+	if err := s.takeOver(delta.Taken); err != nil && s.err == nil {
+		s.err = err
+	}
 	if len(delta.Closed) == 0 {
 		return
 	}
@@ -549,7 +562,8 @@ func (s *session) begin(w *run.CallWish) {
 	if s.flights[key] != nil {
 		return // it is under way: the wish was seen before the machine was folded again
 	}
-	if w.Started && !s.grounded[key] {
+	known := w.Callee.Free // one that is started nevertheless reaches beyond the run: into shared state, which knows the calls it has seen
+	if w.Started && !s.grounded[key] && !known {
 		// It was begun by a process that is gone. The machine decides what becomes of it.
 		s.record(&run.CallFailed{
 			Path: w.Path, Attempt: w.Attempt, Outcome: run.Interrupted, Message: "the process that made this call ended before its answer was recorded",
@@ -560,8 +574,20 @@ func (s *session) begin(w *run.CallWish) {
 	if !w.Started && s.recall(w) {
 		return
 	}
+	s.board(w)
+}
+
+// board has a call wait for its turn, or makes it ready to launch.
+func (s *session) board(w *run.CallWish) {
+	key := attempt{w.Path, w.Attempt}
 	f := &flight{session: s, wish: w, callee: s.callee(w.Callee)}
-	if f.callee.inline && w.Timeout == 0 {
+	if w.Callee.Free && (w.Started || w.Attempt > 1) {
+		if f.unsure = s.tried[w.Path]; f.unsure.IsZero() {
+			f.unsure = s.began
+		}
+		f.unsure = f.unsure.Add(-maxSkew)
+	}
+	if f.callee.inline && w.Timeout == 0 && w.Callee.FreeWith(w.Args) {
 		f.ctx = s.ctx
 		s.flights[key] = f
 		s.inline = append(s.inline, f)
@@ -637,13 +663,16 @@ func (s *session) freed() {
 // start records that a call begins. It is launched when that is stored.
 func (s *session) start(f *flight) {
 	w := f.wish
-	if !f.callee.pinned.Free && !w.Started {
+	if !w.Started && !w.Callee.FreeWith(w.Args) {
 		err := s.record(&run.CallStarted{Path: w.Path, Attempt: w.Attempt, Key: w.Key, Fingerprint: w.Fingerprint, Reserved: w.Reserve})
 		if err != nil {
 			f.give()
 			s.freed()
 			return
 		}
+	}
+	if w.Callee.Free && s.tried[w.Path].IsZero() && !w.Callee.FreeWith(w.Args) {
+		s.try(w.Path, s.now)
 	}
 	s.flights[attempt{w.Path, w.Attempt}] = f
 	s.planned = append(s.planned, f)
@@ -739,11 +768,17 @@ func (s *session) conclude(f *flight) {
 	case f.late && !(ok && f.callee.do):
 		s.record(f.overdue(used(f.usage, f.callee.pinned, true)))
 	case ok:
-		if s.record(done) != nil {
+		state, err := s.changed(f, done)
+		if err != nil {
+			if s.record(f.failed(agent.Fail(run.Failure, err.Error()))) != nil {
+				s.end(f, f.usage)
+			}
+			return
+		}
+		if s.recordWith(done, state) != nil {
 			s.end(f, f.usage) // nobody waits for it any more
 			return
 		}
-		s.keep(f.wish, done.Value)
 	default:
 		if s.record(f.body) != nil {
 			s.end(f, f.usage)

@@ -75,7 +75,7 @@ func (m *Machine) startCall(n *node) {
 		m.startSleep(n, w)
 		return
 	}
-	c := &call{node: n, path: w.Path, attempt: 1, effect: sig.Effect, free: sig.Free, scope: m.budgetOf(n), sent: w}
+	c := &call{node: n, path: w.Path, attempt: 1, effect: sig.Effect, free: sig.FreeWith(w.Args), scope: m.budgetOf(n), sent: w}
 	n.call = c
 	if !c.free {
 		if priceOf(sig, w) == nil && (sig.Effect == types.Think || sig.Structured) && c.scope.counts(func(a plan.Amount) bool { return a.Money > 0 }) {
@@ -466,7 +466,7 @@ func (m *Machine) render(n *node) (*run.CallWish, *run.Error) {
 			return nil, valueError(pc.System[i].At, problem)
 		}
 	}
-	if !sig.Free && sig.Kind == types.Call {
+	if !sig.FreeWith(w.Args) && sig.Kind == types.Call {
 		w.Fingerprint = m.fingerprint(n, w)
 	}
 	return w, nil

@@ -89,7 +89,28 @@ type Options struct {
 	Tenant      string        `json:"tenant,omitempty"`
 	Tags        []string      `json:"tags,omitempty"`
 	By          string        `json:"by,omitempty"`
+	Cache       CacheMode     `json:"cache,omitempty"`
 }
+
+// CacheMode says what a run does with the cache of answers, for all calls whose script has a `cache` clause.
+type CacheMode string
+
+// The modes. The zero value is CacheWrite.
+const (
+	CacheOff     CacheMode = "off"     // every call is made, nothing is kept
+	CacheRead    CacheMode = "read"    // answers that are there are used, nothing is kept
+	CacheWrite   CacheMode = "write"   // answers that are there are used, new ones are kept
+	CacheRefresh CacheMode = "refresh" // every call is made, its answer takes the place of the one that is there
+)
+
+// Known reports whether the mode is one of them.
+func (c CacheMode) Known() bool { return c == "" || c.Reads() || c.Writes() || c == CacheOff }
+
+// Reads reports whether answers that are there are used.
+func (c CacheMode) Reads() bool { return c == "" || c == CacheRead || c == CacheWrite }
+
+// Writes reports whether new answers are kept.
+func (c CacheMode) Writes() bool { return c == "" || c == CacheWrite || c == CacheRefresh }
 
 // Fact is one thing that happened. At is the clock of whoever recorded it.
 type Fact struct {

@@ -303,7 +303,7 @@ func (h *host) record(b run.Body) error {
 }
 
 func (h *host) call(w *run.CallWish) error {
-	f := &flight{path: w.Path, attempt: w.Attempt, as: w.As, free: w.Callee.Free}
+	f := &flight{path: w.Path, attempt: w.Attempt, as: w.As, free: w.Callee.FreeWith(w.Args)}
 	switch t := w.Text.(type) {
 	case string:
 		f.text = t

@@ -214,6 +214,12 @@ func (a *claude) way(secrets *outcome.Secrets) (way, key string, err error) {
 	return "api", key, nil
 }
 
+// Account is what answers, program or server, and as whom it is asked. How the program is logged in is known to itself only; where it looks is known here.
+func (a *claude) Account() string {
+	way, key, err := a.way(outcome.NewSecrets(nil))
+	return agent.Account(way, key, fmt.Sprint(err != nil), a.BaseURL, os.Getenv("CLAUDE_CONFIG_DIR"), os.Getenv(loginToken))
+}
+
 // Check says whether the program runs, or a key is there. Neither costs anything; a key is not tried.
 func (a *claude) Check(ctx context.Context) error {
 	way, _, err := a.way(outcome.NewSecrets(nil))

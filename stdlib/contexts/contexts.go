@@ -1,8 +1,9 @@
-// Package contexts gives scripts the shared state of their run: memory.get, memory.set and memory.delete by nested path.
+// Package contexts gives scripts shared state by nested path: memory.get, list, set, merge, append, add and delete, in the scope of the run, the flow or all.
 package contexts
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/agent"
+	"github.com/slopstudios/slop/runtime/contexts"
 	"github.com/slopstudios/slop/runtime/run"
 )
 
@@ -20,70 +22,107 @@ type memory struct{}
 
 func (memory) Signatures() []types.Signature {
 	path := types.Param{Name: "path", Type: types.Type{Kind: types.String}, Required: true, Doc: "where: `a.b[0].c`"}
-	base := types.Signature{Primary: "path", Text: types.Text, Kind: types.Call, Free: true, Params: []types.Param{path}}
-
-	get := base
-	get.Name, get.Doc, get.Effect = "memory.get", "Reads a value from the shared state of the run; nothing when there is none.", types.Read
-	get.Params = []types.Param{path, {Name: "default", Type: types.Type{Kind: types.Any, Optional: true}, Doc: "what to give when there is nothing"}}
-	get.Result = types.Type{Kind: types.Any, Optional: true}
-
-	set := base
-	set.Name, set.Doc, set.Effect, set.Idempotent = "memory.set", "Puts a value into the shared state of the run.", types.Do, true
-	set.Params = []types.Param{
-		path,
-		{Name: "value", Type: types.Type{Kind: types.Any}, Required: true, Doc: "what to keep"},
-		{Name: "ttl", Type: types.Type{Kind: types.String, Optional: true}, Doc: "how long to keep it: \"90s\", \"2h\", \"7d\""},
+	anywhere := types.Param{Name: "path", Type: types.Type{Kind: types.String, Optional: true}, Doc: "where: `a.b[0].c`; without one, all"}
+	scope := types.Param{
+		Name: "scope", Type: types.Type{Kind: types.Enum, Values: contexts.Scopes, Optional: true}, Lasts: true,
+		Doc: "who shares it: the steps of this run (the default), all runs of this flow, or all flows; the last two outlive the run",
 	}
-	set.Result = types.Type{Kind: types.Nothing}
-
-	del := base
-	del.Name, del.Doc, del.Effect, del.Idempotent = "memory.delete", "Takes a value out of the shared state of the run.", types.Do, true
-	del.Result = types.Type{Kind: types.Nothing}
-
-	return []types.Signature{get, set, del}
+	ttl := types.Param{Name: "ttl", Type: types.Type{Kind: types.String, Optional: true}, Doc: "how long to keep what is at the path: \"90s\", \"2h\", \"7d\""}
+	value := func(t types.Type, doc string) types.Param {
+		return types.Param{Name: "value", Type: t, Required: true, Doc: doc}
+	}
+	anything := types.Type{Kind: types.Any}
+	capability := func(verb, doc string, effect types.Effect, result types.Type, params ...types.Param) types.Signature {
+		return types.Signature{
+			Name: "memory." + verb, Doc: doc, Primary: "path", Text: types.Text, Kind: types.Call, Free: true, Effect: effect, Result: result,
+			// A run's own state follows the history, where each call stands once; what outlives it knows which calls it has seen.
+			Idempotent: true,
+			Params:     append(params, scope),
+		}
+	}
+	return []types.Signature{
+		capability("get", "Reads a value from shared state; nothing when there is none.", types.Read, types.Type{Kind: types.Any, Optional: true},
+			path, types.Param{Name: "default", Type: types.Type{Kind: types.Any, Optional: true}, Doc: "what to give when there is nothing"}),
+		capability("list", "Lists what is below a path of shared state: the names of a record, the indexes of a list.", types.Read,
+			types.Type{Kind: types.List, Elem: &types.Type{Kind: types.String}}, anywhere),
+		capability("set", "Puts a value into shared state, in the place of what is there.", types.Do, types.Type{Kind: types.Nothing},
+			path, value(anything, "what to keep"), ttl),
+		capability("merge", "Puts the fields of a record into the record that is there, and so on inside; all else is replaced.", types.Do, types.Type{Kind: types.Nothing},
+			path, value(anything, "a record"), ttl),
+		capability("append", "Puts an item behind the last of a list in shared state, and gives the length.", types.Do, types.Type{Kind: types.Int},
+			path, value(anything, "the item"), ttl),
+		capability("add", "Adds to a number in shared state, from 0, and gives the sum.", types.Do, types.Type{Kind: types.Any},
+			path, types.Param{Name: "by", Type: types.Type{Kind: types.Float, Optional: true}, Doc: "what to add; 1 when it is not said"}, ttl),
+		capability("delete", "Takes a value out of shared state.", types.Do, types.Type{Kind: types.Nothing}, path),
+	}
 }
 
 func (m memory) Call(ctx context.Context, c *agent.Call) agent.Reply {
 	if c.Memory == nil {
-		return agent.Fail(run.Failure, "this run has no shared state")
+		return agent.Fail(run.Failure, "there is no shared state here")
 	}
-	path, ok := c.Text.(string)
-	if !ok {
-		path, ok = c.Args["path"].(string)
+	value, err := act(ctx, c)
+	switch {
+	case err == nil:
+		return agent.Reply{Value: value}
+	case errors.Is(err, contexts.ErrUnsure):
+		return agent.Fail(run.Interrupted, err.Error())
+	case errors.Is(err, contexts.ErrUnavailable):
+		return agent.Fail(run.Unavailable, err.Error())
 	}
-	if !ok {
-		return agent.Fail(run.Failure, "a path is missing: memory.get \"a.b[0]\"")
-	}
-	value, err := act(ctx, c, path)
-	if err != nil {
-		return agent.Fail(run.Failure, err.Error())
-	}
-	return agent.Reply{Value: value}
+	return agent.Fail(run.Failure, err.Error())
 }
 
-func act(ctx context.Context, c *agent.Call, path string) (any, error) {
+func act(ctx context.Context, c *agent.Call) (any, error) {
 	use := c.Callee.Use
 	if use == "" {
 		use = c.Callee.Name
 	}
-	switch _, verb, _ := strings.Cut(use, "."); verb {
+	_, verb, _ := strings.Cut(use, ".")
+	path, ok := c.Text.(string)
+	if !ok {
+		path, ok = c.Args["path"].(string)
+	}
+	if !ok && verb != "list" {
+		return nil, fmt.Errorf("a path is missing: memory.%s \"a.b[0]\"", verb)
+	}
+	scope := contexts.Run
+	if s, ok := c.Args["scope"].(string); ok {
+		scope = contexts.Scope(s)
+	}
+	switch verb {
 	case "get":
-		value, ok, err := c.Memory.Get(ctx, path)
+		value, ok, err := c.Memory.Get(ctx, scope, path)
 		if err == nil && !ok {
 			value = c.Args["default"]
 		}
 		return value, err
-	case "set":
-		ttl, err := duration(c.Args["ttl"])
-		if err != nil {
-			return nil, err
+	case "list":
+		names, err := c.Memory.List(ctx, scope, path)
+		list := make([]any, len(names))
+		for i, name := range names {
+			list[i] = name
 		}
-		return nil, c.Memory.Set(ctx, path, c.Args["value"], ttl)
-	case "delete":
-		return nil, c.Memory.Delete(ctx, path)
+		return list, err
+	}
+	change := contexts.Change{Verb: contexts.Verb(verb), Path: path, Value: c.Args["value"]}
+	switch change.Verb {
+	case contexts.Set, contexts.Merge, contexts.Append, contexts.Delete:
+	case contexts.Add:
+		if change.Value = c.Args["by"]; change.Value == nil {
+			change.Value = 1
+		}
+		if by, ok := change.Value.(float64); ok && by == float64(int(by)) {
+			change.Value = int(by)
+		}
 	default:
 		return nil, fmt.Errorf("memory has no %s", verb)
 	}
+	var err error
+	if change.TTL, err = duration(c.Args["ttl"]); err != nil {
+		return nil, err
+	}
+	return c.Memory.Change(ctx, scope, change)
 }
 
 // duration reads "90s", "5m", "2h", "7d" or "500ms"; nothing is 0.

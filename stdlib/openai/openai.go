@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"net"
 	"net/http"
@@ -365,6 +366,19 @@ func (a *chat) key(secrets *outcome.Secrets) (string, error) {
 	}
 	secrets.Add(a.keyName(), key)
 	return key, nil
+}
+
+// Account is the server, and as whom it is asked.
+func (a *chat) Account() string {
+	parts := []string{a.BaseURL}
+	if a.APIKey != nil {
+		key, err := a.APIKey()
+		parts = append(parts, key, fmt.Sprint(err != nil))
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.Headers)) {
+		parts = append(parts, name, a.Headers[name])
+	}
+	return agent.Account(parts...)
 }
 
 func (a *chat) keyName() string {

@@ -78,6 +78,7 @@ type Run struct {
 	Budget      string
 	Timeout     string
 	Color       string
+	Cache       string
 }
 
 // Error is a mistake in a slop.toml and where it stands.
@@ -125,7 +126,7 @@ func (c *Config) add(f *File) {
 		c.Run.MaxParallel = f.run.MaxParallel
 	}
 	for _, s := range []struct{ to, from *string }{
-		{&c.Run.Budget, &f.run.Budget}, {&c.Run.Timeout, &f.run.Timeout}, {&c.Run.Color, &f.run.Color},
+		{&c.Run.Budget, &f.run.Budget}, {&c.Run.Timeout, &f.run.Timeout}, {&c.Run.Color, &f.run.Color}, {&c.Run.Cache, &f.run.Cache},
 	} {
 		if *s.from != "" {
 			*s.to = *s.from

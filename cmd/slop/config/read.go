@@ -302,7 +302,7 @@ func (r *reader) secret(name string, v any) {
 }
 
 func (r *reader) run(t map[string]any) {
-	known := []string{"max_parallel", "budget", "timeout", "color"}
+	known := []string{"max_parallel", "budget", "timeout", "color", "cache"}
 	for _, key := range r.ordered([]string{"run"}, t) {
 		at, v := []string{"run", key}, t[key]
 		switch key {
@@ -319,6 +319,11 @@ func (r *reader) run(t map[string]any) {
 			r.text(at, v, &r.file.run.Color)
 			if !slices.Contains([]string{"auto", "always", "never"}, r.file.run.Color) {
 				r.fail(at, "", "`color` must be \"auto\", \"always\" or \"never\"")
+			}
+		case "cache":
+			r.text(at, v, &r.file.run.Cache)
+			if modes := []string{"off", "read", "write", "refresh"}; !slices.Contains(modes, r.file.run.Cache) {
+				r.fail(at, "", "`cache` must be \"off\", \"read\", \"write\" or \"refresh\"")
 			}
 		default:
 			r.unknown(at, known)

@@ -68,7 +68,7 @@ type world struct {
 	now      time.Time
 	inputs   map[string]any
 	answers  map[string]*script // by callee as the test names it
-	memory   contexts.Space
+	memory   contexts.Spaces
 	wishes   []run.Wish // open and not granted yet, in the order they opened
 	finished *run.Finished
 	problems []Problem
@@ -270,7 +270,7 @@ func (w *world) call(c *run.CallWish) {
 		return
 	}
 	w.calls++
-	if !c.Callee.Free {
+	if !c.Callee.FreeWith(c.Args) {
 		w.fact(&run.CallStarted{Path: c.Path, Attempt: c.Attempt, Key: c.Key, Fingerprint: c.Fingerprint, Reserved: c.Reserve})
 	}
 	s, mocked := w.find(c.Agent, c.Callee.Name, c.Callee.Use)

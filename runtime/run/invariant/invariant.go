@@ -248,7 +248,7 @@ func (c *checker) callStarted(b *run.CallStarted) {
 	}
 	c.run = prefix
 	s.attempt, s.open, s.reserved = b.Attempt, true, b.Reserved
-	if c.signature(s.spot).Free {
+	if last := s.spot[len(s.spot)-1]; c.signature(s.spot).Free && !c.p.Blocks[last.block].Nodes[last.slot].Call.MayLast(c.signature(s.spot)) {
 		c.problem("%s is free, nobody records its start", b.Path)
 	}
 	c.reserve(b.Path, s)
@@ -314,7 +314,7 @@ func (c *checker) ended(path run.Path, attempt int, cached bool) *callState {
 		s = &callState{spot: way}
 		c.calls[path] = s
 	}
-	free := c.signature(s.spot).Free
+	free := c.signature(s.spot).Free && !s.open // one that reaches beyond its run is not free, and its start is recorded
 	if free || cached && !s.open {
 		if attempt != s.attempt+1 {
 			c.problem("attempt %d of %s comes after %d", attempt, path, s.attempt)

@@ -1,0 +1,125 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/slopstudios/slop/runtime/store"
+)
+
+// tidyEvery is how often the processes that share a store look for what has expired; one of them does.
+const tidyEvery = time.Hour
+
+// tidyKind is the kind of the document that says when it was looked for last.
+const tidyKind = "expired"
+
+// sweeper remembers when this process last thought of it.
+type sweeper struct {
+	mu   sync.Mutex
+	last time.Time
+}
+
+// tidy has what expired removed, now and then: whoever writes what expires calls it.
+func (e *Engine) tidy() {
+	e.sweeper.mu.Lock()
+	now := time.Now()
+	due := now.Sub(e.sweeper.last) >= tidyEvery
+	if due {
+		e.sweeper.last = now
+	}
+	e.sweeper.mu.Unlock()
+	if !due {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return
+	}
+	e.group.Go(func() {
+		if turn(e.ctx, e.store, now) {
+			_, _ = Expire(e.ctx, e.store, now) // what stays is found the next time
+		}
+	})
+}
+
+// turn reports whether it is this process's turn.
+func turn(ctx context.Context, s store.Store, now time.Time) bool {
+	var last time.Time
+	data, version, err := s.GetDoc(ctx, tidyKind, "last")
+	if err == nil {
+		if json.Unmarshal(data, &last) == nil && now.Sub(last) < tidyEvery && !last.After(now) {
+			return false
+		}
+	} else if !errors.Is(err, store.ErrNotFound) {
+		return false
+	}
+	data, err = json.Marshal(now.UTC())
+	return err == nil && s.PutDoc(ctx, tidyKind, "last", version, data) == nil
+}
+
+// Expire removes from a store what has come to its end: values of shared state with a ttl, and answers in the cache. It returns how many documents changed or
+// went. What cannot be read stays and does not keep the rest.
+func Expire(ctx context.Context, s store.Store, now time.Time) (int, error) {
+	count := 0
+	for _, kind := range []string{commonsKind, cacheKind} {
+		names, err := docs(ctx, s, kind)
+		if err != nil {
+			return count, fmt.Errorf("look for what has expired: %w", err)
+		}
+		expire := expireShared
+		if kind == cacheKind {
+			expire = (&attic{}).expire
+		}
+		for _, name := range names {
+			changed, err := expire(ctx, s, name, now)
+			if ctx.Err() != nil {
+				return count, ctx.Err()
+			}
+			if err == nil && changed {
+				count++
+			}
+		}
+	}
+	return count, nil
+}
+
+// hashes finds whatever may be the name of a value that is kept apart.
+var hashes = regexp.MustCompile(`[0-9a-f]{64}`)
+
+// NamedBlobs visits the hashes of the values that shared state and the cache name: whoever sweeps blobs keeps them. An error means that some may be missing.
+func NamedBlobs(ctx context.Context, s store.Store, visit func(hash string)) error {
+	for _, kind := range []string{commonsKind, cacheKind} {
+		names, err := docs(ctx, s, kind)
+		if err != nil {
+			return fmt.Errorf("look for values in use: %w", err)
+		}
+		for _, name := range names {
+			data, _, err := s.GetDoc(ctx, kind, name)
+			if err != nil && !errors.Is(err, store.ErrNotFound) && !errors.Is(err, store.ErrCorrupt) {
+				return fmt.Errorf("look for values in use: %w", err)
+			}
+			for _, hash := range hashes.FindAll(data, -1) {
+				visit(string(hash))
+			}
+		}
+	}
+	return nil
+}
+
+// docs lists the names of a kind before anything is changed.
+func docs(ctx context.Context, s store.Store, kind string) ([]string, error) {
+	var names []string
+	for name, err := range s.AllDocs(ctx, kind, "") {
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, name)
+	}
+	return names, nil
+}
