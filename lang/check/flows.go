@@ -112,7 +112,7 @@ func (c *checker) typeFlowCall(call *syntax.Call, t *Call, n *Node) known {
 		c.info.size = 0
 		k.bad = true
 	}
-	var given names
+	given := names{}
 	for i := range call.Args {
 		a := &call.Args[i]
 		v := c.typeExpr(a.Value)
@@ -125,7 +125,7 @@ func (c *checker) typeFlowCall(call *syntax.Call, t *Call, n *Node) known {
 	}
 	if call.Text != nil {
 		v := c.typeText(call.Text, "this text")
-		c.flowText(call, t, v, &given)
+		c.flowText(call, t, v, given)
 	} else if t.TextInput >= 0 { // inherited, and typed where it is written
 		if in := t.Flow.Inputs[t.TextInput]; types.Fits(types.Type{Kind: types.String}, in.Type) {
 			given.add(in.Name)
@@ -143,7 +143,7 @@ func (c *checker) typeFlowCall(call *syntax.Call, t *Call, n *Node) known {
 }
 
 // flowText checks the text behind a flow: it is the flow's first input.
-func (c *checker) flowText(call *syntax.Call, t *Call, v known, given *names) {
+func (c *checker) flowText(call *syntax.Call, t *Call, v known, given names) {
 	d := diag.Diagnostic{Code: "E0112", Span: call.Text.At}
 	if len(t.Flow.Inputs) == 0 {
 		d.Message, d.Label = fmt.Sprintf("`%s` has no inputs, so it takes no text", call.Callee), "it would be ignored"
@@ -188,6 +188,9 @@ func (c *checker) flowArg(a *syntax.Arg, v known, f *Info, call *syntax.Call) {
 			d.Help = []string{fmt.Sprintf("say what to give in its place: `%s: %s ?? …`", in.Name, c.written(a.Value))}
 		}
 		c.add(d)
+		return
+	}
+	if c.full() {
 		return
 	}
 	d := diag.Diagnostic{Code: "E0112", Span: a.Name.At, Message: fmt.Sprintf("the flow `%s` has no input `%s`", call.Callee, a.Name.Text)}

@@ -114,7 +114,7 @@ func isFunction(name string) bool {
 	return false
 }
 
-// visible are the value names that a line of the block sees.
+// visible are the value names that a line of the block sees, in no order.
 func visible(b *Block) []string {
 	set := map[string]bool{}
 	for ; b != nil; b = b.Parent {
@@ -122,7 +122,7 @@ func visible(b *Block) []string {
 			set[name] = true
 		}
 	}
-	return slices.Sorted(maps.Keys(set))
+	return slices.Collect(maps.Keys(set))
 }
 
 // unknownAfter reports a name behind `after` that is no step here.
