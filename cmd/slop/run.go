@@ -53,6 +53,8 @@ func (v *runCmd) Run(c *console) error {
 		return v.play(c, r)
 	case v.JSON && !(errors.As(err, &said) && said.err == nil):
 		c.printJSON(notRun("E_USAGE", err.Error()))
+	case v.Events != "" && !(errors.As(err, &said) && said.err == nil):
+		c.printUnstarted(notRun("E_USAGE", err.Error()))
 	}
 	return err
 }
@@ -89,6 +91,8 @@ func (v *runCmd) prepare(c *console) (r prepared, err error) {
 	if diags.HasErrors() {
 		if v.JSON {
 			c.printJSON(invalidScript(diags))
+		} else if v.Events != "" {
+			c.printUnstarted(invalidScript(diags))
 		}
 		return r, &exit{code: exitScript}
 	}
@@ -96,6 +100,9 @@ func (v *runCmd) prepare(c *console) (r prepared, err error) {
 		return r, err
 	}
 	if err = c.trust(r.project, v.Trust); err != nil {
+		return r, err
+	}
+	if err = missingModels(r.plan); err != nil {
 		return r, err
 	}
 	return r, r.project.missingSecrets(r.plan.Secrets)
@@ -267,6 +274,8 @@ func (v *runCmd) play(c *console, r prepared) error {
 	if errors.Is(err, runs.ErrInput) {
 		if v.JSON {
 			c.printJSON(notRun("E_USAGE", err.Error()))
+		} else if v.Events != "" {
+			c.printUnstarted(notRun("E_USAGE", err.Error()))
 		}
 		return &exit{exitUsage, err}
 	}
