@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/slopstudios/slop/lang/diag"
@@ -221,7 +222,10 @@ func (c *checker) missingInputs(call *syntax.Call, t *Call, given names) {
 			related = append(related, diag.Related{File: in.File.Source, Span: in.At, Message: fmt.Sprintf("`%s` is asked for here", in.Name)})
 		}
 	}
-	if len(absent) == 0 {
+	stranger := slices.ContainsFunc(call.Args, func(a syntax.Arg) bool {
+		return !slices.ContainsFunc(t.Flow.Inputs, func(in *Decl) bool { return in.Name == a.Name.Text })
+	})
+	if len(absent) == 0 || stranger { // by another name it is there, and that is reported
 		return
 	}
 	c.add(diag.Diagnostic{
