@@ -230,7 +230,7 @@ func (c *checker) unknownCallee(callee syntax.Callee) {
 		c.add(d)
 		return
 	}
-	if len(c.unknown) > maxSuggested {
+	if !c.suggests() {
 		c.unknown[key] = len(*c.diags)
 		c.add(d)
 		return

@@ -94,6 +94,7 @@ type checker struct {
 	anywhere   map[string][]*Decl      // every declared name, made when the first unknown one is met
 	answers    map[string][]types.Type // what the agents of the flow give, by callee, made for the first test
 	strangers  names                   // callees that the flow calls and nobody knows, made for the first test
+	compared   int                     // names, for suggestions
 	retyped    int
 	forgotten  *diag.Fix // puts in the `as` whose absence is being reported
 }
