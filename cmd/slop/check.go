@@ -29,7 +29,7 @@ func (v *checkCmd) Run(c *console) error {
 			unread = append(unread, err)
 			continue
 		}
-		_, diags := lang.Check(src, p.scope())
+		_, diags := lang.Compile(src, p.scope()) // what a run may ask of its budget is known of the plan
 		all = append(all, diags...)
 	}
 	if v.JSON {

@@ -189,7 +189,24 @@ func zshCompletion(verbs []verb) string {
 	for _, v := range verbs {
 		fmt.Fprintf(&b, "    %s\n", zshQuote(v.name+":"+v.help))
 	}
-	b.WriteString("  )\n  if (( CURRENT == 2 )); then _describe 'command' verbs; return; fi\n  case \"$words[2]\" in\n")
+	b.WriteString(`  )
+  local verb i
+  for (( i = 2; i < CURRENT; i++ )); do
+    case "$words[i]" in
+      --color) (( i++ )) ;;
+      -*) ;;
+      *) verb="$words[i]"; break ;;
+    esac
+  done
+  if [[ -z "$verb" ]]; then
+    if [[ "$words[CURRENT-1]" = --color ]]; then compadd -- auto always never
+    elif [[ "$words[CURRENT]" = -* ]]; then compadd -- --help --version --color
+    else _describe 'command' verbs
+    fi
+    return
+  fi
+  case "$verb" in
+`)
 	for _, v := range verbs {
 		if len(v.subs) == 0 {
 			fmt.Fprintf(&b, "    %s) ", v.name)
@@ -274,6 +291,9 @@ func fishCompletion(verbs []verb) string {
 	b.WriteString("# fish completion for slop: slop completion fish > ~/.config/fish/completions/slop.fish\n")
 	b.WriteString("complete -c slop -f\n")
 	b.WriteString(`function __slop_script; for w in (commandline -opc); string match -q '*.slop' -- $w; and echo $w; and return; end; end` + "\n")
+	b.WriteString("complete -c slop -n __fish_use_subcommand -l help -d 'Show help.'\n")
+	b.WriteString("complete -c slop -n __fish_use_subcommand -l version -d 'Print the version.'\n")
+	b.WriteString("complete -c slop -n __fish_use_subcommand -l color -d 'When to use colour.' -x -a " + fishQuote(fixedValues["--color"]) + "\n")
 	var files []string
 	for _, v := range verbs {
 		fmt.Fprintf(&b, "complete -c slop -n __fish_use_subcommand -a %s -d %s\n", v.name, fishQuote(v.help))

@@ -3,7 +3,9 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sort"
+	"strconv"
 	"strings"
 
 	"github.com/slopstudios/slop/cmd/slop/inputs"
@@ -52,17 +54,11 @@ func (c *console) dryRun(p *plan.Plan, values inputs.Values, o run.Options) erro
 		if m := modelOf(s); m != "" {
 			line += " model " + m
 		}
-		switch {
-		case s.Price != nil:
-			line += fmt.Sprintf(" ($%g in, $%g out per million tokens)", s.Price.Input, s.Price.Output)
-		case s.Effect == types.Think:
-			line += " (price unknown)"
-		}
-		fmt.Fprintln(w, strings.TrimRight(line, " "))
+		fmt.Fprintln(w, strings.TrimRight(line, " ")+priceWords(s, s.PriceOf("")))
 	}
 
 	worst := plan.Worst(p)
-	fmt.Fprintf(w, "\n%s\n\n  %s\n", st.Bold("Worst case"), worstWords(worst))
+	fmt.Fprintf(w, "\n%s\n\n  %s\n", st.Bold("Worst case"), worstWords(worst, p.Callees))
 	for _, b := range append(append([]plan.Amount{}, p.Budget...), o.Budget...) {
 		fmt.Fprintf(w, "  budget: %s\n", b)
 	}
@@ -75,7 +71,18 @@ func (c *console) dryRun(p *plan.Plan, values inputs.Values, o run.Options) erro
 	return nil
 }
 
-func worstWords(w plan.WorstCase) string {
+// priceWords is what a model costs, in words that stand behind it.
+func priceWords(s types.Signature, price *types.Price) string {
+	switch {
+	case price != nil:
+		return fmt.Sprintf(" ($%g in, $%g out per million tokens)", price.Input, price.Output)
+	case s.Effect == types.Think && !s.Free:
+		return " (price unknown)"
+	}
+	return ""
+}
+
+func worstWords(w plan.WorstCase, callees []types.Signature) string {
 	calls := "up to " + plural(int(w.Calls), "call")
 	if w.Calls == 0 && w.CallsKnown {
 		return "no calls that cost anything"
@@ -83,7 +90,10 @@ func worstWords(w plan.WorstCase) string {
 	if !w.CallsKnown {
 		calls = fmt.Sprintf("up to %s for each item of its lists; how many items there are only the run knows", plural(int(w.Calls), "call"))
 	}
+	priced := slices.ContainsFunc(callees, func(s types.Signature) bool { return s.Price != nil || s.Effect == types.Think && !s.Free })
 	switch {
+	case !priced:
+		return calls + ", none with a price"
 	case w.MoneyKnown:
 		return calls + ", about " + screen.Dollars(int64(w.Money))
 	case w.Money > 0:
@@ -297,7 +307,12 @@ func (d *dry) call(b int, path string, n plan.Node) {
 		if v, ok := d.value(b, a.Value); ok {
 			text = shortValue(v)
 		}
-		fmt.Fprintf(d.c.out, "      %s: %s\n", a.Name, screen.OneLine(text, 200))
+		price := ""
+		if a.Name == "model" {
+			model, _ := strconv.Unquote(a.Value.Code) // anything but a literal: as the worst case has it, the agent's own
+			price = priceWords(sig, sig.PriceOf(model))
+		}
+		fmt.Fprintf(d.c.out, "      %s: %s%s\n", a.Name, screen.OneLine(text, 200), price)
 	}
 }
 

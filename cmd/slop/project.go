@@ -6,11 +6,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/slopstudios/slop/cmd/slop/config"
 	"github.com/slopstudios/slop/cmd/slop/screen"
 	"github.com/slopstudios/slop/lang/diag"
+	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/lang/source"
 	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/agent"
@@ -222,6 +224,32 @@ func untrusted(p *project) []*config.File {
 
 // secret reads the value of a secret.
 func (p *project) secret(name string) (string, error) { return p.config.Value(name, os.LookupEnv) }
+
+// missingModels names the calls of agents that have no model of their own and are told none. Without one there is nobody to ask, and no server need be asked to
+// know that.
+func missingModels(p *plan.Plan) error {
+	var lines []string
+	for _, b := range p.Blocks {
+		for _, n := range b.Nodes {
+			if n.Call == nil {
+				continue
+			}
+			sig := p.Callees[n.Call.Callee]
+			named := slices.ContainsFunc(n.Call.Args, func(a plan.Arg) bool { return a.Name == "model" })
+			if sig.Use != "openai" && sig.Use != "ollama" || named || modelOf(sig) != "" {
+				continue
+			}
+			line := fmt.Sprintf("%s is told no model: set model = \"…\" under [agents.%s] in slop.toml, or write %s(model: \"…\")", sig.Name, sig.Name, sig.Name)
+			if !slices.Contains(lines, line) {
+				lines = append(lines, line)
+			}
+		}
+	}
+	if len(lines) > 0 {
+		return usage("%s", strings.Join(lines, "\n"))
+	}
+	return nil
+}
 
 // missingSecrets names all that cannot be read, before anything runs.
 func (p *project) missingSecrets(names []string) error {

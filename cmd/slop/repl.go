@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/slopstudios/slop/cmd/slop/inputs"
@@ -66,16 +68,21 @@ type repl struct {
 	usage    run.Usage
 	last     *plan.Plan
 	history  []kept // what ran well, for :save
+	file     string // from which lines are read; "" when they are typed
 }
 
 // declaration is a type, agent, use or secret that later lines may name.
-type declaration struct{ kind, name, text string }
+type declaration struct {
+	kind, name, text string
+	path             string // of a `use`, from the folder one stands in; it stands in text
+}
 
 // binding is a value that later lines may name.
 type binding struct {
 	name  string
 	kind  types.Type
 	value any
+	plan  *plan.Plan // what made it; nil for an input
 }
 
 var errQuit = errors.New("quit")
@@ -175,7 +182,7 @@ func (r *repl) items(src *source.File, items []syntax.Item) error {
 	for i, item := range items {
 		part := src
 		if strings.TrimSpace(src.Text) != strings.TrimSpace(src.Slice(item.Span())) {
-			part = source.NewFile("repl", src.Slice(item.Span()))
+			part = r.part(src, item.Span())
 			one, diags := syntax.Parse(part)
 			if diags.HasErrors() || len(one.Items) != 1 {
 				return r.mistakes(diags)
@@ -190,20 +197,29 @@ func (r *repl) items(src *source.File, items []syntax.Item) error {
 	return nil
 }
 
+// part is one statement as a source of its own. In that of a loaded file it stands where it does in the file, for the sake of messages.
+func (r *repl) part(src *source.File, at source.Span) *source.File {
+	if r.file == "" {
+		return source.NewFile("repl", src.Slice(at))
+	}
+	pos := src.Pos(at.Start)
+	return source.NewFile(r.file, strings.Repeat("\n", pos.Line-1)+strings.Repeat(" ", pos.Column-1)+src.Slice(at))
+}
+
 func (r *repl) item(src *source.File, item syntax.Item, quiet bool) error {
 	switch item := item.(type) {
 	case *syntax.TypeDef:
-		return r.declare(src, declaration{"type", item.Name.Text, src.Text})
+		return r.declare(src, declaration{kind: "type", name: item.Name.Text, text: written(src)})
 	case *syntax.Agent:
-		return r.declare(src, declaration{"agent", item.Name.Text, src.Text})
+		return r.declare(src, declaration{kind: "agent", name: item.Name.Text, text: written(src)})
 	case *syntax.Use:
-		return r.declare(src, declaration{"use", item.As.Text, src.Text})
+		return r.declare(src, r.used(src, item))
 	case *syntax.Secret:
 		if err := r.project.missingSecrets([]string{item.Name.Text}); err != nil {
 			return err
 		}
 		r.host.know(r.project, []string{item.Name.Text})
-		return r.declare(src, declaration{"secret", item.Name.Text, src.Text})
+		return r.declare(src, declaration{kind: "secret", name: item.Name.Text, text: written(src)})
 	case *syntax.Input:
 		return r.input(src, item)
 	case *syntax.Budget, *syntax.Test:
@@ -276,7 +292,7 @@ func (r *repl) compile(text string, without ...string) (*plan.Plan, error) {
 	words := text
 	for _, d := range r.declared {
 		if !contains(without, d.kind+" "+d.name) {
-			whole += d.text + "\n"
+			whole += d.seenFrom(r.file) + "\n"
 			words += " " + d.text
 		}
 	}
@@ -291,7 +307,11 @@ func (r *repl) compile(text string, without ...string) (*plan.Plan, error) {
 			scope.Values = append(scope.Values, field)
 		}
 	}
-	src := source.NewFile("repl", whole)
+	name := r.file
+	if name == "" {
+		name = "repl"
+	}
+	src := source.NewFile(name, whole)
 	p, diags := lang.Compile(src, scope)
 	if diags.HasErrors() {
 		_, diags = lang.Compile(src, everything) // a message suggests names that were not mentioned
@@ -340,18 +360,18 @@ func mentions(text, name string) bool {
 
 // declare keeps a declaration in the place of an earlier one of the same name.
 func (r *repl) declare(src *source.File, d declaration) error {
-	if _, err := r.compile(d.text+"\noutput true", d.kind+" "+d.name); err != nil {
+	if _, err := r.compile(src.Text+"\noutput true", d.kind+" "+d.name); err != nil {
 		return err
 	}
 	for i, old := range r.declared {
 		if old.kind == d.kind && old.name == d.name {
 			r.declared[i] = d
-			r.keep(kept{src.Text, d.name, d.kind})
+			r.keep(kept{d.text, d.name, d.kind})
 			return nil
 		}
 	}
 	r.declared = append(r.declared, d)
-	r.keep(kept{src.Text, d.name, d.kind})
+	r.keep(kept{d.text, d.name, d.kind})
 	return nil
 }
 
@@ -380,26 +400,27 @@ func (r *repl) input(src *source.File, item *syntax.Input) error {
 		if err != nil {
 			return err
 		}
-		r.bind(in.Name, in.Type, v)
+		r.bind(binding{name: in.Name, kind: in.Type, value: v})
 	}
-	r.keep(kept{src.Text, item.Name.Text, "input"})
+	r.keep(kept{written(src), item.Name.Text, "input"})
 	return nil
 }
 
-func (r *repl) bind(name string, t types.Type, v any) {
+func (r *repl) bind(b binding) {
 	for i := range r.values {
-		if r.values[i].name == name {
-			r.values[i] = binding{name, t, v}
+		if r.values[i].name == b.name {
+			r.values[i] = b
 			return
 		}
 	}
-	r.values = append(r.values, binding{name, t, v})
+	r.values = append(r.values, b)
 }
 
 // statement runs one line and binds its value: to its name, else to _.
 func (r *repl) statement(src *source.File, item syntax.Item, quiet bool) error {
 	if step, ok := item.(*syntax.StepStmt); ok && step.Name == nil && r.isValue(step.Step) {
-		src = source.NewFile("repl", valueWord+src.Text)
+		at := len(src.Text) - len(written(src))
+		src = source.NewFile(src.Name, src.Text[:at]+valueWord+src.Text[at:])
 		file, diags := syntax.Parse(src)
 		if diags.HasErrors() || len(file.Items) != 1 {
 			return r.mistakes(diags)
@@ -437,7 +458,7 @@ func (r *repl) statement(src *source.File, item syntax.Item, quiet bool) error {
 	if name == "" {
 		return nil
 	}
-	r.bind(name, p.Output, end.Value)
+	r.bind(binding{name, p.Output, end.Value, p})
 	switch {
 	case name == "_" && !quiet:
 		r.show(end.Value, "_")
@@ -585,7 +606,46 @@ func (r *repl) load(path string) error {
 		}
 		items = append(items, item)
 	}
+	r.file = src.Name
+	defer func() { r.file = "" }()
 	return r.items(src, items)
+}
+
+// written is a statement without the blank lines that put it in its place.
+func written(src *source.File) string { return strings.TrimLeft(src.Text, " \n") }
+
+// used is a `use` as later lines need it, which are not in the folder of the file that was loaded.
+func (r *repl) used(src *source.File, u *syntax.Use) declaration {
+	d := declaration{kind: "use", name: u.As.Text, text: written(src)}
+	path, plain := u.Path.Plain()
+	if !plain || !strings.HasPrefix(path, ".") {
+		return d
+	}
+	d.path = dotted(filepath.Join(filepath.Dir(r.file), filepath.FromSlash(path)))
+	at, shift := u.Path.Span(), len(src.Text)-len(d.text)
+	d.text = d.text[:at.Start-shift] + strconv.Quote(d.path) + d.text[at.End-shift:]
+	return d
+}
+
+// seenFrom is a declaration as a file says it: a path counts from the folder of the file.
+func (d declaration) seenFrom(file string) string {
+	if file == "" || d.path == "" {
+		return d.text
+	}
+	path, err := filepath.Rel(filepath.Dir(file), d.path)
+	if err != nil {
+		return d.text
+	}
+	return strings.Replace(d.text, strconv.Quote(d.path), strconv.Quote(dotted(path)), 1)
+}
+
+// dotted writes a path as `use` wants it.
+func dotted(path string) string {
+	path = filepath.ToSlash(path)
+	if strings.HasPrefix(path, ".") || filepath.IsAbs(path) {
+		return path
+	}
+	return "./" + path
 }
 
 // inputNames lists the inputs of a script, broken or not.

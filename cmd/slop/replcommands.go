@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/slopstudios/slop/cmd/slop/screen"
@@ -18,7 +19,7 @@ func replCommands() []replCommand {
 		{"doc", "NAME", "what an agent or a function does", (*repl).doc},
 		{"show", "NAME", "a value, whole", (*repl).showAll},
 		{"env", "", "everything that has a name here", (*repl).env},
-		{"graph", "[STEP]", "the graph of a step, or of the last line", (*repl).graph},
+		{"graph", "[STEP]", "the graph of a step or of what made a name, or of the last line", (*repl).graph},
 		{"cost", "", "what has been used since the start", (*repl).cost},
 		{"load", "FILE", "run a script line by line", (*repl).loadCommand},
 		{"save", "FILE", "write what ran well as a script", (*repl).save},
@@ -159,9 +160,17 @@ func (r *repl) env(string) error {
 func (r *repl) graph(rest string) error {
 	p := r.last
 	if rest != "" {
-		var err error
-		if p, err = r.compile(rest); err != nil {
-			return err
+		i := slices.IndexFunc(r.values, func(b binding) bool { return b.name == rest })
+		switch {
+		case i < 0:
+			var err error
+			if p, err = r.compile(rest); err != nil {
+				return err
+			}
+		case r.values[i].plan == nil:
+			return usage("%s is an input: no step has made it", rest)
+		default:
+			p = r.values[i].plan
 		}
 	}
 	if p == nil {

@@ -34,16 +34,16 @@ func keptStatement(src *source.File, item syntax.Item) kept {
 		if item.Name == nil {
 			return kept{src.Text[item.Span().Start:], "_", callLine}
 		}
-		return kept{src.Text, item.Name.Text, namedLine}
+		return kept{written(src), item.Name.Text, namedLine}
 	case *syntax.Let:
-		return kept{src.Text, item.Name.Text, namedLine}
+		return kept{written(src), item.Name.Text, namedLine}
 	case *syntax.Output:
 		if step := item.Value.Step; step != nil {
 			return kept{src.Text[step.Span().Start:], "_", callLine}
 		}
 		return kept{src.Text[item.Value.Expr.Span().Start:], "_", valueLine}
 	}
-	return kept{src.Text, "", gateLine}
+	return kept{written(src), "", gateLine}
 }
 
 // script is what ran well as one script, where a name is given once and only the last line has none.

@@ -155,6 +155,17 @@ func (c *console) printJSON(v any) {
 	_ = e.Encode(v) // standard output is gone: nobody reads
 }
 
+// printUnstarted is all that --events says of a run that never began: one line.
+func (c *console) printUnstarted(r runReport) {
+	line := map[string]any{"schemaVersion": schemaVersion, "kind": "error", "error": r.Error}
+	if r.Diagnostics != nil {
+		line["diagnostics"] = r.Diagnostics
+	}
+	e := json.NewEncoder(c.out)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(line) // standard output is gone: nobody reads
+}
+
 // printValue prints the value of a run: a text as it is, a file's bytes, anything else as JSON. On a terminal a text cannot command it.
 func (c *console) printValue(v any) {
 	switch v := v.(type) {

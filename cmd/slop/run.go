@@ -61,6 +61,8 @@ func (v *runCmd) Run(c *console) error {
 		return v.play(c, r)
 	case v.JSON && !(errors.As(err, &said) && said.err == nil):
 		c.printJSON(notRun("E_USAGE", err.Error()))
+	case v.Events != "" && !(errors.As(err, &said) && said.err == nil):
+		c.printUnstarted(notRun("E_USAGE", err.Error()))
 	}
 	return err
 }
@@ -101,6 +103,8 @@ func (v *runCmd) prepare(c *console) (r prepared, err error) {
 	if diags.HasErrors() {
 		if v.JSON {
 			c.printJSON(invalidScript(diags))
+		} else if v.Events != "" {
+			c.printUnstarted(invalidScript(diags))
 		}
 		return r, &exit{code: exitScript}
 	}
@@ -108,6 +112,9 @@ func (v *runCmd) prepare(c *console) (r prepared, err error) {
 		return r, err
 	}
 	if err = c.trust(r.project, v.Trust); err != nil {
+		return r, err
+	}
+	if err = missingModels(r.plan); err != nil {
 		return r, err
 	}
 	return r, r.project.missingSecrets(r.plan.Secrets)

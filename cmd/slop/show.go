@@ -86,6 +86,8 @@ func (v showFlags) present(c *console, h *host, s *session, begin func(context.C
 	case errors.Is(err, runs.ErrInput):
 		if v.JSON {
 			c.printJSON(notRun("E_USAGE", err.Error()))
+		} else if v.Events != "" {
+			c.printUnstarted(notRun("E_USAGE", err.Error()))
 		}
 		return &exit{exitUsage, err}
 	case err != nil && h.state != nil && s.id == "":

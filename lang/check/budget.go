@@ -14,9 +14,11 @@ import (
 
 // checkBudgets checks that what is spent under a budget in money has a price, and that one attempt fits the budget of its own step.
 func (c *checker) checkBudgets() {
+	unpriced := c.unpriced()
 	for _, item := range c.file.Items {
 		if b, ok := item.(*syntax.Budget); ok && b.Amount.Money > 0 {
-			c.priced(b.At, c.unpriced())
+			c.priced(b.At, unpriced)
+			break // a second one is reported as such
 		}
 	}
 	for _, site := range c.calls {
@@ -27,7 +29,7 @@ func (c *checker) checkBudgets() {
 		}
 	}
 	under := map[*Node][]callSite{} // by the block with a budget in dollars around them
-	for _, site := range c.unpriced() {
+	for _, site := range unpriced {
 		for b := site.block; b.owner != nil; b = b.Parent {
 			if b.kind != elseBlock && dollarBudget(b.owner) != nil {
 				under[b.owner] = append(under[b.owner], site)

@@ -220,7 +220,17 @@ func (c *checker) unknownCallee(callee syntax.Callee) {
 		return
 	}
 	d := diag.Diagnostic{Code: "E0102", Span: callee.At, Message: fmt.Sprintf("I don't know an agent named `%s`", name)}
-	if len(c.unknown) > maxSuggested {
+	if callee.Capability == nil && syntax.ForeignOutput(name) {
+		d.Code, d.Message, d.Label = "E0008", fmt.Sprintf("there is no `%s` in this language", name), "write `output`"
+		d.Help = []string{"what a script answers is its last line: output draft"}
+		if c.endsFile(callee) {
+			d.Fix = &diag.Fix{Span: callee.At, Text: "output"}
+		}
+		c.unknown[key] = len(*c.diags)
+		c.add(d)
+		return
+	}
+	if !c.suggests() {
 		c.unknown[key] = len(*c.diags)
 		c.add(d)
 		return
@@ -272,6 +282,16 @@ func (c *checker) unknownCallee(callee syntax.Callee) {
 	c.add(d)
 }
 
+// endsFile tells whether a callee begins the last line of the file, where `output` can stand in its place.
+func (c *checker) endsFile(callee syntax.Callee) bool {
+	nodes := c.info.Root.Nodes
+	if len(nodes) == 0 {
+		return false
+	}
+	call := callOf(nodes[len(nodes)-1])
+	return call != nil && call.Callee.At == callee.At && call.At.Start == nodes[len(nodes)-1].at.Start && len(call.Clauses) == 0 && !call.Parens
+}
+
 // withFamily are the capabilities that a name alone may stand for: human.approve for approve.
 func withFamily(name string, all []string) []string {
 	var whole []string
@@ -295,6 +315,9 @@ func (c *checker) harmless(names []string) string {
 
 // again notes that an unknown name, already reported, stands in another place too.
 func (c *checker) again(first int, span source.Span) {
+	if first >= len(*c.diags) { // it was one too many
+		return
+	}
 	d := &(*c.diags)[first]
 	if len(d.Related) < 3 {
 		d.Related = append(d.Related, diag.Related{File: c.src, Span: span, Message: "also here"})

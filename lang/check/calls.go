@@ -28,15 +28,17 @@ func (c *checker) typeCall(call *syntax.Call, n *Node) known {
 		k.Type = *t.As
 	}
 	taint := eval.Taint(0)
-	var given names
-	taint |= c.typeArgs(call.Args, sig, call, &given)
-	taint |= c.typePrimary(call, t, &given)
+	given := names{}
+	taint |= c.typeArgs(call.Args, sig, call, given)
+	taint |= c.typePrimary(call, t, given)
 	if t.Persona != nil {
 		for name := range arguments(call, t.Persona) {
 			given.add(name)
 		}
 	}
-	given = append(given, defaults(sig)...)
+	for _, name := range defaults(sig) {
+		given.add(name)
+	}
 	c.missing(call, sig, given)
 	if sig.World || taint&eval.World != 0 && textual(k.Type) {
 		k.Taint = eval.World
@@ -44,12 +46,12 @@ func (c *checker) typeCall(call *syntax.Call, n *Node) known {
 	return k
 }
 
-// names is a small set.
-type names []string
+// names is a set.
+type names map[string]bool
 
-func (s names) has(name string) bool { return slices.Contains(s, name) }
+func (s names) has(name string) bool { return s[name] }
 
-func (s *names) add(name string) { *s = append(*s, name) }
+func (s names) add(name string) { s[name] = true }
 
 // typeUnknownCall types what is written behind an unknown callee: mistakes in it are mistakes all the same.
 func (c *checker) typeUnknownCall(call *syntax.Call) {
@@ -69,7 +71,7 @@ func textual(t types.Type) bool {
 }
 
 // typeArgs checks arguments against the parameters and returns their taint.
-func (c *checker) typeArgs(args []syntax.Arg, sig *types.Signature, call *syntax.Call, given *names) eval.Taint {
+func (c *checker) typeArgs(args []syntax.Arg, sig *types.Signature, call *syntax.Call, given names) eval.Taint {
 	var taint eval.Taint
 	for i := range args {
 		a := &args[i]
@@ -95,6 +97,9 @@ func (c *checker) typeArgs(args []syntax.Arg, sig *types.Signature, call *syntax
 }
 
 func (c *checker) unknownArg(a *syntax.Arg, sig *types.Signature, call *syntax.Call) {
+	if c.full() {
+		return
+	}
 	names := make([]string, 0, len(sig.Params))
 	for _, p := range sig.Params {
 		names = append(names, p.Name)
@@ -172,7 +177,7 @@ func required(t types.Type) types.Type {
 }
 
 // typePrimary checks the text behind the callee and returns its taint.
-func (c *checker) typePrimary(call *syntax.Call, t *Call, given *names) eval.Taint {
+func (c *checker) typePrimary(call *syntax.Call, t *Call, given names) eval.Taint {
 	sig := t.Signature
 	if t.Text == nil {
 		return 0

@@ -93,6 +93,8 @@ type checker struct {
 	before     map[string]*Decl        // values of the scope whose names the file gives anew
 	anywhere   map[string][]*Decl      // every declared name, made when the first unknown one is met
 	answers    map[string][]types.Type // what the agents of the flow give, by callee, made for the first test
+	strangers  names                   // callees that the flow calls and nobody knows, made for the first test
+	compared   int                     // names, for suggestions
 	retyped    int
 	forgotten  *diag.Fix // puts in the `as` whose absence is being reported
 }
@@ -159,10 +161,19 @@ func flowName(name string) string {
 	return strings.TrimSuffix(base, path.Ext(base))
 }
 
+// maxFound is how many mistakes of a script are kept. Twenty are shown; a file with a thousand is no script, and what else is wrong with it costs only time.
+const maxFound = 1000
+
+// full tells whether an error would be dropped: there are enough of them. A list without an error always takes one, however many warnings it has.
+func (s *session) full() bool { return len(*s.diags) >= maxFound && s.diags.HasErrors() }
+
 // add reports a diagnostic of this file; the severity is Error unless it says otherwise.
 func (c *checker) add(d diag.Diagnostic) {
 	if d.Severity == "" {
 		d.Severity = diag.Error
+	}
+	if len(*c.diags) >= maxFound && (d.Severity == diag.Warning || c.diags.HasErrors()) {
+		return
 	}
 	if d.File == nil {
 		d.File = c.src

@@ -33,7 +33,7 @@ func (c *checker) checkClauses(n *Node) {
 	}
 	call := callOf(n)
 	_, loop := n.Step.(*syntax.Loop)
-	seen := map[syntax.ClauseKind]source.Span{}
+	seen := map[string]source.Span{}
 	last := "" // the word of an else after which no other can come
 	for i := range clauses {
 		clause := &clauses[i]
@@ -74,16 +74,23 @@ func (c *checker) checkClauses(n *Node) {
 	}
 }
 
-// twice reports a clause that stands behind a step already.
-func (c *checker) twice(clause *syntax.Clause, seen map[syntax.ClauseKind]source.Span) {
-	if first, ok := seen[clause.Kind]; ok && clause.Kind != syntax.BudgetClause && clause.Kind != syntax.AfterClause {
-		c.add(diag.Diagnostic{
-			Code: "E0128", Span: firstLine(c.src, clause.At), Message: fmt.Sprintf("`%s` is written twice", clause.Kind), Label: "one of them would be ignored",
-			Related: c.related(firstLine(c.src, first), "the first time is here"),
-		})
+// twice reports a clause that stands behind a step already. Budgets may stand beside each other when they count different things.
+func (c *checker) twice(clause *syntax.Clause, seen map[string]source.Span) {
+	key := string(clause.Kind)
+	d := diag.Diagnostic{Code: "E0128", Span: firstLine(c.src, clause.At), Message: fmt.Sprintf("`%s` is written twice", clause.Kind), Label: "one of them would be ignored"}
+	switch clause.Kind {
+	case syntax.AfterClause:
+		return
+	case syntax.BudgetClause:
+		key += unit(clause.Amount)
+		d.Message, d.Label = "the budget of the step is there twice", "the smaller one would hold, whatever this says"
+	}
+	if first, ok := seen[key]; ok {
+		d.Related = c.related(firstLine(c.src, first), "the first time is here")
+		c.add(d)
 		return
 	}
-	seen[clause.Kind] = clause.At
+	seen[key] = clause.At
 }
 
 // clauseFits checks a clause of a call against what is called.
@@ -224,7 +231,7 @@ func (c *checker) checkRace(s *syntax.Race, b *Block, members int) {
 		}
 		c.add(d)
 	}
-	word := firstLine(c.src, s.At)
+	word := headerWord(c.src, s.At.Start, s.Body.At.Start, "race")
 	switch {
 	case s.N > members && members > 0:
 		c.add(diag.Diagnostic{

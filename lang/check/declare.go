@@ -34,6 +34,7 @@ func (c *checker) declareFile() {
 		binds = append(binds, &Decl{Name: v.Name, File: c.file, Block: root, Type: v.Type, reads: 1})
 	}
 	var inputs []*Decl
+	budgets := map[string]*syntax.Budget{} // the first of each unit
 	for _, item := range c.file.Items {
 		switch item := item.(type) {
 		case *syntax.Use:
@@ -47,14 +48,13 @@ func (c *checker) declareFile() {
 			}
 			c.info.Secrets = append(c.info.Secrets, d)
 		case *syntax.Budget:
-			for _, other := range c.file.Items {
-				if first, ok := other.(*syntax.Budget); ok && first.At.Start < item.At.Start && unit(first.Amount) == unit(item.Amount) {
-					c.add(diag.Diagnostic{
-						Code: "E0128", Span: item.At, Message: "the budget of the file is there twice", Label: "the smaller one would hold, whatever this says",
-						Related: c.related(first.At, "the first time is here"),
-					})
-					break
-				}
+			if first := budgets[unit(item.Amount)]; first != nil {
+				c.add(diag.Diagnostic{
+					Code: "E0128", Span: item.At, Message: "the budget of the file is there twice", Label: "the smaller one would hold, whatever this says",
+					Related: c.related(first.At, "the first time is here"),
+				})
+			} else {
+				budgets[unit(item.Amount)] = item
 			}
 			c.info.Budget = append(c.info.Budget, Amount(item.Amount))
 		case *syntax.TypeDef:
@@ -93,16 +93,16 @@ func Amount(a syntax.Amount) plan.Amount {
 }
 
 // unit tells the kinds of budgets apart: a file may have one of each.
-func unit(a syntax.Amount) int {
+func unit(a syntax.Amount) string {
 	switch {
 	case a.Money > 0:
-		return 0
+		return "money"
 	case a.Tokens > 0:
-		return 1
+		return "tokens"
 	case a.Calls > 0:
-		return 2
+		return "calls"
 	}
-	return 3
+	return "time"
 }
 
 // declareCallee declares a name of the agents' name space: a persona or a used flow.
@@ -340,6 +340,12 @@ func firstLine(f *source.File, at source.Span) source.Span {
 		}
 	}
 	return at
+}
+
+// headerWord is a word of a step's header with what stands behind it, as `max 0`: the last one between two places.
+func headerWord(f *source.File, start, end int, word string) source.Span {
+	header := strings.TrimRight(f.Text[start:end], " \t\r\n")
+	return source.Span{Start: start + max(0, strings.LastIndex(header, word)), End: start + len(header)}
 }
 
 // declareInside builds the blocks inside a step: its bodies, then its fallbacks.

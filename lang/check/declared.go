@@ -169,7 +169,7 @@ func (c *checker) unknownType(name syntax.Name) {
 		return
 	}
 	d := diag.Diagnostic{Code: "E0101", Span: name.At, Message: fmt.Sprintf("I don't know a type named `%s`", name.Text)}
-	if len(c.unknown) > maxSuggested {
+	if !c.suggests() {
 		c.unknown[key] = len(*c.diags)
 		c.add(d)
 		return

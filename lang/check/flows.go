@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/slopstudios/slop/lang/diag"
@@ -112,7 +113,7 @@ func (c *checker) typeFlowCall(call *syntax.Call, t *Call, n *Node) known {
 		c.info.size = 0
 		k.bad = true
 	}
-	var given names
+	given := names{}
 	for i := range call.Args {
 		a := &call.Args[i]
 		v := c.typeExpr(a.Value)
@@ -125,7 +126,7 @@ func (c *checker) typeFlowCall(call *syntax.Call, t *Call, n *Node) known {
 	}
 	if call.Text != nil {
 		v := c.typeText(call.Text, "this text")
-		c.flowText(call, t, v, &given)
+		c.flowText(call, t, v, given)
 	} else if t.TextInput >= 0 { // inherited, and typed where it is written
 		if in := t.Flow.Inputs[t.TextInput]; types.Fits(types.Type{Kind: types.String}, in.Type) {
 			given.add(in.Name)
@@ -143,7 +144,7 @@ func (c *checker) typeFlowCall(call *syntax.Call, t *Call, n *Node) known {
 }
 
 // flowText checks the text behind a flow: it is the flow's first input.
-func (c *checker) flowText(call *syntax.Call, t *Call, v known, given *names) {
+func (c *checker) flowText(call *syntax.Call, t *Call, v known, given names) {
 	d := diag.Diagnostic{Code: "E0112", Span: call.Text.At}
 	if len(t.Flow.Inputs) == 0 {
 		d.Message, d.Label = fmt.Sprintf("`%s` has no inputs, so it takes no text", call.Callee), "it would be ignored"
@@ -190,6 +191,9 @@ func (c *checker) flowArg(a *syntax.Arg, v known, f *Info, call *syntax.Call) {
 		c.add(d)
 		return
 	}
+	if c.full() {
+		return
+	}
 	d := diag.Diagnostic{Code: "E0112", Span: a.Name.At, Message: fmt.Sprintf("the flow `%s` has no input `%s`", call.Callee, a.Name.Text)}
 	if near, ok := diag.Nearest(a.Name.Text, names); ok {
 		d.Label = fmt.Sprintf("did you mean `%s`?", near)
@@ -218,7 +222,10 @@ func (c *checker) missingInputs(call *syntax.Call, t *Call, given names) {
 			related = append(related, diag.Related{File: in.File.Source, Span: in.At, Message: fmt.Sprintf("`%s` is asked for here", in.Name)})
 		}
 	}
-	if len(absent) == 0 {
+	stranger := slices.ContainsFunc(call.Args, func(a syntax.Arg) bool {
+		return !slices.ContainsFunc(t.Flow.Inputs, func(in *Decl) bool { return in.Name == a.Name.Text })
+	})
+	if len(absent) == 0 || stranger { // by another name it is there, and that is reported
 		return
 	}
 	c.add(diag.Diagnostic{

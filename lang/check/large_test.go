@@ -44,6 +44,14 @@ func TestLargeScriptsEnd(t *testing.T) {
 			func(i int) string {
 				return fmt.Sprintf("test \"t%d\" {\n given n = \"x\"\n mock writer -> \"a\"\n mock x%d -> \"b\"\n}", i, i)
 			}, ""),
+		"unknown everything":  lines("", func(i int) string { return fmt.Sprintf(`s%d = nobody%d "<<missing%d>>"`, i, i, i) }, ""),
+		"arguments":           lines("x = echo(", func(i int) string { return fmt.Sprintf("a%d: 1,", i) }, ") \"x\"\n"),
+		"inputs of a flow":    lines("use \"std/critique\" as critique\nx = critique(", func(i int) string { return fmt.Sprintf("a%d: 1,", i) }, ")\n"),
+		"budgets of the file": lines("", func(i int) string { return "budget $1" }, "x = ollama \"x\"\n"),
+		"budgets of a step":   lines("x = echo \"x\"\n", func(i int) string { return " budget $1" }, ""),
+		"a long name":         "x = echo \"<<" + strings.Repeat("a", 900) + ">>\"\nlet y = " + strings.Repeat("b", size) + "\n",
+		"mocks of strangers": lines("", func(i int) string { return fmt.Sprintf(`s%d = nobody%d "x"`, i, i) }, "") +
+			lines("test \"t\" {\n", func(i int) string { return fmt.Sprintf(` mock other%d -> "x"`, i) }, "}\n"),
 		"budgets": lines("", func(i int) string {
 			return fmt.Sprintf("p%d = parallel {\n a = ollama \"x\"\n b = ollama \"y\"\n} budget $1", i)
 		}, ""),
@@ -52,7 +60,10 @@ func TestLargeScriptsEnd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			file, _ := syntax.Parse(source.NewFile("main.slop", text))
 			began := spent()
-			check.File(file, langtest.Scope())
+			_, list := check.File(file, langtest.Scope())
+			if len(list) > 2000 {
+				t.Errorf("%d messages", len(list))
+			}
 			if took := spent() - began; took > 10*time.Second {
 				t.Errorf("took %s", took)
 			} else {

@@ -79,7 +79,7 @@ func (c *checker) checkPersona(p *Persona) {
 			c.flowArg(a, k, p.Flow, p.Syntax.Base)
 		}
 	} else {
-		c.typeArgs(base.Args, p.Signature, base, &names{})
+		c.typeArgs(base.Args, p.Signature, base, names{})
 		if base.Text != nil {
 			c.typeText(base.Text, "this system prompt")
 			if p.Signature.Text != types.Prompt {
@@ -90,7 +90,7 @@ func (c *checker) checkPersona(p *Persona) {
 			}
 		}
 	}
-	seen := map[syntax.ClauseKind]source.Span{}
+	seen := map[string]source.Span{}
 	for i := range base.Clauses {
 		clause := &base.Clauses[i]
 		switch clause.Kind {

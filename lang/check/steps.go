@@ -279,7 +279,7 @@ func (c *checker) typeReduce(s *syntax.Reduce, n *Node) known {
 	k.Taint |= taint
 	k.bad = k.bad || b.Binds[0].bad
 	if s.By < 2 {
-		c.add(diag.Diagnostic{Code: "E0128", Span: s.Over.At, Message: "`reduce` merges groups of at least two", Label: fmt.Sprintf("`by %d` would never end", s.By), Help: []string{"write `by 10`, or any number from 2 up"}})
+		c.add(diag.Diagnostic{Code: "E0128", Span: headerWord(c.src, s.Over.At.End, s.Body.At.Start, "by"), Message: "`reduce` merges groups of at least two", Label: fmt.Sprintf("`by %d` would never end", s.By), Help: []string{"write `by 10`, or any number from 2 up"}})
 	}
 	if k.bad {
 		return k
@@ -317,7 +317,7 @@ const maxRetyped = 20_000
 func (c *checker) typeLoop(s *syntax.Loop, n *Node) known {
 	b := n.Bodies[0]
 	if s.Max < 1 {
-		c.add(diag.Diagnostic{Code: "E0128", Span: firstLine(c.src, s.At), Message: "a loop has at least one round", Label: "`max 1` or more"})
+		c.add(diag.Diagnostic{Code: "E0128", Span: headerWord(c.src, s.From.At.End, s.Body.At.Start, "max"), Message: "a loop has at least one round", Label: "`max 1` or more"})
 	}
 	start := c.typeExpr(s.From)
 	v := b.Binds[0]

@@ -17,6 +17,12 @@ import (
 // maxSuggested is how many unknown names of a file get a suggestion: each is compared with every name in scope, and nobody reads that far.
 const maxSuggested = 25
 
+// maxCompared is how many comparisons they may cost together, in a file with thousands of names.
+const maxCompared = 400_000
+
+// suggests tells whether another unknown name gets a suggestion.
+func (c *checker) suggests() bool { return len(c.unknown) <= maxSuggested && c.compared <= maxCompared }
+
 // unknownName reports a value name that stands for nothing here, in the words that fit what it could have been meant for.
 func (c *checker) unknownName(name string, span source.Span, b *Block) {
 	if c.broken[name] || syntax.ForeignConstant(name) {
@@ -27,7 +33,7 @@ func (c *checker) unknownName(name string, span source.Span, b *Block) {
 		return
 	}
 	d := diag.Diagnostic{Code: "E0101", Span: span, Message: fmt.Sprintf("I don't know the name `%s`", name)}
-	if len(c.unknown) > maxSuggested {
+	if !c.suggests() {
 		c.unknown[name] = len(*c.diags)
 		c.add(d)
 		return
@@ -73,6 +79,7 @@ func (c *checker) unknownName(name string, span source.Span, b *Block) {
 		d.Label = fmt.Sprintf("call it with parentheses: `%s(…)`", name)
 	} else {
 		names := visible(b)
+		c.compared += len(names)
 		if near, ok := diag.Nearest(name, names); ok {
 			d.Label = fmt.Sprintf("did you mean `%s`?", near)
 			d.Fix = &diag.Fix{Span: span, Text: near}
@@ -114,7 +121,7 @@ func isFunction(name string) bool {
 	return false
 }
 
-// visible are the value names that a line of the block sees.
+// visible are the value names that a line of the block sees, in no order.
 func visible(b *Block) []string {
 	set := map[string]bool{}
 	for ; b != nil; b = b.Parent {
@@ -122,7 +129,7 @@ func visible(b *Block) []string {
 			set[name] = true
 		}
 	}
-	return slices.Sorted(maps.Keys(set))
+	return slices.Collect(maps.Keys(set))
 }
 
 // unknownAfter reports a name behind `after` that is no step here.

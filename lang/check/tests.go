@@ -107,10 +107,8 @@ func (c *checker) mocks(callee syntax.Callee, called map[string]*Call) {
 	if called[name] != nil || c.broken[callee.Agent.Text] || len(c.broken) > 0 {
 		return
 	}
-	for _, site := range c.unresolved() {
-		if site == name {
-			return // the call was reported
-		}
+	if c.unresolved()[name] || c.full() {
+		return // the call was reported
 	}
 	all := slices.Sorted(maps.Keys(called))
 	d := diag.Diagnostic{Code: "E0129", Span: callee.At, Message: fmt.Sprintf("the flow never calls `%s`", name), Label: "this line would have no effect"}
@@ -125,16 +123,19 @@ func (c *checker) mocks(callee syntax.Callee, called map[string]*Call) {
 }
 
 // unresolved are the callees that the flow calls and nobody knows.
-func (c *checker) unresolved() []string {
-	var names []string
+func (c *checker) unresolved() names {
+	if c.strangers != nil {
+		return c.strangers
+	}
+	c.strangers = names{}
 	for _, b := range c.order {
 		for _, n := range b.Nodes {
 			if call := callOf(n); call != nil && c.info.Calls[call] == nil {
-				names = append(names, call.Callee.String())
+				c.strangers.add(call.Callee.String())
 			}
 		}
 	}
-	return names
+	return c.strangers
 }
 
 func (c *checker) checkGiven(line *syntax.Given, none *Block, given map[string]bool) {

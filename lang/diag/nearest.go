@@ -1,6 +1,7 @@
 package diag
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -43,18 +44,20 @@ func NearestN(word string, candidates []string, n int) []string {
 		name     string
 		distance int
 	}
-	all := make([]ranked, len(candidates))
-	for i, c := range candidates {
-		all[i] = ranked{c, Distance(strings.ToLower(word), strings.ToLower(c))}
-	}
-	slices.SortFunc(all, func(a, b ranked) int {
-		if a.distance != b.distance {
-			return a.distance - b.distance
+	best := make([]ranked, 0, n+1) // so far, in order
+	word = strings.ToLower(word)
+	for _, c := range candidates {
+		r := ranked{c, Distance(word, strings.ToLower(c))}
+		at, _ := slices.BinarySearchFunc(best, r, func(a, b ranked) int {
+			return cmp.Or(cmp.Compare(a.distance, b.distance), strings.Compare(a.name, b.name))
+		})
+		if at < n {
+			best = slices.Insert(best, at, r)
+			best = best[:min(n, len(best))]
 		}
-		return strings.Compare(a.name, b.name)
-	})
-	names := make([]string, 0, min(n, len(all)))
-	for _, r := range all[:min(n, len(all))] {
+	}
+	names := make([]string, 0, len(best))
+	for _, r := range best {
 		names = append(names, r.name)
 	}
 	return names

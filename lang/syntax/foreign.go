@@ -100,13 +100,8 @@ func (s *scanner) curlyText(at source.Span, straight string) {
 		line = line[:i]
 	}
 	line = strings.TrimRight(line, "\r")
-	end, close := at.End, 0
-	for i, r := range line {
-		if i > 0 && curly[r] == straight || i > 0 && string(r) == straight {
-			end, close = at.Start+i+utf8.RuneLen(r), utf8.RuneLen(r)
-			break
-		}
-	}
+	end, close := curlyEnd(line, straight)
+	end += at.Start
 	d := diag.Diagnostic{
 		Code:    "E0120",
 		Span:    at,
@@ -119,12 +114,58 @@ func (s *scanner) curlyText(at source.Span, straight string) {
 		d.Message = "this is a curly quote; texts stand in straight ones"
 	} else {
 		inner := s.text[at.End : end-close]
-		if !strings.Contains(inner, straight) {
-			d.Fix = &diag.Fix{Span: source.Span{Start: at.Start, End: end}, Text: straight + inner + straight}
+		quote := straight
+		if strings.Contains(inner, straight) {
+			quote = strings.Repeat(straight, 3)
+		}
+		if good := quote + inner + quote; wholeText(good) {
+			d.Fix = &diag.Fix{Span: source.Span{Start: at.Start, End: end}, Text: good}
 		}
 	}
 	s.report(d)
 	s.add(textToken, at.Start, end)
+}
+
+// closers are the quotes that close a typographic one.
+var closers = map[rune]string{'“': "”", '”': "”", '„': "“”", '‟': "”", '«': "»", '»': "«", '‘': "’", '’': "’", '‚': "‘’", '‛': "’"}
+
+// curlyEnd returns where the text ends that a curly quote opens at the start of line, and how long its closing quote is. Quotes of its own kind inside it are
+// counted, so that “he said “hi” to me” is one text; when they do not come out even, the first quote closes it. The ’ of an it’s is no quote.
+func curlyEnd(line, straight string) (end, close int) {
+	open, size := utf8.DecodeRuneInString(line)
+	depth, before := 1, open
+	first := 0
+	for i, width := size, 0; i < len(line); i += width {
+		var r rune
+		r, width = utf8.DecodeRuneInString(line[i:])
+		after, _ := utf8.DecodeRuneInString(line[i+width:])
+		apostrophe := r == '’' && unicode.IsLetter(before) && unicode.IsLetter(after)
+		before = r
+		if apostrophe {
+			continue
+		}
+		if first == 0 && (curly[r] == straight || string(r) == straight) {
+			first, close = i+width, width
+		}
+		if strings.ContainsRune(closers[open], r) {
+			depth--
+		} else if r == open {
+			depth++
+		}
+		if depth == 0 {
+			return i + width, width
+		}
+	}
+	if first == 0 {
+		return size, 0
+	}
+	return first, close
+}
+
+// wholeText tells whether s is one text, from its first quote to its last.
+func wholeText(s string) bool {
+	end, ok := textEnd(s, 0, false)
+	return ok && end == len(s)
 }
 
 // otherComment takes what other languages call a comment, and the semicolon, which separates lines in many of them.

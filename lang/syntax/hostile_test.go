@@ -12,7 +12,10 @@ import (
 
 // What nobody would call a script gets an error, soon: never a panic, a hang or the end of the stack.
 func TestHostile(t *testing.T) {
-	const mb = 300_000 // a multiple of the runes below
+	const (
+		mb   = 300_000 // a multiple of the runes below
+		many = 200_000
+	)
 	fill := func(s string, size int) string { return strings.Repeat(s, size/len(s)+1)[:size] }
 	for name, c := range map[string]struct {
 		text string
@@ -27,6 +30,13 @@ func TestHostile(t *testing.T) {
 		"a million else if":          {"if a { b \"c\" }" + strings.Repeat(" else if a { b \"c\" }", 50_000), ""},
 		"eight megabytes of signs":   {fill("+", 8<<20), "E0130"},
 		"minuses":                    {"let x = " + strings.Repeat("-", 300_000) + "1", ""},
+		"a million minuses":          {"let x = " + strings.Repeat("-", 1_000_000) + "1", "E0130"},
+		"nots":                       {"let x = " + strings.Repeat("not ", many) + "true", ""},
+		"arrows":                     {strings.Repeat("->", many), ""},
+		"a name of two megabytes":    {"let x = " + strings.Repeat("a", 2<<20-20), ""},
+		"budgets in a row":           {"x = a \"b\"" + strings.Repeat(" budget $1", 100_000), ""},
+		"budgets of the file":        {strings.Repeat("budget $1\n", 100_000), ""},
+		"arguments":                  {"x = a(" + strings.Repeat("b: 1, ", 90_000) + ")", ""},
 		"dots":                       {"let x = a" + strings.Repeat(".a", 300_000), ""},
 		"an open quote":              {"x = writer \"hello", "E0120"},
 		"open quotes":                {fill("\"\n", mb), "E0120"},

@@ -83,6 +83,10 @@ func (g *guess) foreignWord() bool {
 			if g.text(1) && g.n == 2 {
 				g.fix(g.span(0, 2), "use "+g.tok(1).Value+" as "+usedName(g.tok(1).Value))
 			}
+		case "while", "until":
+			g.repeat(word)
+		case "fn", "def", "func", "function":
+			g.function()
 		case "end":
 			if g.n == 1 {
 				g.fix(g.span(0, 1), "}")
@@ -116,6 +120,44 @@ func (g *guess) foreignWord() bool {
 			"indenting alone means nothing: if ok { … }")
 	}
 	return false
+}
+
+// repeat: `while score < 8 {`. What the loop starts from only its author knows; the condition can be turned round.
+func (g *guess) repeat(word string) {
+	open := g.find(1, "{")
+	if open < 2 {
+		return
+	}
+	cond := g.src(1, open)
+	if strings.Contains(cond, "\n") || cond == "true" {
+		return
+	}
+	if g.is(1, "(") && g.next(1) == open {
+		cond = g.src(2, open-1)
+	}
+	if word == "while" {
+		cond = "not (" + cond + ")"
+	}
+	g.Help = []string{"to repeat until it is good write: loop draft from start max 5 { … stop if " + cond + " … } else keep"}
+}
+
+// function: `fn greet(name) {`. What would be its file is said with its names.
+func (g *guess) function() {
+	if !g.name(1) {
+		return
+	}
+	name := g.tok(1).Value
+	var inputs []string
+	for i := 3; g.is(2, "(") && i < g.next(2)-1; i = g.next(i) {
+		if g.name(i) && g.is(i-1, "(", ",") {
+			inputs = append(inputs, "`input "+g.tok(i).Value+": string`")
+		}
+	}
+	with := ""
+	if len(inputs) > 0 && len(inputs) <= 5 {
+		with = ", below " + strings.Join(inputs, " and ")
+	}
+	g.Help = []string{fmt.Sprintf("what is used twice is a flow of its own: put these lines into a file %s.slop%s", name, with), fmt.Sprintf("and use it here: use \"./%s.slop\" as %s", name, name)}
 }
 
 // variable: `const x = 3`, `var draft = writer "…"`. The word is `let` before a calculation and nothing before a step.

@@ -14,11 +14,11 @@ import (
 
 // Limits of what is read. The depth keeps every recursion over the tree far from the end of the stack; the size keeps a script what it is.
 const (
-	MaxBytes = 8 << 20
+	MaxBytes = 2 << 20 // thirty thousand lines; read and checked within a second
 	MaxDepth = 200
 
-	// Each word and sign takes some two hundred bytes of memory while a file is read. A script of MaxBytes has a million.
-	maxTokens = 1_500_000
+	// Each word and sign takes some two hundred bytes of memory while a file is read. A script of MaxBytes has a quarter of a million.
+	maxTokens = 400_000
 
 	// A file that is not a script at all has a mistake at every turn: nobody wants them all.
 	maxDiagnostics = 200
@@ -97,6 +97,7 @@ func (s *scanner) blame() {
 		default:
 			d.Help = []string{fmt.Sprintf("a `%s` is missing before line %d", closing(open.Value), line)}
 		}
+		d.Fix = s.closed(b)
 		s.report(d)
 	}
 	for _, t := range s.stray {
@@ -108,6 +109,29 @@ func (s *scanner) blame() {
 			Help:    []string{"remove it, or look for the bracket that was closed too early above it"},
 		})
 	}
+}
+
+// closed puts the missing brace of a block behind the last line that is inside it, when it is the only thing wrong with the brackets of the file and the indent
+// of the lines says where that is; nil otherwise.
+func (s *scanner) closed(b bracket) *diag.Fix {
+	open := &s.tokens[b.token]
+	last := int(partner(open)) - 1
+	if len(s.unclosed) != 1 || len(s.stray) > 0 || s.open || open.Value != "{" || last <= b.token {
+		return nil
+	}
+	at := span(&s.tokens[last]).End
+	if s.src.Pos(open.Pos.Offset).Line == s.src.Pos(at).Line {
+		return &diag.Fix{Span: source.Span{Start: at, End: at}, Text: " }"}
+	}
+	if i := strings.IndexByte(s.text[at:], '\n'); i >= 0 { // a comment may follow
+		at += i
+	} else {
+		at = len(s.text)
+	}
+	at -= len(s.text[:at]) - len(strings.TrimRight(s.text[:at], "\r"))
+	line := s.src.Line(s.src.Pos(open.Pos.Offset).Line)
+	indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
+	return &diag.Fix{Span: source.Span{Start: at, End: at}, Text: "\n" + indent + "}"}
 }
 
 func newScanner(src *source.File) *scanner {
