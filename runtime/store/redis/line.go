@@ -13,11 +13,11 @@ import (
 
 // line sends the calls of many goroutines together: while one group is under way, the next one collects. There is no timer; under no load a call goes out at once.
 type line struct {
-	client  *goredis.Client
-	mu      sync.Mutex
-	waiting []*call
-	flights int
 	group   sync.WaitGroup
+	mu      sync.Mutex
+	more    sync.Cond // on mu: somebody waits, or the line is closed
+	waiting []*call
+	closed  bool
 }
 
 const (
@@ -68,15 +68,8 @@ func (s *Store) call(ctx context.Context, c *call) (reply, error) {
 		}
 	}
 	c.done = make(chan struct{})
-	s.line.mu.Lock()
-	s.line.waiting = append(s.line.waiting, c)
-	fly := s.line.flights < maxFlights
-	if fly {
-		s.line.flights++
-	}
-	s.line.mu.Unlock()
-	if fly {
-		s.line.group.Go(s.fly)
+	if !s.line.add(c) {
+		return nil, goredis.ErrClosed
 	}
 	select {
 	case <-c.done:
@@ -86,35 +79,57 @@ func (s *Store) call(ctx context.Context, c *call) (reply, error) {
 	}
 }
 
-// fly sends group after group until nobody waits.
-func (s *Store) fly() {
-	for {
-		group := s.line.next()
-		if group == nil {
-			return
-		}
-		s.send(context.Background(), s.single, group)
-		for _, c := range group {
-			close(c.done)
-		}
+// begin starts the goroutines that send.
+func (l *line) begin(send func([]*call)) {
+	for range maxFlights {
+		l.group.Go(func() {
+			for group := l.next(); group != nil; group = l.next() {
+				send(group)
+				for _, c := range group {
+					close(c.done)
+				}
+			}
+		})
 	}
 }
 
+func (l *line) add(c *call) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return false
+	}
+	l.waiting = append(l.waiting, c)
+	l.more.Signal()
+	return true
+}
+
+// next waits for a group. It is nil when the line is closed and nobody waits any more.
 func (l *line) next() []*call {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	for len(l.waiting) == 0 {
+		if l.closed {
+			return nil
+		}
+		l.more.Wait()
+	}
 	n, size := 0, 0
 	for n < len(l.waiting) && n < maxGroup && (n == 0 || size+l.waiting[n].bytes <= maxGroupBytes) {
 		size += l.waiting[n].bytes
 		n++
 	}
-	if n == 0 {
-		l.flights--
-		return nil
-	}
 	group := l.waiting[:n:n]
 	l.waiting = l.waiting[n:]
 	return group
+}
+
+func (l *line) close() {
+	l.mu.Lock()
+	l.closed = true
+	l.more.Broadcast()
+	l.mu.Unlock()
+	l.group.Wait()
 }
 
 // send runs calls on one server and has what must last confirmed.

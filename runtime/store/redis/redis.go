@@ -119,10 +119,13 @@ func Open(ctx context.Context, conf Config) (*Store, error) {
 	if err := s.connect(); err != nil {
 		return nil, err
 	}
-	s.line.client = s.single
 	s.ears.client = s.client
+	s.line.more.L = &s.line.mu
+	if s.single != nil {
+		s.line.begin(func(group []*call) { s.send(context.Background(), s.single, group) })
+	}
 	if err := s.open(ctx); err != nil {
-		_ = s.client.Close()
+		_ = s.Close()
 		return nil, err
 	}
 	return s, nil
@@ -227,8 +230,8 @@ func unreadable(err error) error {
 // Close ends the connections. What others listen to with this store ends too.
 func (s *Store) Close() error {
 	s.ears.close()
-	err := s.client.Close()
-	s.line.group.Wait()
+	err := s.client.Close() // what is under way fails
+	s.line.close()
 	return err
 }
 
