@@ -66,7 +66,7 @@ type Config struct {
 
 // ACL are the rights that a user of a store needs, beside ~PREFIX:* and &PREFIX:*: ACL SETUSER slop on >PASSWORD ~slop:* &slop:* and these.
 // +config|get is for Strict alone.
-const ACL = "+@connection +@read +@write +@scripting +@pubsub +@transaction -@dangerous +time +info +cluster +config|get"
+const ACL = "-@all +@connection +@read +@write +@scripting +@pubsub +@transaction -@dangerous +time +info +cluster|slots +cluster|shards +config|get"
 
 const (
 	minMajor, minMinor = 6, 2
