@@ -132,9 +132,9 @@ func (l *line) close() {
 	l.group.Wait()
 }
 
-// send runs calls on one server and has what must last confirmed.
-func (s *Store) send(ctx context.Context, client goredis.Cmdable, group []*call) {
-	s.exec(ctx, client, group, func(p goredis.Pipeliner, c *call) *goredis.Cmd {
+// send runs calls on one server and has what must last confirmed, by the server and as many replicas as are needed.
+func (s *Store) send(ctx context.Context, client *goredis.Client, need int, group []*call) {
+	s.exec(ctx, client, need, group, func(p goredis.Pipeliner, c *call) *goredis.Cmd {
 		return p.EvalSha(ctx, c.script.sha, c.keys, c.args...)
 	})
 	var unknown []*call
@@ -144,13 +144,13 @@ func (s *Store) send(ctx context.Context, client goredis.Cmdable, group []*call)
 		}
 	}
 	if len(unknown) > 0 {
-		s.exec(ctx, client, unknown, func(p goredis.Pipeliner, c *call) *goredis.Cmd {
+		s.exec(ctx, client, need, unknown, func(p goredis.Pipeliner, c *call) *goredis.Cmd {
 			return p.Eval(ctx, c.script.text, c.keys, c.args...)
 		})
 	}
 }
 
-func (s *Store) exec(ctx context.Context, client goredis.Cmdable, group []*call, add func(goredis.Pipeliner, *call) *goredis.Cmd) {
+func (s *Store) exec(ctx context.Context, client *goredis.Client, need int, group []*call, add func(goredis.Pipeliner, *call) *goredis.Cmd) {
 	pipe := client.Pipeline()
 	last := false
 	for _, c := range group {
@@ -158,7 +158,6 @@ func (s *Store) exec(ctx context.Context, client goredis.Cmdable, group []*call,
 		last = last || c.lasts
 	}
 	var wait *goredis.Cmd
-	need := int(s.replicas.Load())
 	if s.conf.Durability == Strict && need > 0 && last {
 		// WAITAOF speaks of what this connection wrote, so it goes behind the calls in the same pipeline.
 		wait = pipe.Do(ctx, "WAITAOF", 1, need, int((answerTimeout / 2).Milliseconds()))
@@ -212,12 +211,36 @@ func (s *Store) directOn(ctx context.Context, c *call) {
 			c.err = err
 			return
 		}
-		s.send(ctx, node, []*call{c})
+		need, err := s.confirmers(ctx, node)
+		if err != nil {
+			c.err = err
+			return
+		}
+		s.send(ctx, node, need, []*call{c})
 		if !goredis.HasErrorPrefix(c.err, "MOVED") && !goredis.HasErrorPrefix(c.err, "ASK") {
 			return
 		}
 		cluster.ReloadState(ctx)
 	}
+}
+
+// confirmers tells how many replicas of a node of a cluster must confirm. It looks again as often as connections are checked.
+func (s *Store) confirmers(ctx context.Context, node *goredis.Client) (int, error) {
+	type known struct {
+		need int
+		at   time.Time
+	}
+	addr := node.Options().Addr
+	if k, ok := s.nodes.Load(addr); ok && time.Since(k.(known).at) < strictLife {
+		return k.(known).need, nil
+	}
+	text, err := node.Info(ctx, "replication").Result()
+	if err != nil {
+		return 0, err
+	}
+	need := s.need(parseInfo(text))
+	s.nodes.Store(addr, known{need, time.Now()})
+	return need, nil
 }
 
 // reply is what a script returned: strings.

@@ -92,7 +92,8 @@ type Store struct {
 
 	mu       sync.Mutex
 	servers  map[string]bool // run ids of servers that were seen
-	replicas atomic.Int32    // that must confirm, as of the newest connection
+	replicas atomic.Int32    // that must confirm, as of the newest connection; not of a cluster
+	nodes    sync.Map        // of a cluster: address → replicas that must confirm
 	rescan   atomic.Bool     // a server has started: what is derived may be behind the logs
 }
 
@@ -122,7 +123,7 @@ func Open(ctx context.Context, conf Config) (*Store, error) {
 	s.ears.client = s.client
 	s.line.more.L = &s.line.mu
 	if s.single != nil {
-		s.line.begin(func(group []*call) { s.send(context.Background(), s.single, group) })
+		s.line.begin(func(group []*call) { s.send(context.Background(), s.single, int(s.replicas.Load()), group) })
 	}
 	if err := s.open(ctx); err != nil {
 		_ = s.Close()
