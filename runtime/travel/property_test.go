@@ -19,7 +19,7 @@ import (
 
 // A fork that changes nothing does again the step that was named and what depends on it, says so before, and ends as its origin did.
 func TestForksOfRandomRuns(t *testing.T) {
-	length, first := 3*time.Second, uint64(1)
+	length, first := 1500*time.Millisecond, uint64(1)
 	if os.Getenv("SLOP_LONG") != "" {
 		length, first = 5*time.Minute, uint64(time.Now().Unix())*1000
 	}
@@ -100,7 +100,7 @@ func forkOfRandomRun(t *testing.T, seed uint64) {
 
 // A fork with other inputs ends as a new run with these inputs would, whatever it keeps; so does a fork of a fork, and one of a run that has not ended.
 func TestForksOfRandomRunsWithOtherInputs(t *testing.T) {
-	length, first := 2*time.Second, uint64(1)
+	length, first := 1500*time.Millisecond, uint64(1)
 	if os.Getenv("SLOP_LONG") != "" {
 		length, first = 5*time.Minute, uint64(time.Now().Unix())*1000
 	}

@@ -57,16 +57,21 @@ func (s *Store) judge(ctx context.Context, cn *goredis.Conn, info map[string]str
 	if info["role"] == "slave" { // of a cluster: nothing is written there
 		return nil
 	}
-	need, _ := strconv.Atoi(info["connected_slaves"])
-	need = min(need, 1)
-	if s.conf.Replicas > 0 {
-		need = s.conf.Replicas
-	}
+	need := s.need(info)
 	if need > 0 && !atLeast(info["redis_version"], 7, 2) {
 		return fmt.Errorf(not+"the server has replicas, and Redis %s cannot wait for their disks: use 7.2 or newer, or no replicas", info["redis_version"])
 	}
 	s.replicas.Store(int32(need))
 	return nil
+}
+
+// need is how many replicas of a server must confirm.
+func (s *Store) need(info map[string]string) int {
+	if s.conf.Replicas > 0 {
+		return s.conf.Replicas
+	}
+	n, _ := strconv.Atoi(info["connected_slaves"])
+	return min(n, 1)
 }
 
 // volatile lists what in a configuration may lose what was acknowledged.

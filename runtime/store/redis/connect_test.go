@@ -366,6 +366,9 @@ func TestACLUser(t *testing.T) {
 	exercise(t, redis.Config{URL: url, Prefix: "mine", Durability: redis.Strict})
 	refuses(t, redis.Config{URL: url, Prefix: "others"}, "NOPERM")
 	refuses(t, redis.Config{URL: "redis://slop:wrongcanary@" + server.Addr(), Prefix: "mine"}, "WRONGPASS")
+	cluster := redistest.Cluster(t, 1, redistest.Always...)[0]
+	cluster.Do(append([]any{"ACL", "SETUSER", "slop", "on", ">canary", "~mine:*", "&mine:*"}, anys(strings.Fields(redis.ACL))...)...)
+	exercise(t, redis.Config{URL: "redis+cluster://slop:canary@" + cluster.Addr(), Prefix: "mine", Durability: redis.Strict})
 	server.Do("ACL", "SETUSER", "slop", "-config")
 	refuses(t, redis.Config{URL: url, Prefix: "mine", Durability: redis.Strict}, "+config|get")
 	exercise(t, redis.Config{URL: url, Prefix: "mine"})

@@ -13,11 +13,11 @@ import (
 
 // line sends the calls of many goroutines together: while one group is under way, the next one collects. There is no timer; under no load a call goes out at once.
 type line struct {
-	client  *goredis.Client
-	mu      sync.Mutex
-	waiting []*call
-	flights int
 	group   sync.WaitGroup
+	mu      sync.Mutex
+	more    sync.Cond // on mu: somebody waits, or the line is closed
+	waiting []*call
+	closed  bool
 }
 
 const (
@@ -68,15 +68,8 @@ func (s *Store) call(ctx context.Context, c *call) (reply, error) {
 		}
 	}
 	c.done = make(chan struct{})
-	s.line.mu.Lock()
-	s.line.waiting = append(s.line.waiting, c)
-	fly := s.line.flights < maxFlights
-	if fly {
-		s.line.flights++
-	}
-	s.line.mu.Unlock()
-	if fly {
-		s.line.group.Go(s.fly)
+	if !s.line.add(c) {
+		return nil, goredis.ErrClosed
 	}
 	select {
 	case <-c.done:
@@ -86,40 +79,62 @@ func (s *Store) call(ctx context.Context, c *call) (reply, error) {
 	}
 }
 
-// fly sends group after group until nobody waits.
-func (s *Store) fly() {
-	for {
-		group := s.line.next()
-		if group == nil {
-			return
-		}
-		s.send(context.Background(), s.single, group)
-		for _, c := range group {
-			close(c.done)
-		}
+// begin starts the goroutines that send.
+func (l *line) begin(send func([]*call)) {
+	for range maxFlights {
+		l.group.Go(func() {
+			for group := l.next(); group != nil; group = l.next() {
+				send(group)
+				for _, c := range group {
+					close(c.done)
+				}
+			}
+		})
 	}
 }
 
+func (l *line) add(c *call) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return false
+	}
+	l.waiting = append(l.waiting, c)
+	l.more.Signal()
+	return true
+}
+
+// next waits for a group. It is nil when the line is closed and nobody waits any more.
 func (l *line) next() []*call {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	for len(l.waiting) == 0 {
+		if l.closed {
+			return nil
+		}
+		l.more.Wait()
+	}
 	n, size := 0, 0
 	for n < len(l.waiting) && n < maxGroup && (n == 0 || size+l.waiting[n].bytes <= maxGroupBytes) {
 		size += l.waiting[n].bytes
 		n++
-	}
-	if n == 0 {
-		l.flights--
-		return nil
 	}
 	group := l.waiting[:n:n]
 	l.waiting = l.waiting[n:]
 	return group
 }
 
-// send runs calls on one server and has what must last confirmed.
-func (s *Store) send(ctx context.Context, client goredis.Cmdable, group []*call) {
-	s.exec(ctx, client, group, func(p goredis.Pipeliner, c *call) *goredis.Cmd {
+func (l *line) close() {
+	l.mu.Lock()
+	l.closed = true
+	l.more.Broadcast()
+	l.mu.Unlock()
+	l.group.Wait()
+}
+
+// send runs calls on one server and has what must last confirmed, by the server and as many replicas as are needed.
+func (s *Store) send(ctx context.Context, client *goredis.Client, need int, group []*call) {
+	s.exec(ctx, client, need, group, func(p goredis.Pipeliner, c *call) *goredis.Cmd {
 		return p.EvalSha(ctx, c.script.sha, c.keys, c.args...)
 	})
 	var unknown []*call
@@ -129,13 +144,13 @@ func (s *Store) send(ctx context.Context, client goredis.Cmdable, group []*call)
 		}
 	}
 	if len(unknown) > 0 {
-		s.exec(ctx, client, unknown, func(p goredis.Pipeliner, c *call) *goredis.Cmd {
+		s.exec(ctx, client, need, unknown, func(p goredis.Pipeliner, c *call) *goredis.Cmd {
 			return p.Eval(ctx, c.script.text, c.keys, c.args...)
 		})
 	}
 }
 
-func (s *Store) exec(ctx context.Context, client goredis.Cmdable, group []*call, add func(goredis.Pipeliner, *call) *goredis.Cmd) {
+func (s *Store) exec(ctx context.Context, client *goredis.Client, need int, group []*call, add func(goredis.Pipeliner, *call) *goredis.Cmd) {
 	pipe := client.Pipeline()
 	last := false
 	for _, c := range group {
@@ -143,7 +158,6 @@ func (s *Store) exec(ctx context.Context, client goredis.Cmdable, group []*call,
 		last = last || c.lasts
 	}
 	var wait *goredis.Cmd
-	need := int(s.replicas.Load())
 	if s.conf.Durability == Strict && need > 0 && last {
 		// WAITAOF speaks of what this connection wrote, so it goes behind the calls in the same pipeline.
 		wait = pipe.Do(ctx, "WAITAOF", 1, need, int((answerTimeout / 2).Milliseconds()))
@@ -197,12 +211,36 @@ func (s *Store) directOn(ctx context.Context, c *call) {
 			c.err = err
 			return
 		}
-		s.send(ctx, node, []*call{c})
+		need, err := s.confirmers(ctx, node)
+		if err != nil {
+			c.err = err
+			return
+		}
+		s.send(ctx, node, need, []*call{c})
 		if !goredis.HasErrorPrefix(c.err, "MOVED") && !goredis.HasErrorPrefix(c.err, "ASK") {
 			return
 		}
 		cluster.ReloadState(ctx)
 	}
+}
+
+// confirmers tells how many replicas of a node of a cluster must confirm. It looks again as often as connections are checked.
+func (s *Store) confirmers(ctx context.Context, node *goredis.Client) (int, error) {
+	type known struct {
+		need int
+		at   time.Time
+	}
+	addr := node.Options().Addr
+	if k, ok := s.nodes.Load(addr); ok && time.Since(k.(known).at) < strictLife {
+		return k.(known).need, nil
+	}
+	text, err := node.Info(ctx, "replication").Result()
+	if err != nil {
+		return 0, err
+	}
+	need := s.need(parseInfo(text))
+	s.nodes.Store(addr, known{need, time.Now()})
+	return need, nil
 }
 
 // reply is what a script returned: strings.

@@ -31,7 +31,7 @@ func (s *Store) Enqueue(ctx context.Context, h store.Hint) error {
 	return nil
 }
 
-// Dequeue implements store.Queue. With several shards it looks at the first of each, and takes the best.
+// Dequeue implements store.Queue. With several shards it looks at the first of each, and takes the best. When its answer is lost, so is the hint, until the next sweep.
 func (s *Store) Dequeue(ctx context.Context, pool string) (store.Hint, bool, time.Time, error) {
 	for {
 		shard, member := "0", ""

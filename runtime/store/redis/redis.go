@@ -66,7 +66,7 @@ type Config struct {
 
 // ACL are the rights that a user of a store needs, beside ~PREFIX:* and &PREFIX:*: ACL SETUSER slop on >PASSWORD ~slop:* &slop:* and these.
 // +config|get is for Strict alone.
-const ACL = "+@connection +@read +@write +@scripting +@pubsub +@transaction -@dangerous +time +info +cluster +config|get"
+const ACL = "-@all +@connection +@read +@write +@scripting +@pubsub +@transaction -@dangerous +time +info +cluster|slots +cluster|shards +config|get"
 
 const (
 	minMajor, minMinor = 6, 2
@@ -92,7 +92,8 @@ type Store struct {
 
 	mu       sync.Mutex
 	servers  map[string]bool // run ids of servers that were seen
-	replicas atomic.Int32    // that must confirm, as of the newest connection
+	replicas atomic.Int32    // that must confirm, as of the newest connection; not of a cluster
+	nodes    sync.Map        // of a cluster: address → replicas that must confirm
 	rescan   atomic.Bool     // a server has started: what is derived may be behind the logs
 }
 
@@ -119,10 +120,13 @@ func Open(ctx context.Context, conf Config) (*Store, error) {
 	if err := s.connect(); err != nil {
 		return nil, err
 	}
-	s.line.client = s.single
 	s.ears.client = s.client
+	s.line.more.L = &s.line.mu
+	if s.single != nil {
+		s.line.begin(func(group []*call) { s.send(context.Background(), s.single, int(s.replicas.Load()), group) })
+	}
 	if err := s.open(ctx); err != nil {
-		_ = s.client.Close()
+		_ = s.Close()
 		return nil, err
 	}
 	return s, nil
@@ -227,8 +231,8 @@ func unreadable(err error) error {
 // Close ends the connections. What others listen to with this store ends too.
 func (s *Store) Close() error {
 	s.ears.close()
-	err := s.client.Close()
-	s.line.group.Wait()
+	err := s.client.Close() // what is under way fails
+	s.line.close()
 	return err
 }
 

@@ -8,8 +8,9 @@ import (
 // script is Lua that Redis runs as one step. Each answers with strings, the first of which says what came of it.
 type script struct{ text, sha string }
 
-func lua(text string) *script {
-	text = prelude + text
+func lua(text string) *script { return bare(prelude + text) }
+
+func bare(text string) *script {
 	sum := sha1.Sum([]byte(text))
 	return &script{text, hex.EncodeToString(sum[:])}
 }
@@ -19,6 +20,7 @@ const prelude = `
 local function now() local t = redis.call('TIME') return t[1] * 1000000 + t[2] end
 local function num(n) return string.format('%.0f', n) end
 local function ends(ttl) ttl = tonumber(ttl) if ttl > 0 then return num(now() + ttl) end return '0' end
+local function last(log) return redis.call('XREVRANGE', log, '+', '-', 'COUNT', '1')[1] or {} end
 local function lapsed(at) at = tonumber(at) return at > 0 and now() >= at end
 `
 
@@ -49,8 +51,7 @@ if m[2] ~= '' and m[2] ~= ARGV[1] and m[1] ~= ARGV[3] and not lapsed(m[3]) then 
 local token = num(m[1] + 1)
 redis.call('HSET', KEYS[1], 'token', token, 'owner', ARGV[1], 'until', ends(ARGV[2]))
 redis.call('HDEL', KEYS[1], 'rests', 'rested')
-local last = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)
-return {'ok', token, last[1] and last[1][1] or ''}
+return {'ok', token, last(KEYS[2])[1] or ''}
 `)
 
 // ARGV: token, owner, ttl.
@@ -84,28 +85,38 @@ return {'ok', m[5], m[6]}
 `)
 
 // ARGV: token, owner, head, mark, the last entry the holder knows or ”, finished, keep (ms), channel, facts…
-// A holder whose last entry is gone has seen facts that were lost: what it would add does not follow from this log.
-var appendScript = lua(`
-local m = redis.call('HMGET', KEYS[1], 'token', 'owner', 'until', 'fin', 'pool')
+// A holder whose last entry is gone has seen facts that were lost: what it would add does not follow from this log. Every step of every run passes here, so the common
+// case makes four calls, and nothing is defined that it does not need.
+var appendScript = bare(`
+local call, key, log = redis.call, KEYS[1], KEYS[2]
+local m = call('HMGET', key, 'token', 'owner', 'until', 'fin', 'pool')
 if not m[1] then return {'none'} end
-local len, head = redis.call('XLEN', KEYS[2]), tonumber(ARGV[3])
+local head, mark = tonumber(ARGV[3]), '-' .. ARGV[4]
+local e = call('XREVRANGE', log, '+', '-', 'COUNT', '1')[1]
+local last = e and e[1] or '0-0'
+local len = tonumber(string.match(last, '^%d+'))
 if len > head then
-  local first = num(head + 1) .. '-' .. ARGV[4]
-  if redis.call('XRANGE', KEYS[2], first, first)[1] then return {'ok', m[5]} end -- our answer was lost
+  local first = string.format('%.0f', head + 1) .. mark
+  if call('XRANGE', log, first, first)[1] then return {'ok', m[5]} end -- our answer was lost
 end
-if m[1] ~= ARGV[1] or m[2] ~= ARGV[2] or m[2] == '' or lapsed(m[3]) then return {'fenced'} end
+local held = m[1] == ARGV[1] and m[2] == ARGV[2] and m[2] ~= ''
+if held and m[3] ~= '0' then
+  local t = call('TIME')
+  held = t[1] * 1000000 + t[2] < tonumber(m[3])
+end
+if not held then return {'fenced'} end
 if m[4] then return {'finished'} end
-if len ~= head then return {'conflict', num(len)} end
-if ARGV[5] ~= '' and not redis.call('XRANGE', KEYS[2], ARGV[5], ARGV[5])[1] then
-  redis.call('HSET', KEYS[1], 'owner', '')
+if len ~= head then return {'conflict', string.format('%.0f', len)} end
+if last ~= ARGV[5] and ARGV[5] ~= '' and not call('XRANGE', log, ARGV[5], ARGV[5])[1] then
+  call('HSET', key, 'owner', '')
   return {'torn'}
 end
-for i = 9, #ARGV do redis.call('XADD', KEYS[2], num(head + i - 8) .. '-' .. ARGV[4], 'f', ARGV[i]) end
+for i = 9, #ARGV do call('XADD', log, string.format('%.0f', head + i - 8) .. mark, 'f', ARGV[i]) end
 if ARGV[6] == '1' then
-  redis.call('HSET', KEYS[1], 'fin', '1')
-  if ARGV[7] ~= '0' then redis.call('PEXPIRE', KEYS[1], ARGV[7]) redis.call('PEXPIRE', KEYS[2], ARGV[7]) end
+  call('HSET', key, 'fin', '1')
+  if ARGV[7] ~= '0' then call('PEXPIRE', key, ARGV[7]) call('PEXPIRE', log, ARGV[7]) end
 end
-redis.call('PUBLISH', ARGV[8], '')
+call('PUBLISH', ARGV[8], '')
 return {'ok', m[5]}
 `)
 

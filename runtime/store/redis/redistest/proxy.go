@@ -1,6 +1,7 @@
 package redistest
 
 import (
+	"bytes"
 	"io"
 	"net"
 	"sync"
@@ -14,6 +15,9 @@ type Proxy struct {
 	server   string
 	lose     atomic.Bool
 	lost     atomic.Int64
+	left     atomic.Int64 // scripts that may pass, when limited
+	limited  atomic.Bool
+	spent    atomic.Bool
 
 	mu    sync.Mutex
 	conns map[net.Conn]bool
@@ -46,6 +50,15 @@ func (p *Proxy) Lose() { p.lose.Store(true) }
 // Lost counts the answers that were lost.
 func (p *Proxy) Lost() int64 { return p.lost.Load() }
 
+// Allow lets n more scripts pass; the next one does not arrive, and from then on nothing passes, as when the process that asks has died.
+func (p *Proxy) Allow(n int) {
+	p.left.Store(int64(n))
+	p.limited.Store(true)
+}
+
+// Spent tells that the script after the last allowed one was asked for.
+func (p *Proxy) Spent() bool { return p.spent.Load() }
+
 // Cut ends all connections.
 func (p *Proxy) Cut() {
 	p.mu.Lock()
@@ -61,6 +74,10 @@ func (p *Proxy) serve() {
 		if err != nil {
 			return
 		}
+		if p.spent.Load() {
+			_ = in.Close()
+			continue
+		}
 		out, err := net.Dial("tcp", p.server)
 		if err != nil {
 			_ = in.Close()
@@ -70,7 +87,18 @@ func (p *Proxy) serve() {
 		p.conns[in], p.conns[out] = true, true
 		p.mu.Unlock()
 		var script atomic.Bool // a script was asked for over this connection
-		p.group.Go(func() { p.copy(out, in, func(b []byte) bool { note(&script, b); return true }) })
+		p.group.Go(func() {
+			p.copy(out, in, func(b []byte) bool {
+				if !asksScript(b) {
+					return !p.spent.Load()
+				}
+				script.Store(true)
+				if p.limited.Load() && p.left.Add(-1) < 0 {
+					p.spent.Store(true)
+				}
+				return !p.spent.Load()
+			})
+		})
 		p.group.Go(func() {
 			p.copy(in, out, func([]byte) bool {
 				if script.Load() && p.lose.CompareAndSwap(true, false) {
@@ -83,13 +111,10 @@ func (p *Proxy) serve() {
 	}
 }
 
-func note(script *atomic.Bool, b []byte) {
-	for i := 0; i+4 <= len(b); i++ {
-		if s := string(b[i : i+4]); s == "eval" || s == "EVAL" {
-			script.Store(true)
-			return
-		}
-	}
+// asksScript looks at what a client sent at once: one pipeline, as long as it fits.
+func asksScript(b []byte) bool {
+	b = bytes.ToLower(b[:min(len(b), 64)])
+	return bytes.Contains(b, []byte("\nevalsha\r")) || bytes.Contains(b, []byte("\neval\r"))
 }
 
 // copy passes on what pass lets through; it closes both when one ends or pass refuses.
