@@ -228,6 +228,85 @@ func TestADamagedRowNamesItsRun(t *testing.T) {
 	}
 }
 
+// What can be had again is written over when it is damaged, and stops nobody.
+func TestDamageToWhatIsDerivedStopsNobody(t *testing.T) {
+	whole, w := built(t)
+	for _, statement := range []string{
+		"UPDATE hints SET due = 'x'", "UPDATE hints SET crc = 0", "UPDATE hints SET priority = 'x'", "UPDATE slots SET until = 'x'", "UPDATE slots SET crc = 1", "UPDATE rates SET arrival = 'x'", "UPDATE rates SET crc = 1",
+		"UPDATE entries SET crc = 'x'", "UPDATE entries SET data = 'x'",
+	} {
+		path := filepath.Join(t.TempDir(), "store.db")
+		if err := os.WriteFile(path, whole, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		rawSQL(t, path, statement)
+		s := open(t, path)
+		ctx := t.Context()
+		if got := problems(t, s); len(got) == 0 {
+			t.Errorf("%s: the check finds nothing", statement)
+		}
+		fail := func(what string, err error) {
+			t.Helper()
+			if err != nil {
+				t.Errorf("%s: %s: %v", statement, what, err)
+			}
+		}
+		if strings.HasPrefix(statement, "UPDATE hints") {
+			var lost []run.ID
+			for id, err := range s.Strays(ctx, "p") {
+				fail("strays", err)
+				lost = append(lost, id)
+			}
+			if len(lost) != 2 { // of four, one is held and one finished
+				t.Errorf("%s: strays are %v", statement, lost)
+			}
+		}
+		for range 5 {
+			_, _, _, err := s.Dequeue(ctx, "p")
+			fail("dequeue", err)
+		}
+		_, err := s.Tell(ctx, "run-1", run.Fact{At: at, Body: &run.ResumeAsked{}}, "another key")
+		fail("tell", err)
+		h, ok, _, err := s.Dequeue(ctx, "p")
+		if fail("dequeue", err); !ok || h.Run != "run-1" {
+			t.Errorf("%s: then the hint is %+v", statement, h)
+		}
+		_, err = s.Take(ctx, "limit", "run-0", 9, time.Hour)
+		fail("take", err)
+		_, err = s.Pass(ctx, "rate", store.Rate{Count: 9, Per: time.Hour})
+		fail("pass", err)
+		for _, e := range w.entries {
+			fail("put entry", s.PutEntry(ctx, e))
+		}
+		if list, _, err := s.List(ctx, store.Filter{}); err != nil || len(list) != len(w.entries) {
+			t.Errorf("%s: the list has %d entries, %v", statement, len(list), err)
+		}
+		fail("close", s.Close())
+	}
+}
+
+// A damaged run is refused to writers too, by its name, and they go on with the others.
+func TestWritersMeetDamage(t *testing.T) {
+	whole, _ := built(t)
+	for _, statement := range []string{"UPDATE runs SET token = 'x' WHERE id = 'run-2'", "UPDATE runs SET head = 3 WHERE id = 'run-2'", "UPDATE tells SET seq = 'x' WHERE run = 3", "UPDATE tells SET crc = 1 WHERE run = 3"} {
+		path := filepath.Join(t.TempDir(), "store.db")
+		if err := os.WriteFile(path, whole, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		rawSQL(t, path, statement)
+		s := open(t, path)
+		for _, id := range []run.ID{"run-1", "run-2", "run-0"} {
+			_, err := s.Tell(t.Context(), id, run.Fact{At: at, Body: &run.ResumeAsked{}}, "key")
+			if bad := id == "run-2"; bad != errors.Is(err, store.ErrCorrupt) || bad && !strings.Contains(err.Error(), "run-2") {
+				t.Errorf("%s: tell %s: %v", statement, id, err)
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestRunsYieldsEveryRun(t *testing.T) {
 	whole, w := built(t)
 	path := filepath.Join(t.TempDir(), "store.db")

@@ -18,5 +18,12 @@ func (s *Store) LimitPages(most int) (pages int, err error) {
 
 // Checkpoint moves the write-ahead log into the file.
 func (s *Store) Checkpoint() error {
-	return s.reads.QueryRow("PRAGMA wal_checkpoint(TRUNCATE)").Scan(new(int), new(int), new(int))
+	var busy, size, moved int
+	if err := s.reads.QueryRow("PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &size, &moved); err != nil {
+		return err
+	}
+	if busy != 0 || size != 0 {
+		return fmt.Errorf("somebody holds the log: busy %d, %d pages", busy, size)
+	}
+	return nil
 }

@@ -29,8 +29,7 @@ func (s *Store) PutEntry(ctx context.Context, e store.Entry) error {
 		old, err := readEntry(func(into ...any) error {
 			return t.row("SELECT id, crc, data FROM entries WHERE run = ?", []any{r.n}, into...)
 		})
-		var f *fault
-		if errors.As(err, &f) {
+		if err != nil && !errors.Is(err, sql.ErrNoRows) && !spoiled(err) {
 			return err
 		}
 		if err == nil && old.Seq > e.Seq { // one that was damaged is written over

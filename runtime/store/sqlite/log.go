@@ -66,9 +66,8 @@ const stateColumns = "n, id, head, token, owner, until, finished, rests, pool, p
 func (r *state) scan(scan func(...any) error) error {
 	var crc int64
 	err := scan(&r.n, &r.id, &r.head, &r.token, &r.owner, &r.until, &r.finished, &r.rests, &r.pool, &r.priority, &crc)
-	var f *fault
-	if errors.As(err, &f) && extended(err) == 0 {
-		return corrupt(r.id, "its row cannot be read: %v", err) // a value of another kind than was written
+	if spoiled(err) {
+		return corrupt(r.id, "its row cannot be read: %v", err)
 	}
 	if err == nil && crc != r.sum() {
 		return corrupt(r.id, "its row does not fit its checksum")
@@ -87,6 +86,9 @@ func (t *tx) find(id run.ID) (*state, error) {
 	})
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fmt.Errorf("run %s: %w", id, store.ErrNotFound)
+	}
+	if spoiled(err) {
+		return nil, corrupt(id, "its row is damaged")
 	}
 	if err != nil {
 		return nil, err
@@ -396,7 +398,7 @@ func (t *tx) told(r *state, dedup string) (run.Seq, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, nil
 	}
-	if err == nil && crc != sum(string(r.id), dedup, int64(seq)) {
+	if spoiled(err) || err == nil && crc != sum(string(r.id), dedup, int64(seq)) {
 		return 0, corrupt(r.id, "the row of what it was told does not fit its checksum")
 	}
 	return seq, err
@@ -475,6 +477,9 @@ func (s *Store) state(ctx context.Context, id run.ID) (*state, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fmt.Errorf("run %s: %w", id, store.ErrNotFound)
 	}
+	if spoiled(err) {
+		return nil, corrupt(id, "its row is damaged")
+	}
 	if err != nil {
 		return nil, s.unreadable(ctx, id, err)
 	}
@@ -492,12 +497,9 @@ func (s *Store) unreadable(ctx context.Context, id run.ID, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if errors.Is(err, store.ErrCorrupt) {
-		return err
-	}
 	var f *fault
-	if errors.As(err, &f) && extended(err) == 0 { // a value of another kind than was written
-		return corrupt(id, "%v", err)
+	if !errors.As(err, &f) { // a refusal of ours names the run
+		return err
 	}
 	return fmt.Errorf("run %s: %w", id, damaged(err))
 }
@@ -538,8 +540,17 @@ func (s *Store) Strays(ctx context.Context, pool string) iter.Seq2[run.ID, error
 		}
 		return is
 	}
-	return s.choose(ctx, `FROM runs WHERE finished = 0 AND n > ?1 AND pool = ?2 AND rests = 0 AND NOT EXISTS (SELECT 1 FROM hints WHERE hints.id = runs.id)
-		ORDER BY n LIMIT 1000`, pool, func(r *state) bool { return r.free(dead) })
+	return s.choose(ctx, "FROM runs WHERE finished = 0 AND n > ?1 AND pool = ?2 AND rests = 0 ORDER BY n LIMIT 1000", pool, func(r *state) bool {
+		return r.free(dead) && !s.hinted(ctx, r.id)
+	})
+}
+
+// hinted tells that a run has a hint which will be found. One that is damaged will not be.
+func (s *Store) hinted(ctx context.Context, id run.ID) bool {
+	h := store.Hint{Run: id}
+	var due, crc int64
+	err := s.row(ctx, "SELECT pool, priority, due, crc FROM hints WHERE id = ?", []any{string(id)}, &h.Pool, &h.Priority, &due, &crc)
+	return err == nil && crc == hintSum(h, due)
 }
 
 // Runs yields every run, finished or not, whether the index knows it or not: whoever drops what no run names must not miss one. A run whose row is damaged is

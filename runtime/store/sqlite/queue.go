@@ -35,7 +35,7 @@ func (t *tx) hint(s *Store, h store.Hint) error {
 	old := store.Hint{Run: h.Run}
 	var due, crc int64
 	err := t.row("SELECT pool, priority, due, crc FROM hints WHERE id = ?", []any{string(h.Run)}, &old.Pool, &old.Priority, &due, &crc)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+	if err != nil && !errors.Is(err, sql.ErrNoRows) && !spoiled(err) {
 		return err
 	}
 	if err == nil && crc == hintSum(old, due) {
@@ -57,21 +57,21 @@ func (s *Store) Enqueue(ctx context.Context, h store.Hint) error {
 
 // Dequeue implements store.Queue. It looks before it writes, so that a queue with nothing due costs no transaction.
 func (s *Store) Dequeue(ctx context.Context, pool string) (store.Hint, bool, time.Time, error) {
-	for {
-		due, next, err := s.due(ctx, pool)
-		if err != nil || !due {
-			return store.Hint{}, false, next, err
-		}
-		var h store.Hint
-		found := false
-		err = s.passing(ctx, func(t *tx) (err error) {
-			h, found, err = t.first(pool, time.Now().UnixNano())
-			return err
-		})
-		if err != nil || found {
-			return h, found, time.Time{}, err
-		}
+	due, next, err := s.due(ctx, pool)
+	if err != nil || !due {
+		return store.Hint{}, false, next, err
 	}
+	var h store.Hint
+	found := false
+	err = s.passing(ctx, func(t *tx) (err error) {
+		h, found, err = t.first(pool, time.Now().UnixNano())
+		return err
+	})
+	if err != nil || found {
+		return h, found, time.Time{}, err
+	}
+	_, next, err = s.due(ctx, pool) // another was faster
+	return store.Hint{}, false, next, err
 }
 
 // first takes the first hint that is due away. It goes down the priorities one by one, so that the hints which sleep in one need not be passed to reach the
@@ -92,13 +92,13 @@ func (t *tx) first(pool string, now int64) (store.Hint, bool, error) {
 			priority = next.Int64 - 1
 			continue
 		}
-		if err != nil {
+		if err != nil && !spoiled(err) {
 			return store.Hint{}, false, err
 		}
 		if err := t.exec("DELETE FROM hints WHERE id = ?", string(h.Run)); err != nil {
 			return store.Hint{}, false, err
 		}
-		if h.Due = fromNanos(due); crc == hintSum(h, due) { // else it is lost, which the sweep makes good
+		if h.Due = fromNanos(due); err == nil && crc == hintSum(h, due) { // else it is lost, which the sweep makes good
 			return h, true, nil
 		}
 	}
@@ -110,8 +110,8 @@ func (s *Store) due(ctx context.Context, pool string) (due bool, next time.Time,
 		return false, time.Time{}, err
 	}
 	var first int64
-	err = s.row(ctx, "SELECT EXISTS (SELECT 1 FROM hints WHERE pool = ?1 AND due <= ?2), coalesce((SELECT min(due) FROM hints WHERE pool = ?1 AND due > ?2), 0)",
-		[]any{pool, time.Now().UnixNano()}, &due, &first)
+	err = s.row(ctx, "SELECT EXISTS (SELECT 1 FROM hints WHERE pool = ?1 AND due <= ?2), coalesce((SELECT min(due) FROM hints WHERE pool = ?1 AND due > ?2 AND due <= ?3), 0)",
+		[]any{pool, time.Now().UnixNano(), int64(math.MaxInt64)}, &due, &first) // no text is below a number
 	if err != nil {
 		return false, time.Time{}, fmt.Errorf("the queue of pool %q: %w", pool, unread(ctx, err))
 	}
@@ -143,6 +143,9 @@ func (s *Store) Take(ctx context.Context, name, holder string, n int, ttl time.D
 			var who string
 			var until, crc int64
 			if err := scan(&who, &until, &crc); err != nil {
+				if spoiled(err) {
+					return nil
+				}
 				return err
 			}
 			if crc == sum(name, who, until) {
@@ -177,7 +180,7 @@ func (s *Store) Pass(ctx context.Context, name string, rate store.Rate) (wait ti
 		now := time.Now().UnixNano()
 		var arrival, crc int64
 		err := t.row("SELECT arrival, crc FROM rates WHERE name = ?", []any{name}, &arrival, &crc)
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		if err != nil && !errors.Is(err, sql.ErrNoRows) && !spoiled(err) {
 			return err
 		}
 		if err != nil || crc != sum(name, arrival) {

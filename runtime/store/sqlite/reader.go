@@ -39,7 +39,7 @@ func (s *Store) row(ctx context.Context, query string, args []any, into ...any) 
 	}
 	err = stmt.QueryRowContext(ctx, args...).Scan(into...)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return &fault{err}
+		return faulty(err)
 	}
 	return err
 }

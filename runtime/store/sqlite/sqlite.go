@@ -301,6 +301,17 @@ type fault struct{ error }
 
 func (f *fault) Unwrap() error { return f.error }
 
+// faulty wraps an error of reading. A value of another kind than was written, which database/sql cannot convert, is damage.
+func faulty(err error) error {
+	if strings.HasPrefix(err.Error(), "sql: Scan error") {
+		err = fmt.Errorf("%w: %w", store.ErrCorrupt, err)
+	}
+	return &fault{err}
+}
+
+// spoiled tells that a row is damaged in itself, while what is around it can be read and written.
+func spoiled(err error) bool { return errors.Is(err, store.ErrCorrupt) && code(err) == 0 }
+
 // code is SQLite's code of an error without its extension; 0 when it has none.
 func code(err error) int { return extended(err) & 0xff }
 

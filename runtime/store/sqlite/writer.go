@@ -162,7 +162,7 @@ func (s *Store) stop(err error) error {
 // fit is taken back, nor is another process that holds the file for long, nor a damaged page, which ends only what needs it.
 func fatal(err error) bool {
 	switch {
-	case err == nil:
+	case err == nil, spoiled(err):
 		return false
 	case code(err) == codes.SQLITE_FULL, code(err) == codes.SQLITE_BUSY, code(err) == codes.SQLITE_CORRUPT, code(err) == codes.SQLITE_TOOBIG, code(err) == codes.SQLITE_NOMEM:
 		return false
@@ -321,7 +321,7 @@ func (t *tx) row(query string, args []any, into ...any) error {
 	}
 	err = stmt.QueryRowContext(context.Background(), args...).Scan(into...)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return &fault{err}
+		return faulty(err)
 	}
 	return err
 }
@@ -343,7 +343,7 @@ func every(ctx context.Context, stmt *sql.Stmt, args []any, each func(scan func(
 	defer func() { _ = rows.Close() }()
 	scan := func(into ...any) error {
 		if err := rows.Scan(into...); err != nil {
-			return &fault{err}
+			return faulty(err)
 		}
 		return nil
 	}
