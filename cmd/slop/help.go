@@ -81,6 +81,8 @@ ENVIRONMENT
                      $XDG_STATE_HOME/slop (~/.local/state/slop)
   SLOP_STATE         folder where runs are kept, as --state; else that of the state
   SLOP_KEEP          age at which slop run removes old runs, as --keep: 30d
+  SLOP_LEASE         how long a process that is stopped, or on another machine, keeps
+                     its runs from others when it no longer answers: 15s
   SLOP_TRUST=1       trust the project's slop.toml, as --trust does, for this once
   SLOP_MAX_PARALLEL  calls at a time, as --max-parallel
   SLOP_BUDGET        what a run may use, as --budget

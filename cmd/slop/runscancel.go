@@ -63,7 +63,7 @@ func (v *runsCancelCmd) Run(c *console) error {
 
 // bystander is an engine that tells runs things and calls nobody.
 func (s *state) bystander() *engine.Engine {
-	return engine.New(engine.Config{Store: s.store, Owner: s.self.Name, Lease: leaseTime})
+	return engine.New(engine.Config{Store: s.store, Owner: s.self.Name, Lease: s.lease})
 }
 
 type runsPauseCmd struct {

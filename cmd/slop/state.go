@@ -30,12 +30,36 @@ type state struct {
 	folder    string
 	said      string // how a command line names it; "" when it goes without saying
 	store     store.Store
+	lease     time.Duration // how long this process keeps a run when it no longer answers
 	processes *presence.Folder
 	self      *presence.Holder
 }
 
-// leaseTime is how long a lease lasts whose holder nothing can be known of: one on another machine. That of a dead process here is void at once.
+// leaseTime is how long a lease lasts whose holder nothing can be known of: one on another machine, or a process here that is stopped. That of a dead process
+// here is void at once. SLOP_LEASE says otherwise.
 const leaseTime = 15 * time.Second
+
+// How short and how long SLOP_LEASE may make a lease: a third of it passes between two extensions.
+const (
+	minLease = time.Second
+	maxLease = 24 * time.Hour
+)
+
+// lease reads SLOP_LEASE.
+func lease() (time.Duration, error) {
+	text := os.Getenv("SLOP_LEASE")
+	if text == "" {
+		return leaseTime, nil
+	}
+	d, err := config.Duration(text)
+	if err == nil && (d < minLease || d > maxLease) {
+		err = fmt.Errorf("it is from %v to %v", minLease, maxLease)
+	}
+	if err != nil {
+		return 0, usage("SLOP_LEASE %s: %s", text, err)
+	}
+	return d, nil
+}
 
 // poolPrefix begins the pool of a run that `slop run` began: what follows is the folder it was begun in. No server takes up a run of such a pool.
 const poolPrefix = "cli:"
@@ -64,6 +88,9 @@ func (f stateFlag) open(ctx context.Context) (*state, error) {
 		return nil, err
 	}
 	s := &state{folder: folder, said: said}
+	if s.lease, err = lease(); err != nil {
+		return nil, err
+	}
 	if err := s.begin(ctx); err != nil {
 		s.close()
 		return nil, s.unusable(err)
