@@ -90,6 +90,8 @@ func (v showFlags) present(c *console, h *host, s *session, begin func(context.C
 			c.printUnstarted(notRun("E_USAGE", err.Error()))
 		}
 		return &exit{exitUsage, err}
+	case errors.As(err, new(*exit)):
+		return err // it says itself what is wrong
 	case err != nil && h.state != nil && s.id == "":
 		return h.state.unusable(err)
 	case err != nil && h.state != nil:
