@@ -21,20 +21,20 @@ const DefaultInline = 64 << 10
 // nothing large comes back as it is.
 func (e *Engine) shelve(ctx context.Context, v any) (any, error) {
 	return replaceLeaves(v, func(leaf any) (any, error) {
-		switch leaf := leaf.(type) {
+		switch x := leaf.(type) { // what stays is not boxed anew: most values are small, and each goes through here
 		case string:
-			if len(leaf) <= e.inline || !utf8.ValidString(leaf) {
+			if len(x) <= e.inline || !utf8.ValidString(x) {
 				return leaf, nil
 			}
-			hash, err := e.store.PutBlob(ctx, []byte(leaf))
-			return types.Large{SHA256: hash, Size: int64(len(leaf))}, err
+			hash, err := e.store.PutBlob(ctx, []byte(x))
+			return types.Large{SHA256: hash, Size: int64(len(x))}, err
 		case types.FileValue:
-			if len(leaf.Data) <= e.inline {
+			if len(x.Data) <= e.inline {
 				return leaf, nil
 			}
-			hash, err := e.store.PutBlob(ctx, leaf.Data)
-			leaf.SHA256, leaf.Size, leaf.Binary, leaf.Data = hash, int64(len(leaf.Data)), !utf8.Valid(leaf.Data), nil
-			return leaf, err
+			hash, err := e.store.PutBlob(ctx, x.Data)
+			x.SHA256, x.Size, x.Binary, x.Data = hash, int64(len(x.Data)), !utf8.Valid(x.Data), nil
+			return x, err
 		}
 		return leaf, nil
 	})
@@ -80,8 +80,8 @@ func replaceLeaves(v any, leaf func(any) (any, error)) (any, error) {
 	return out, err
 }
 
-func leaves(v any, leaf func(any) (any, error)) (_ any, changed bool, err error) {
-	switch v := v.(type) {
+func leaves(whole any, leaf func(any) (any, error)) (_ any, changed bool, err error) {
+	switch v := whole.(type) {
 	case []any:
 		out, changed, err := listLeaves(v, leaf)
 		return out, changed, err
@@ -109,19 +109,19 @@ func leaves(v any, leaf func(any) (any, error)) (_ any, changed bool, err error)
 		}
 		return out, changed, nil
 	case string:
-		n, err := leaf(v)
+		n, err := leaf(whole)
 		_, same := n.(string)
 		return n, !same, err
 	case types.Large:
-		n, err := leaf(v)
+		n, err := leaf(whole)
 		_, same := n.(types.Large)
 		return n, !same, err
 	case types.FileValue:
-		n, err := leaf(v)
+		n, err := leaf(whole)
 		file, _ := n.(types.FileValue)
 		return n, (file.Data == nil) != (v.Data == nil), err
 	}
-	return v, false, nil
+	return whole, false, nil
 }
 
 func listLeaves(v []any, leaf func(any) (any, error)) (out []any, changed bool, err error) {
