@@ -25,6 +25,9 @@ func (v *doctorCmd) Run(c *console) error {
 	defer st.close()
 	d := doctor{c: c, state: st, known: map[run.ID]bool{}}
 	fmt.Fprintf(c.out, "slop   %s\nstate  %s\n", versionText(), st.folder)
+	if st.server != "" {
+		fmt.Fprintf(c.out, "store  %s\n", st.server)
+	}
 	if err := d.count(ctx); err != nil {
 		return err
 	}

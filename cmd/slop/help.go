@@ -80,6 +80,10 @@ ENVIRONMENT
                      $XDG_CONFIG_HOME/slop (~/.config/slop) and
                      $XDG_STATE_HOME/slop (~/.local/state/slop)
   SLOP_STATE         folder where runs are kept, as --state; else that of the state
+  SLOP_STORE         address of a Redis that keeps runs instead: redis://host:6379,
+                     rediss:// (TLS), redis+sentinel://, redis+cluster://
+  SLOP_STORE_PREFIX  what its keys begin with: slop
+  SLOP_DURABILITY    strict: refuse a Redis that could lose what it confirmed
   SLOP_KEEP          age at which slop run removes old runs, as --keep: 30d
   SLOP_LEASE         how long a process that is stopped, or on another machine, keeps
                      its runs from others when it no longer answers: 15s
@@ -266,6 +270,10 @@ THE FOLDER
                                       and SLOP_KEEP do that after each run
     slop backup FILE                  a copy as of one moment, while runs go on
     slop doctor --store               reads all of it, names what is damaged
+
+  With SLOP_STORE runs are kept on a Redis, 6.2 or newer, that several machines can
+  share. It is as durable as it is configured to be; slop warns when that is not at
+  all. Its password stands in SLOP_STORE, never on a command line.
 `},
 	{"language", `
 THE LANGUAGE IN ONE PAGE

@@ -33,7 +33,7 @@ func newHost(pr *project) *host {
 func storedHost(pr *project, st *state) *host {
 	h := &host{state: st, witness: newWitness(st.store)}
 	h.engine = engine.New(engine.Config{
-		Store: h.witness, Registry: pr.registry, Secrets: pr.secret, Owner: st.self.Name, Lease: st.lease, Folder: here(),
+		Store: h.witness, Registry: pr.registry, Secrets: pr.secret, Owner: st.self.Name, Lease: st.lease, Forgets: st.forgets, Folder: here(),
 		Linger: types.MaxDuration, // this process is there for its run, also when that waits
 	})
 	return h

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,6 +30,8 @@ type stateFlag struct {
 type state struct {
 	folder    string
 	said      string // how a command line names it; "" when it goes without saying
+	server    string // of SLOP_STORE, without its password; "" when runs are kept in the folder
+	forgets   bool   // the store may lose its last seconds
 	store     store.Store
 	lease     time.Duration // how long this process keeps a run when it no longer answers
 	processes *presence.Folder
@@ -88,6 +91,11 @@ func (f stateFlag) open(ctx context.Context) (*state, error) {
 		return nil, err
 	}
 	s := &state{folder: folder, said: said}
+	if f.State == "" && os.Getenv("SLOP_STORE") != "" {
+		if s.server, err = serverName(os.Getenv("SLOP_STORE")); err != nil {
+			return nil, err
+		}
+	}
 	if s.lease, err = lease(); err != nil {
 		return nil, err
 	}
@@ -108,8 +116,26 @@ func (s *state) begin(ctx context.Context) (err error) {
 	if s.self, err = s.processes.Announce(); err != nil {
 		return err
 	}
-	s.store, err = embedded(ctx, s.folder, s.processes.Dead)
+	if s.server == "" {
+		s.store, err = embedded(ctx, s.folder, s.processes.Dead)
+		return err
+	}
+	s.forgets = os.Getenv("SLOP_DURABILITY") != "strict"
+	s.store, err = shared(ctx, os.Getenv("SLOP_STORE"), os.Getenv("SLOP_STORE_PREFIX"), os.Getenv("SLOP_DURABILITY"), s.processes.Dead)
 	return err
+}
+
+// serverName is how messages name the server of SLOP_STORE: without its password, which stands in the environment because command lines can be read by others.
+func serverName(address string) (string, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme == "" {
+		return "", usage("SLOP_STORE is not the address of a store: redis://host:6379, rediss:// with TLS, redis+sentinel://, redis+cluster://")
+	}
+	u.RawQuery = ""
+	if u.User != nil {
+		u.User = url.User(u.User.Username())
+	}
+	return u.String(), nil
 }
 
 // close gives back what this process held.
@@ -124,6 +150,9 @@ func (s *state) close() {
 
 // unusable says what to do about a folder that cannot be used.
 func (s *state) unusable(err error) error {
+	if s.server != "" {
+		return &exit{exitUnreachable, fmt.Errorf("the runs on %s cannot be used: %w\n  SLOP_STORE names the server; without it runs are kept in %s", s.server, err, s.folder)}
+	}
 	if found := s.probe(); found != nil {
 		err = found // plainer than what a database says of it
 	}

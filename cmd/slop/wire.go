@@ -17,6 +17,7 @@ import (
 	"github.com/slopstudios/slop/runtime/agent"
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/store"
+	"github.com/slopstudios/slop/runtime/store/redis"
 	"github.com/slopstudios/slop/runtime/store/sqlite"
 	"github.com/slopstudios/slop/stdlib"
 	"github.com/slopstudios/slop/stdlib/claude"
@@ -194,6 +195,18 @@ func embedded(ctx context.Context, folder string, dead func(owner string) bool) 
 	return s, nil
 }
 
+// shared opens a store that several machines share.
+func shared(ctx context.Context, address, prefix, durability string, dead func(owner string) bool) (store.Store, error) {
+	s, err := redis.Open(ctx, redis.Config{
+		URL: address, Prefix: prefix, Durability: durability, Dead: dead,
+		Warn: func(text string) { fmt.Fprintln(os.Stderr, "warning: "+text) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
 // copyStore copies a store into a file that is not there yet, while it is used.
 func copyStore(ctx context.Context, s store.Store, path string) error {
 	embedded, ok := s.(*sqlite.Store)
@@ -222,7 +235,7 @@ type problem struct {
 func inspect(ctx context.Context, s store.Store) (problems []problem, err error) {
 	embedded, ok := s.(*sqlite.Store)
 	if !ok {
-		return nil, nil
+		return nil, nil // a server answers for its own files; every run is read and folded all the same
 	}
 	for p, err := range embedded.Check(ctx) {
 		if err != nil {
