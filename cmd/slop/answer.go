@@ -60,7 +60,7 @@ func (v *answerCmd) Run(c *console) error {
 	if err != nil {
 		return usage("%s: %s\n  %s", step.Path, err, answerLine(st, h.id, *step))
 	}
-	e := st.bystander()
+	e := st.bystander(h.secrets())
 	defer func() { _ = e.Close(ctx) }() // what is stored is stored
 	switch err := e.Answer(ctx, h.id, step.Path, runs.Because(value, reason), whoami()); {
 	case errors.Is(err, runs.ErrAnswered):

@@ -17,6 +17,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/slopstudios/slop/runtime/run"
+	"github.com/slopstudios/slop/runtime/store"
 )
 
 // canary is a secret with signs that every encoding changes.
@@ -161,6 +164,8 @@ func TestCanary(t *testing.T) {
 	scripts["fallback"] = "secret token\na = shell(sh: 'echo \"$T\" >&2; exit 1', env: {T: token}) else echo \"failed: <<error.message>>\"\noutput a"
 	scripts["asked"] = "secret token\na = shell(sh: 'echo \"$T\"', env: {T: token})\nb = human.ask \"What is <<a>>?\"\noutput b"
 	scripts["thrown"] = "secret token\na = shell(sh: 'echo \"$T\"', env: {T: token})\nlet n = int(a)\noutput n"
+	scripts["large"] = "secret token\na = shell(sh: 'head -c 70000 /dev/zero | tr \"\\0\" x; echo \"$T\"; head -c 70000 /dev/zero | tr \"\\0\" y', env: {T: token})\nb = shell(sh: 'tail -c 70010', stdin: a)\noutput \"<<len(a)>> <<len(b)>>\""
+	scripts["restarted"] = "secret token\na = shell(sh: 'printf %s \"$T\" > told.txt', env: {T: token})\nok = human.ask \"Go?\" after a\nb = shell(sh: 'cat told.txt') after ok\noutput \"<<ok>> <<b>>\""
 	scripts["in-a-prompt"] = "secret token\necho \"<<token>>\"" // refused
 	for name, text := range scripts {
 		put(name+".slop", text+"\n", 0o644)
@@ -209,6 +214,21 @@ func TestCanary(t *testing.T) {
 		slop(t, dir, "", "run", "--dry-run", name+".slop")
 		slop(t, dir, "", "graph", "--format", "json", name+".slop")
 	}
+	// What is kept is taken up by other processes, told things by others still, and shown by others again.
+	ids := keptRuns(t, home)
+	for name, step := range map[string]string{"restarted": "ok", "asked": "b"} {
+		slop(t, dir, "I say "+canary, "answer", ids[name], step, "-")
+		slop(t, dir, "", "resume", ids[name])
+	}
+	slop(t, dir, "", "run", "--detach", "shell-slow.slop")
+	for _, name := range []string{"restarted", "asked", "large", "thrown", "fallback", "shell-err", "http-get-away", "claude-cli-error", "openai-drip"} {
+		for _, verb := range []string{"events", "export", "logs", "show"} {
+			slop(t, dir, "", "runs", verb, ids[name])
+		}
+	}
+	slop(t, dir, "", "runs", "--json", "--limit", "1000")
+	slop(t, dir, "", "runs", "fork", ids["restarted"], "--from", "b")
+
 	// The bird did sing: it was there to be blacked out.
 	for _, name := range []string{"THE_KEY", "token"} {
 		if n := strings.Count(heard.text.String(), "‹secret "+name+"›"); n < 50 {
@@ -246,6 +266,7 @@ func TestCanary(t *testing.T) {
 		}
 	}
 
+	keptRuns(t, home)
 	close(stop)
 	for _, line := range <-watching {
 		t.Errorf("the secret stands on a command line: %s", line)
@@ -263,6 +284,46 @@ func TestCanary(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
+}
+
+// keptRuns reads every run of a state folder, fact by fact, and all bytes beside them, and gives one run of each flow that has not ended if there is any.
+func keptRuns(t *testing.T, home string) map[string]string {
+	t.Helper()
+	st, err := stateFlag{State: filepath.Join(home, "state")}.open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.close()
+	entries, _, err := st.store.List(t.Context(), store.Filter{Limit: store.MaxLimit})
+	if err != nil || len(entries) < 50 {
+		t.Fatalf("%d runs are kept, %v", len(entries), err)
+	}
+	ids := map[string]string{}
+	for _, e := range entries {
+		if ids[e.Flow] == "" || e.Status == run.Waiting {
+			ids[e.Flow] = string(e.Run)
+		}
+		facts, err := st.store.Load(t.Context(), e.Run, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range facts {
+			text, err := run.EncodeFact(f)
+			if forms := blown(string(text)); err != nil || len(forms) > 0 {
+				t.Errorf("%s, fact %d: the secret stands in it (%s), %v:\n%.500s", e.Flow, f.Seq, strings.Join(forms, ", "), err, text)
+			}
+		}
+	}
+	for b, err := range st.store.AllBlobs(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := st.store.GetBlob(t.Context(), b.Hash)
+		if forms := blown(string(data)); err != nil || len(forms) > 0 {
+			t.Errorf("the secret stands in the bytes of %s (%s), %v", b.Hash, strings.Join(forms, ", "), err)
+		}
+	}
+	return ids
 }
 
 // watchArgv looks at the command lines of all processes until stop is closed, and then gives those that hold the canary.

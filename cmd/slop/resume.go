@@ -149,6 +149,18 @@ func (h *history) project() (*project, error) {
 	return openProject(script)
 }
 
+// secrets reads the secrets of the run's project, as far as it can be opened; nil for a run that has none.
+func (h *history) secrets() func(name string) (string, error) {
+	if len(h.plan.Secrets) == 0 {
+		return nil
+	}
+	pr, err := h.project()
+	if err != nil {
+		pr = noProject()
+	}
+	return pr.secret
+}
+
 // whoami names the person behind a request, for the history.
 func whoami() string {
 	if name := os.Getenv("USER"); name != "" {

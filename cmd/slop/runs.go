@@ -65,7 +65,7 @@ func (v *runsListCmd) Run(c *console) error {
 		return err
 	}
 	defer st.close()
-	e := st.bystander()
+	e := st.bystander(nil)
 	defer func() { _ = e.Close(ctx) }()          // it told nobody anything
 	if err := e.Reconcile(ctx, ""); err != nil { // a process that is killed may leave a run without an entry
 		fmt.Fprintln(c.err, "the list may lack runs: "+err.Error())

@@ -34,7 +34,7 @@ func (v *runsCancelCmd) Run(c *console) error {
 		}
 		return usage("run %s has ended already: %s", h.id, end.Status)
 	}
-	e := st.bystander()
+	e := st.bystander(nil)
 	defer func() { _ = e.Close(ctx) }() // what is stored is stored
 	if err := e.Cancel(ctx, h.id, whoami(), v.Reason); err != nil && !errors.Is(err, runs.ErrFinished) {
 		return st.unusable(err)
@@ -61,9 +61,9 @@ func (v *runsCancelCmd) Run(c *console) error {
 	return nil
 }
 
-// bystander is an engine that tells runs things and calls nobody.
-func (s *state) bystander() *engine.Engine {
-	return engine.New(engine.Config{Store: s.store, Owner: s.self.Name, Lease: s.lease})
+// bystander is an engine that tells runs things and calls nobody. What it tells holds no secret that it knows of.
+func (s *state) bystander(secrets func(name string) (string, error)) *engine.Engine {
+	return engine.New(engine.Config{Store: s.store, Owner: s.self.Name, Lease: s.lease, Secrets: secrets})
 }
 
 type runsPauseCmd struct {
@@ -85,7 +85,7 @@ func (v *runsPauseCmd) Run(c *console) error {
 		fmt.Fprintf(c.err, "run %s is paused already\n", h.id)
 		return nil
 	}
-	e := st.bystander()
+	e := st.bystander(nil)
 	defer func() { _ = e.Close(ctx) }() // what is stored is stored
 	if err := st.told(e.Pause(ctx, h.id, whoami(), v.Reason), h.id); err != nil {
 		return err
@@ -111,7 +111,7 @@ func (v *runsResumeCmd) Run(c *console) error {
 	case h.finished() != nil:
 		return usage("run %s has ended: %s", h.id, status)
 	case status == run.Paused:
-		e := st.bystander()
+		e := st.bystander(nil)
 		defer func() { _ = e.Close(ctx) }() // what is stored is stored
 		if err := st.told(e.Resume(ctx, h.id, whoami(), v.Reason), h.id); err != nil {
 			return err

@@ -56,7 +56,7 @@ func (v *runsShowCmd) Run(c *console) error {
 	}
 	end := h.finished()
 	if end != nil {
-		e := st.bystander()
+		e := st.bystander(nil)
 		defer func() { _ = e.Close(ctx) }()
 		whole, err := e.Wait(ctx, h.id) // with what is kept apart for its size
 		if err != nil {

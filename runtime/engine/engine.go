@@ -753,12 +753,15 @@ func (e *Engine) Answer(ctx context.Context, id run.ID, path run.Path, value any
 	if err != nil {
 		return err
 	}
+	var secrets redactor
+	e.acquaint(p, &secrets)
+	value, reason = secrets.value(value), secrets.text(clip(reason, maxMessage))
 	if !chosen(form, value) {
 		if value, err = e.shelve(ctx, value); err != nil {
 			return err
 		}
 	}
-	seq, err := e.store.Tell(ctx, id, run.Fact{At: time.Now().UTC().Round(0), Body: &run.Answered{Path: path, Value: value, By: by, Reason: clip(reason, maxMessage)}}, "")
+	seq, err := e.store.Tell(ctx, id, run.Fact{At: time.Now().UTC().Round(0), Body: &run.Answered{Path: path, Value: value, By: by, Reason: reason}}, "")
 	if err != nil {
 		return outward(err)
 	}

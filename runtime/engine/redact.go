@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/agent"
 )
@@ -61,6 +62,18 @@ func (r *redactor) learn(name, value string) {
 	}
 	t.replacer = strings.NewReplacer(pairs...)
 	r.table.Store(t)
+}
+
+// acquaint makes the secrets of a plan known where no session is: what a person says may hold them.
+func (e *Engine) acquaint(p *plan.Plan, r *redactor) {
+	if e.secrets == nil {
+		return
+	}
+	for _, name := range p.Secrets {
+		if value, err := e.secrets(name); err == nil { // without it the call that needs it fails, and says so
+			r.learn(name, value)
+		}
+	}
 }
 
 // text blacks out s.
