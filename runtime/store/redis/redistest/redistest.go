@@ -219,10 +219,11 @@ func (s *Server) Do(args ...any) any {
 	return v
 }
 
-// Info looks up one field of INFO.
+// Info looks up one field of INFO. It is empty when the connection breaks, as it does when a sentinel changes the role of a server.
 func Info(s *Server, field string) string {
-	s.t.Helper()
-	text, _ := s.Do("INFO").(string)
+	c := s.Client()
+	defer func() { _ = c.Close() }()
+	text, _ := c.Info(context.Background()).Result()
 	for line := range strings.Lines(text) {
 		if v, ok := strings.CutPrefix(line, field+":"); ok {
 			return strings.TrimSpace(v)
