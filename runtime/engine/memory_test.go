@@ -23,6 +23,8 @@ import (
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/store"
 	"github.com/slopstudios/slop/runtime/store/memory"
+	"github.com/slopstudios/slop/runtime/store/redis"
+	"github.com/slopstudios/slop/runtime/store/redis/redistest"
 	"github.com/slopstudios/slop/runtime/store/sqlite"
 	"github.com/slopstudios/slop/runtime/travel"
 	"github.com/slopstudios/slop/stdlib/contexts"
@@ -38,6 +40,17 @@ func stores(t *testing.T, test func(t *testing.T, open func() store.Store)) {
 		path := filepath.Join(t.TempDir(), "slop.db")
 		test(t, func() store.Store {
 			s, err := sqlite.Open(t.Context(), sqlite.Config{Path: path})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { s.Close() })
+			return s
+		})
+	})
+	t.Run("redis", func(t *testing.T) {
+		server := redistest.Start(t)
+		test(t, func() store.Store {
+			s, err := redis.Open(t.Context(), redis.Config{URL: server.URL()})
 			if err != nil {
 				t.Fatal(err)
 			}

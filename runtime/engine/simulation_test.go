@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -23,6 +24,7 @@ import (
 	"github.com/slopstudios/slop/runtime/runs"
 	"github.com/slopstudios/slop/runtime/store"
 	"github.com/slopstudios/slop/runtime/store/memory"
+	"github.com/slopstudios/slop/stdlib/contexts"
 )
 
 // The story that every seed tells differently.
@@ -44,7 +46,11 @@ poem = loop draft from "draft" max 3 {
 } else keep
 w = wait "40s" after quote
 last = echo "<<ok>> <<quote>>" after w
-output {notes: notes, missed: missed, poem: poem, last: last}`
+places = map i in 1..6 { memory.append(path: "list", value: i) }
+hits = map i in 1..6 { memory.add(path: "hits.<<run.id>>", scope: "shared") retry 99 wait 1s }
+list = memory.get "list" after places, last
+sum = memory.get(path: "hits.<<run.id>>", scope: "shared") after hits, last retry 99 wait 1s
+output {notes: notes, missed: missed, poem: poem, last: last, places: places, hits: hits, list: list, sum: sum}`
 
 // A store that fails, fails after it has stored, is slow, and lets others write between a read and an append; agents that crash, hang, come late and answer
 // nonsense; processes that die, and processes that are stopped until their lease has lapsed and go on as if nothing had been; a second worker beside the
@@ -98,6 +104,7 @@ func simulate(t *testing.T, seed uint64) {
 		s.world.model(name, s.call)
 	}
 	s.world.doer("shell", s.call)
+	s.world.add("memory", contexts.New())
 	s.plan = s.world.plan(story)
 	s.lapse = seed%2 == 1
 	s.crew = make([]*process, 1+seed%3/2)
@@ -330,6 +337,40 @@ func (s *simulation) verify() {
 	if last.Error != nil && last.Error.Code == "E_DRIFT" {
 		s.t.Errorf("the run drifted: %s", last.Error)
 	}
+	s.remembered(facts)
+}
+
+// remembered checks that each write to shared state was made once, in the order of the history where it is the run's own, and that nobody was asked.
+func (s *simulation) remembered(facts []run.Fact) {
+	seen := map[any]bool{}
+	for _, f := range facts {
+		switch b := f.Body.(type) {
+		case *run.CallDone:
+			if strings.HasPrefix(string(b.Path), "hits[") {
+				if seen[b.Value] {
+					s.t.Errorf("two writers were told the sum %v", b.Value)
+				}
+				seen[b.Value] = true
+			}
+		case *run.Asked:
+			if strings.HasPrefix(string(b.Path), "hits[") {
+				s.t.Errorf("somebody was asked about %s", b.Path)
+			}
+		case *run.Finished:
+			if b.Status != run.Succeeded {
+				continue
+			}
+			v := b.Value.(map[string]any)
+			if v["sum"] != 6 {
+				s.t.Errorf("six times one is %v", v["sum"])
+			}
+			for i, place := range v["places"].([]any) {
+				if list := v["list"].([]any); len(list) != 6 || list[place.(int)-1] != i+1 {
+					s.t.Errorf("%d was told place %v of %v", i+1, place, list)
+				}
+			}
+		}
+	}
 }
 
 var errWeather = errors.New("bad weather")
@@ -452,6 +493,15 @@ func (w *weather) Append(ctx context.Context, lease run.Lease, head run.Seq, fac
 		_, _ = w.Store.Tell(ctx, lease.Run, run.Fact{At: time.Now().UTC(), Body: body}, "")
 	}
 	return through(w, 20, func() error { return w.Store.Append(ctx, lease, head, facts...) })
+}
+
+func (w *weather) PutDoc(ctx context.Context, kind, name string, version uint64, data []byte) error {
+	return through(w, 4, func() error { return w.Store.PutDoc(ctx, kind, name, version, data) })
+}
+
+func (w *weather) GetDoc(ctx context.Context, kind, name string) (data []byte, version uint64, err error) {
+	err = through(w, 10, func() (err error) { data, version, err = w.Store.GetDoc(ctx, kind, name); return err })
+	return data, version, err
 }
 
 func (w *weather) Load(ctx context.Context, id run.ID, after run.Seq) (facts []run.Fact, err error) {

@@ -46,6 +46,9 @@ var start = time.Date(2026, time.January, 1, 12, 0, 0, 0, time.UTC)
 // Run plays t against p.
 func Run(p *plan.Plan, t plan.Test) Result {
 	w := &world{plan: standIns(p, t), test: t, now: start, answers: map[string]*script{}}
+	for _, space := range []*contexts.Space{&w.memory.Run, &w.memory.Flow, &w.memory.Shared} {
+		space.Clock = func() time.Time { return w.now }
+	}
 	if !w.read() {
 		return Result{Problems: w.problems}
 	}

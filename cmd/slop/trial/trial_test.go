@@ -124,6 +124,22 @@ test "alone" {
 	}
 }
 
+// Shared state goes by the clock of the test, and begins empty in each scope.
+func TestMemoryOfATest(t *testing.T) {
+	r := play(t, `
+a = memory.set(path: "brief", value: 1, ttl: "1h", scope: "flow")
+n = memory.add(path: "n", scope: "shared")
+before = memory.get(path: "brief", scope: "flow", default: 0) after a
+w = wait "90m" after before
+after_it = memory.get(path: "brief", scope: "flow", default: 0) after w
+output [n, before, after_it]
+test "time goes by" { expect output == [1, 1, 0] }
+`)
+	if got := problems(r); got != "" {
+		t.Error(got)
+	}
+}
+
 // A used flow is mocked whole, or by the agents inside it.
 func TestFlows(t *testing.T) {
 	for _, mock := range []string{`mock shine -> "P"`, `mock polish -> "P"`, `fail shine "away"` + "\n" + `mock shine -> "P"`, `fail polish "away"` + "\n" + `mock polish -> "P"`} {
