@@ -21,7 +21,8 @@ import (
 const histories = "../../testdata/histories"
 
 // Every history that was ever recorded there is still read, and ends as it ended. `make golden` records those of a new version of the machine; those of old
-// versions stay as they are for ever.
+// versions stay as they are for ever. A run of the program is added by hand: slop runs export ID > testdata/histories/m1-NAME.json, with the version of the
+// machine that made it; m1-killed.json is one whose process was killed in the midst of a deed, with a text that stands apart.
 func TestRecordedHistoriesAreStillRead(t *testing.T) {
 	if langtest.Golden() {
 		recordHistories(t)
