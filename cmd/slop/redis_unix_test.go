@@ -39,7 +39,7 @@ func TestRunsOnARedis(t *testing.T) {
 		text, _ := os.ReadFile(filepath.Join(dir, "log")) // none yet: no lines
 		return string(text)
 	}
-	first, out := slop("run", script)
+	first, _ := slop("run", script)
 	if err := first.Start(); err != nil {
 		t.Fatal(err)
 	}
