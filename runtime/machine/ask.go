@@ -35,7 +35,7 @@ func (m *Machine) openAsk(c *call, form run.Form, deadline time.Time) {
 	c.wish.node = c.node
 	c.wish.wish = &run.AskWish{Path: c.path, Agent: m.plan(c.node).Call.Agent, Form: form, Deadline: deadline}
 	m.openWish(&c.wish)
-	m.turnOf(callKey(c.path))
+	m.callOpened(c.path)
 }
 
 // question is the form of what a call asks, or what is wrong with it.

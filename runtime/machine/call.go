@@ -126,7 +126,7 @@ func (m *Machine) openCall(c *call) {
 	}
 	c.wish.node, c.wish.wish = c.node, w
 	m.openWish(&c.wish)
-	m.turnOf(callKey(c.path))
+	m.callOpened(c.path)
 }
 
 // again makes the next attempt ready. It goes through the queue, so that nothing starts during a pause.

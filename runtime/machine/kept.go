@@ -93,6 +93,13 @@ func (t *turns) Pop() any {
 	return last
 }
 
+// callOpened is turnOf a call; in a run that is no fork it costs nothing.
+func (m *Machine) callOpened(p run.Path) {
+	if len(m.kept.waiting) > 0 {
+		m.turnOf(callKey(p))
+	}
+}
+
 // turnOf notes that what a key names has opened.
 func (m *Machine) turnOf(key string) {
 	if waiting := m.kept.waiting[key]; len(waiting) > 0 {

@@ -145,32 +145,42 @@ func (m *Machine) text(f *frame, t *plan.Text, extra map[string]any) (any, *run.
 	if len(t.Parts) == 1 && t.Parts[0].Expr == nil {
 		return t.Parts[0].Literal, nil
 	}
-	var b strings.Builder
+	var room [512]byte // most texts are short: they cost one allocation, for the string
+	text := room[:0]
 	var list []any // of what comes once something stands there that is no plain text
 	for i := range t.Parts {
 		p := &t.Parts[i]
-		var v any = p.Literal
-		if p.Expr != nil {
-			var err *run.Error
-			if v, err = m.eval(f, p.Expr, extra); err != nil {
-				return nil, err
+		if p.Expr == nil {
+			if list != nil {
+				list = append(list, p.Literal)
+			} else {
+				text = append(text, p.Literal...)
 			}
-			if v, err = m.shown(p.Expr, v); err != nil {
-				return nil, err
-			}
+			continue
 		}
-		text, plain := v.(string)
+		v, err := m.eval(f, p.Expr, extra)
+		if err != nil {
+			return nil, err
+		}
+		if s, plain := v.(string); plain && list == nil {
+			text = append(text, s...)
+			continue
+		}
+		if v, err = m.shown(p.Expr, v); err != nil {
+			return nil, err
+		}
+		s, plain := v.(string)
 		switch {
 		case list != nil:
 			list = append(list, v)
 		case plain:
-			b.WriteString(text)
+			text = append(text, s...)
 		default:
-			list = []any{b.String(), v}
+			list = []any{string(text), v}
 		}
 	}
 	if list == nil {
-		return b.String(), nil
+		return string(text), nil
 	}
 	v := eval.RenderParts(list)
 	if err, ok := v.(error); ok {

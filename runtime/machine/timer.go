@@ -47,7 +47,9 @@ func (m *Machine) openTimer(t *timer) {
 	}
 	t.wish.wish = w
 	m.openWish(&t.wish)
-	m.turnOf(timerKey(t.id))
+	if len(m.kept.waiting) > 0 {
+		m.turnOf(timerKey(t.id))
+	}
 }
 
 // dropTimer forgets a timer, if there is one.
