@@ -108,6 +108,48 @@ func BenchmarkExpressions(b *testing.B) {
 	benchmark(b, compile(b, strings.Replace(mapping, "item <<x>>", "item <<x + 1>>", 1), nil), map[string]any{"xs": numbers(10000)}, 10000)
 }
 
+// BenchmarkFold1000000 folds a history of a million facts: a map of 500,000 calls.
+func BenchmarkFold1000000(b *testing.B) {
+	p := compile(b, mapping, nil)
+	const items = 500_000
+	m := machine.New("r1", p)
+	facts := make([]run.Fact, 0, 2*items+2)
+	apply := func(body run.Body) []run.Wish {
+		f := run.Fact{Seq: run.Seq(len(facts) + 1), At: start, Body: body}
+		d, err := m.Apply(f)
+		if err != nil {
+			b.Fatal(err)
+		}
+		facts = append(facts, f)
+		return d.Opened
+	}
+	open := apply(&run.Started{Inputs: map[string]any{"xs": numbers(items)}})
+	for i := 0; i < len(open); i++ {
+		switch w := open[i].(type) {
+		case *run.CallWish:
+			apply(&run.CallStarted{Path: w.Path, Attempt: w.Attempt, Key: w.Key, Fingerprint: w.Fingerprint, Reserved: w.Reserve})
+			open = append(open, apply(&run.CallDone{Path: w.Path, Attempt: w.Attempt, Value: "v", Usage: run.Usage{Calls: 1}})...)
+		case *run.FinishWish:
+			f := w.Finished
+			apply(&f)
+		}
+		open[i] = nil
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		m := machine.New("r1", p)
+		for _, f := range facts {
+			if _, err := m.Apply(f); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if m.Finished() == nil {
+			b.Fatal("it did not end")
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(facts)), "ns/fact")
+}
+
 // TestTheCostOfAnItemDoesNotGrow would see a search through the run: at sixteen times the items it would make each sixteen times as dear.
 func TestTheCostOfAnItemDoesNotGrow(t *testing.T) {
 	for _, limit := range []string{"limit 16", "limit 100000"} {
