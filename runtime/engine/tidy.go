@@ -15,6 +15,9 @@ import (
 // tidyEvery is how often the processes that share a store look for what has expired; one of them does.
 const tidyEvery = time.Hour
 
+// tidyPatience is how long an engine that closes waits for that.
+const tidyPatience = 2 * time.Second
+
 // tidyKind is the kind of the document that says when it was looked for last.
 const tidyKind = "expired"
 
@@ -42,8 +45,11 @@ func (e *Engine) tidy() {
 		return
 	}
 	e.group.Go(func() {
-		if turn(e.ctx, e.store, now) {
-			_, _ = Expire(e.ctx, e.store, now) // what stays is found the next time
+		// A process that ends soon finishes what it has begun: it has taken the turn, and the next comes in an hour.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(e.ctx), tidyPatience)
+		defer cancel()
+		if turn(ctx, e.store, now) {
+			_, _ = Expire(ctx, e.store, now) // what stays is found the next time
 		}
 	})
 }
