@@ -175,7 +175,7 @@ func connect(path string, pragmas ...string) (*sql.DB, error) {
 
 // prepare turns the file to write-ahead logging, and gives it its tables when it is new.
 func (s *Store) prepare() error {
-	if _, err := s.recognise(); err != nil {
+	if err := s.glance(); err != nil {
 		return err // nothing of what is somebody else's has been changed
 	}
 	if err := s.begin(); err != nil {
@@ -194,6 +194,18 @@ func (s *Store) prepare() error {
 		return err
 	}
 	return s.writer.exec("COMMIT")
+}
+
+// glance recognises the file as of one moment: another process may be making its tables.
+func (s *Store) glance() error {
+	if err := s.writer.exec("BEGIN"); err != nil {
+		return err
+	}
+	_, err := s.recognise()
+	if end := s.writer.exec("ROLLBACK"); err == nil {
+		err = end
+	}
+	return err
 }
 
 // begin starts the first transaction. SQLite does not wait for others while it changes the mode of the journal, so that is tried again.
