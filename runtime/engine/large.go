@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/slopstudios/slop/lang/eval"
@@ -150,14 +149,9 @@ func (s *session) shelve(v any) (any, error) {
 		if err == nil || s.ctx.Err() != nil {
 			return out, err
 		}
-		timer := time.NewTimer(rest)
-		select {
-		case <-timer.C:
-		case <-s.ctx.Done():
-			timer.Stop()
-			return nil, context.Cause(s.ctx)
+		if err := s.pause(&rest); err != nil {
+			return nil, err
 		}
-		rest = min(2*rest, longRest)
 	}
 }
 

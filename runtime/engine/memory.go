@@ -143,13 +143,8 @@ func (r *rebuild) redo(w *run.CallWish, at time.Time) error {
 			return fmt.Errorf("%s changed the state of the run and cannot do so again: %s", w.Path, failed.Message)
 		}
 		// A large value is out of reach.
-		timer := time.NewTimer(rest)
-		select {
-		case <-timer.C:
-		case <-s.ctx.Done():
-			timer.Stop()
-			return context.Cause(s.ctx)
+		if err := s.pause(&rest); err != nil {
+			return err
 		}
-		rest = min(2*rest, longRest)
 	}
 }

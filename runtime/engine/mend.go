@@ -2,7 +2,6 @@ package engine
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -43,27 +42,25 @@ func (s *session) mend() error {
 		if done || err != nil {
 			return err
 		}
-		timer := time.NewTimer(rest)
-		select {
-		case <-timer.C:
-		case <-s.ctx.Done():
-			timer.Stop()
-			return context.Cause(s.ctx)
+		if err := s.pause(&rest); err != nil {
+			return err
 		}
-		rest = min(2*rest, longRest)
 	}
 	return nil
 }
 
 // rewrite is one try to mend. While it is not done nobody knows what is stored. An error ends the session: another has the run.
 func (s *session) rewrite() (done bool, err error) {
+	first, last := s.recent[0].Seq, s.recent[len(s.recent)-1].Seq
+	if end, err := s.load(last - 1); err == nil && len(end) > 0 {
+		return true, nil // it is all there: nothing more need be read
+	}
 	stored, err := s.load(0)
 	gone := errors.Is(err, store.ErrNotFound)
 	if err != nil && !gone {
 		return false, err
 	}
-	head, first := run.Seq(len(stored)), s.recent[0].Seq
-	last := s.recent[len(s.recent)-1].Seq
+	head := run.Seq(len(stored))
 	if head >= last || head+1 < first || head >= first && !same(s.recent[head-first], stored[head-1]) {
 		return true, nil
 	}

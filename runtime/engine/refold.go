@@ -19,6 +19,19 @@ const (
 	longestRest = time.Minute // between two tries of a run that cannot be taken up
 )
 
+// pause lets the rest before another try pass, and makes the next one longer. It ends early, with the reason, when the session does.
+func (s *session) pause(rest *time.Duration) error {
+	timer := time.NewTimer(*rest)
+	select {
+	case <-timer.C:
+	case <-s.ctx.Done():
+		timer.Stop()
+		return context.Cause(s.ctx)
+	}
+	*rest = min(2**rest, longRest)
+	return nil
+}
+
 // load reads the log of the run until the store answers or the session ends.
 func (s *session) load(after run.Seq) ([]run.Fact, error) {
 	rest := firstRest
@@ -27,14 +40,9 @@ func (s *session) load(after run.Seq) ([]run.Fact, error) {
 		if err == nil || errors.Is(err, store.ErrNotFound) {
 			return facts, err
 		}
-		timer := time.NewTimer(rest)
-		select {
-		case <-timer.C:
-		case <-s.ctx.Done():
-			timer.Stop()
-			return nil, context.Cause(s.ctx)
+		if err := s.pause(&rest); err != nil {
+			return nil, err
 		}
-		rest = min(2*rest, longRest)
 	}
 }
 
