@@ -85,12 +85,9 @@ func (v *runsPauseCmd) Run(c *console) error {
 		fmt.Fprintf(c.err, "run %s is paused already\n", h.id)
 		return nil
 	}
-	e := st.bystander(nil)
-	defer func() { _ = e.Close(ctx) }() // what is stored is stored
-	if err := st.told(e.Pause(ctx, h.id, whoami(), v.Reason), h.id); err != nil {
+	if err := st.steer(ctx, h.id, (*engine.Engine).Pause, v.Reason); err != nil {
 		return err
 	}
-	_ = e.Relist(ctx, h.id) // derived: the next fact of the run writes it too
 	fmt.Fprintf(c.err, "paused: nothing more starts, what is under way ends; go on: slop runs resume%s %s\n", st.said, h.id)
 	return nil
 }
@@ -111,14 +108,22 @@ func (v *runsResumeCmd) Run(c *console) error {
 	case h.finished() != nil:
 		return usage("run %s has ended: %s", h.id, status)
 	case status == run.Paused:
-		e := st.bystander(nil)
-		defer func() { _ = e.Close(ctx) }() // what is stored is stored
-		if err := st.told(e.Resume(ctx, h.id, whoami(), v.Reason), h.id); err != nil {
+		if err := st.steer(ctx, h.id, (*engine.Engine).Resume, v.Reason); err != nil {
 			return err
 		}
-		_ = e.Relist(ctx, h.id) // derived: the next fact of the run writes it too
 	}
 	return st.sayWhoGoesOn(ctx, c, h.id)
+}
+
+// steer tells a run what a person wants of it, and has lists show it.
+func (s *state) steer(ctx context.Context, id run.ID, ask func(e *engine.Engine, ctx context.Context, id run.ID, by, reason string) error, reason string) error {
+	e := s.bystander(nil)
+	defer func() { _ = e.Close(ctx) }() // what is stored is stored
+	if err := s.told(ask(e, ctx, id, whoami(), reason), id); err != nil {
+		return err
+	}
+	_ = e.Relist(ctx, id) // derived: the next fact of the run writes it too
+	return nil
 }
 
 // told turns the refusal of a request into words.

@@ -156,7 +156,7 @@ func compare(a, b *step) StepChange {
 	return c
 }
 
-// sentDifferences is differences for two runs of which none comes first.
+// sentDifferences lists in words in what two steps differ, of which none comes first. How long a step waits is no difference.
 func sentDifferences(a, b run.Wish) []string {
 	switch b := b.(type) {
 	case *run.CallWish:

@@ -361,29 +361,15 @@ func subject(w run.Wish) (run.Path, bool) {
 
 // differences lists in words in what a step differs from what it was in the origin.
 func (d *decision) differences(s *step, is run.Wish) []string {
-	was := s.wish
-	switch is := is.(type) {
-	case *run.CallWish:
-		if was, ok := was.(*run.CallWish); ok {
-			return callDifferences(was, is)
-		}
-	case *run.AskWish:
-		if was, ok := was.(*run.AskWish); ok {
-			if same(was.Form, is.Form) {
-				return nil
-			}
-			return []string{"the question"}
-		}
-	case *run.SleepWish:
-		if was, ok := was.(*run.SleepWish); ok {
+	if is, ok := is.(*run.SleepWish); ok {
+		if was, ok := s.wish.(*run.SleepWish); ok {
 			rest, over := is.Until.Sub(d.new.At), !was.Until.After(d.new.At)
-			if is.Until.Equal(was.Until) || rest == s.rest || rest == 0 && over {
-				return nil
+			if !is.Until.Equal(was.Until) && rest != s.rest && !(rest == 0 && over) {
+				return []string{"how long it waits"}
 			}
-			return []string{"how long it waits"}
 		}
 	}
-	return []string{"the kind of step"}
+	return sentDifferences(s.wish, is)
 }
 
 func callDifferences(was, is *run.CallWish) []string {
