@@ -16,6 +16,7 @@ import (
 
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/store"
+	"github.com/slopstudios/slop/runtime/store/ear"
 )
 
 // Store is a store.Store. Use New.
@@ -26,7 +27,7 @@ type Store struct {
 	blobs map[string]*blob
 	docs  map[[2]string]*doc
 
-	ears   sync.Map // *ear → nothing: who listens to Told
+	ears   sync.Map // *ear.Ear → nothing: who listens to Told
 	queue  queue
 	limits limits
 	index  index
@@ -280,7 +281,7 @@ func (s *Store) Tell(ctx context.Context, id run.ID, f run.Fact, dedup string) (
 		return seq, nil // told all the same: the sweep finds it
 	}
 	s.ears.Range(func(e, _ any) bool {
-		e.(*ear).hear(id)
+		e.(*ear.Ear).Hear(id)
 		return true
 	})
 	return seq, nil
@@ -310,7 +311,7 @@ func (l *log) tell(id run.ID, f run.Fact, dedup string) (seq run.Seq, fresh bool
 // Told implements store.Log.
 func (s *Store) Told(ctx context.Context) iter.Seq2[run.ID, error] {
 	return func(yield func(run.ID, error) bool) {
-		e := &ear{wake: make(chan struct{}, 1), waiting: map[run.ID]bool{}}
+		e := ear.New()
 		s.ears.Store(e, nil)
 		defer s.ears.Delete(e)
 		if !yield("", nil) {
@@ -320,45 +321,15 @@ func (s *Store) Told(ctx context.Context) iter.Seq2[run.ID, error] {
 			select {
 			case <-ctx.Done():
 				return
-			case <-e.wake:
+			case <-e.Wake():
 			}
-			for _, id := range e.take() {
+			for _, id := range e.Take() {
 				if !yield(id, nil) {
 					return
 				}
 			}
 		}
 	}
-}
-
-// ear collects the ids one listener has yet to hear; each waits once, so a slow listener costs at most one entry a run.
-type ear struct {
-	wake    chan struct{}
-	mu      sync.Mutex
-	waiting map[run.ID]bool
-	order   []run.ID
-}
-
-func (e *ear) hear(id run.ID) {
-	e.mu.Lock()
-	if !e.waiting[id] {
-		e.waiting[id] = true
-		e.order = append(e.order, id)
-	}
-	e.mu.Unlock()
-	select {
-	case e.wake <- struct{}{}:
-	default:
-	}
-}
-
-func (e *ear) take() []run.ID {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	ids := e.order
-	e.order = nil
-	clear(e.waiting)
-	return ids
 }
 
 // Load implements store.Log.

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/slopstudios/slop/runtime/run"
+	"github.com/slopstudios/slop/runtime/store/ear"
 )
 
 // maxHeard is how many tells of other processes are named; of more, a listener hears that it may have missed some.
@@ -18,7 +19,7 @@ type watch struct {
 	tell    int64 // the last of the tells up to which all were heard here
 
 	mu    sync.Mutex
-	ears  map[*ear]bool
+	ears  map[*ear.Ear]bool
 	pools map[chan struct{}]string // the pool each listens to
 	tails map[run.ID]map[chan struct{}]bool
 }
@@ -57,7 +58,7 @@ func (s *Store) look() {
 	defer w.mu.Unlock()
 	for e := range w.ears {
 		for _, id := range told {
-			e.hear(id)
+			e.Hear(id)
 		}
 	}
 	for c := range w.pools {
@@ -78,7 +79,7 @@ func (w *watch) told(id run.ID, n int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for e := range w.ears {
-		e.hear(id)
+		e.Hear(id)
 	}
 }
 
@@ -100,41 +101,14 @@ func (w *watch) grew(id run.ID) {
 	}
 }
 
-// ear collects the ids that one listener has yet to hear; each waits once, so a slow listener costs at most one entry a run.
-type ear struct {
-	wake    chan struct{}
-	mu      sync.Mutex
-	waiting map[run.ID]bool
-	order   []run.ID
-}
-
-func (e *ear) hear(id run.ID) {
-	e.mu.Lock()
-	if !e.waiting[id] {
-		e.waiting[id] = true
-		e.order = append(e.order, id)
-	}
-	e.mu.Unlock()
-	poke(e.wake)
-}
-
-func (e *ear) take() []run.ID {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	ids := e.order
-	e.order = nil
-	clear(e.waiting)
-	return ids
-}
-
 // Told implements store.Log.
 func (s *Store) Told(ctx context.Context) iter.Seq2[run.ID, error] {
 	return func(yield func(run.ID, error) bool) {
 		w := &s.watch
-		e := &ear{wake: make(chan struct{}, 1), waiting: map[run.ID]bool{}}
+		e := ear.New()
 		w.mu.Lock()
 		if w.ears == nil {
-			w.ears = map[*ear]bool{}
+			w.ears = map[*ear.Ear]bool{}
 		}
 		w.ears[e] = true
 		w.mu.Unlock()
@@ -153,9 +127,9 @@ func (s *Store) Told(ctx context.Context) iter.Seq2[run.ID, error] {
 			case <-s.ended:
 				yield("", s.ready(context.Background()))
 				return
-			case <-e.wake:
+			case <-e.Wake():
 			}
-			for _, id := range e.take() {
+			for _, id := range e.Take() {
 				if !yield(id, nil) {
 					return
 				}
