@@ -38,6 +38,19 @@ func Render(v any) (string, error) {
 	return string(b), err
 }
 
+// AppendPlain is Render for texts, whole numbers and truths, behind what b holds. Of other values it says no and leaves b as it is.
+func AppendPlain(b []byte, v any) ([]byte, bool) {
+	switch v := v.(type) {
+	case string:
+		return append(b, v...), true
+	case int:
+		return strconv.AppendInt(b, int64(v), 10), true
+	case bool:
+		return strconv.AppendBool(b, v), true
+	}
+	return b, false
+}
+
 // RenderParts joins the parts of a text. It is a string, or, when a part is a secret or large, types.Parts. A part that cannot be
 // rendered gives an error, as the value: it is an error or one of these two.
 func RenderParts(parts []any) any {

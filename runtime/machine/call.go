@@ -14,17 +14,16 @@ import (
 
 // call is a call under way: all its attempts and repair rounds. It lives as long as an answer, or the end of a cancelled attempt, is awaited.
 type call struct {
-	node     *node // nil once it was cut loose: nobody waits for its value
-	path     run.Path
-	attempt  int // from 1 in each repair round
-	retries  int // of this round: attempts that failed and were repeated
-	repair   int // round, 0 before the first
-	state    callState
-	due      time.Time
-	effect   types.Effect
-	free     bool // it costs nothing, and nobody records its start
-	answer   any  // the last invalid one
-	problems []string
+	node    *node // nil once it was cut loose: nobody waits for its value
+	path    run.Path
+	attempt int // from 1 in each repair round
+	retries int // of this round: attempts that failed and were repeated
+	repair  int // round, 0 before the first
+	state   callState
+	due     time.Time
+	effect  types.Effect
+	free    bool     // it costs nothing, and nobody records its start
+	invalid *invalid // the last answer that did not fit; nil before one came
 
 	scope    *scope
 	need     run.Amount
@@ -33,8 +32,14 @@ type call struct {
 	told     bool          // to end; of a question: that it was shown
 	sent     *run.CallWish // what is sent, without attempt and due; rendered again by Restore
 
-	wish   holder // call or ask
-	cancel holder
+	wish   holder  // call or ask
+	cancel *holder // nil before it is told to end
+}
+
+// invalid is an answer that has to be repaired.
+type invalid struct {
+	answer   any
+	problems []string
 }
 
 type callState uint8
@@ -54,12 +59,19 @@ const (
 // changes reports whether the call does something to the world.
 func (c *call) changes() bool { return c.effect != types.Think && c.effect != types.Read }
 
+// cancelled reports whether it is told to end.
+func (c *call) cancelled() bool { return c.cancel != nil && c.cancel.open }
+
 // startCall renders what a call sends, once for all its attempts, and offers it.
 func (m *Machine) startCall(n *node) {
 	pn := m.plan(n)
 	sig := &m.p.Callees[pn.Call.Callee]
-	w, err := m.render(n)
-	if err != nil {
+	made := &struct {
+		call call
+		wish run.CallWish // what is sent the first time: mostly it is all that is sent
+	}{}
+	c, w := &made.call, &made.wish
+	if err := m.render(n, w); err != nil {
 		m.fail(n, m.within(n, err), false)
 		return
 	}
@@ -75,7 +87,7 @@ func (m *Machine) startCall(n *node) {
 		m.startSleep(n, w)
 		return
 	}
-	c := &call{node: n, path: w.Path, attempt: 1, effect: sig.Effect, free: sig.FreeWith(w.Args), scope: m.budgetOf(n), sent: w}
+	c.node, c.path, c.attempt, c.effect, c.free, c.scope, c.sent = n, w.Path, 1, sig.Effect, sig.FreeWith(w.Args), m.budgetOf(n), w
 	n.call = c
 	if !c.free {
 		if priceOf(sig, w) == nil && (sig.Effect == types.Think || sig.Structured) && c.scope.counts(func(a plan.Amount) bool { return a.Money > 0 }) {
@@ -139,7 +151,9 @@ func (m *Machine) again(c *call, due time.Time) {
 // dropCall forgets a call nothing is awaited of any more.
 func (m *Machine) dropCall(c *call) {
 	m.closeWish(&c.wish)
-	m.closeWish(&c.cancel)
+	if c.cancel != nil {
+		m.closeWish(c.cancel)
+	}
 	if m.calls[c.path] == c {
 		delete(m.calls, c.path)
 	}
@@ -165,7 +179,7 @@ func (m *Machine) dropCall(c *call) {
 func (m *Machine) stopCall(c *call, told bool) bool {
 	switch {
 	case c.state == callStarted && c.changes():
-		if told && !c.cancel.open {
+		if told && !c.cancelled() {
 			m.closeWish(&c.wish)
 			m.openCancel(c, true)
 		}
@@ -187,9 +201,12 @@ func (m *Machine) stopCall(c *call, told bool) bool {
 }
 
 func (m *Machine) openCancel(c *call, grace bool) {
+	if c.cancel == nil {
+		c.cancel = &holder{}
+	}
 	c.cancel.node = c.node
 	c.cancel.wish = &run.CancelWish{Path: c.path, Attempt: c.attempt, Grace: grace}
-	m.openWish(&c.cancel)
+	m.openWish(c.cancel)
 }
 
 func (m *Machine) callStarted(b *run.CallStarted) error {
@@ -281,7 +298,7 @@ func (m *Machine) callEnded(b *run.CallEnded) error {
 	if c == nil {
 		return ErrStale
 	}
-	if c.state != callCut && !c.told && !c.cancel.open {
+	if c.state != callCut && !c.told && !c.cancelled() {
 		return ErrStale // nobody asked it to end
 	}
 	m.account(c, b.Usage, "", b.Usage == run.Usage{})
@@ -360,7 +377,7 @@ func (m *Machine) repair(c *call, b *run.CallFailed) {
 	delete(m.calls, c.path)
 	c.repair++
 	c.attempt, c.retries = 1, 0
-	c.answer, c.problems = b.Answer, b.Problems
+	c.invalid = &invalid{b.Answer, b.Problems}
 	w := *c.sent
 	c.sent = &w
 	m.repairing(c)
@@ -373,11 +390,11 @@ func (m *Machine) repair(c *call, b *run.CallFailed) {
 func (m *Machine) repairing(c *call) {
 	c.path = m.path(c.node).Repaired(c.repair)
 	c.sent.Path, c.sent.Key = c.path, c.path.Key(m.id)
-	problems := c.problems
+	problems := c.invalid.problems
 	if len(problems) == 0 {
 		problems = []string{"the answer does not fit what was asked for"}
 	}
-	c.sent.Repair = &run.Repair{Round: c.repair, Answer: c.answer, Problems: problems}
+	c.sent.Repair = &run.Repair{Round: c.repair, Answer: c.invalid.answer, Problems: problems}
 	if !c.free {
 		c.sent.Fingerprint = m.fingerprint(c.node, c.sent)
 	}
@@ -407,14 +424,14 @@ func (m *Machine) callError(n *node, c *call, b *run.CallFailed) *run.Error {
 	return err
 }
 
-// render makes everything a call sends.
-func (m *Machine) render(n *node) (*run.CallWish, *run.Error) {
+// render makes everything a call sends, in w, which is empty.
+func (m *Machine) render(n *node, w *run.CallWish) *run.Error {
 	pn := m.plan(n)
 	pc := pn.Call
 	sig := &m.p.Callees[pc.Callee]
 	callee := &m.t.callees[pc.Callee]
-	path := m.path(n)
-	w := &run.CallWish{Path: path, Key: path.Key(m.id), Callee: sig, Agent: pc.Agent, As: pc.As, Timeout: pn.Timeout, Cache: pc.Cache}
+	key := m.key(n)
+	w.Path, w.Key, w.Callee, w.Agent, w.As, w.Timeout, w.Cache = m.unkeyed(key), string(key), sig, pc.Agent, pc.As, pn.Timeout, pc.Cache
 	w.Args = callee.defaults
 	if len(pc.Args) > 0 {
 		w.Args = make(map[string]any, len(pc.Args)+len(callee.defaults))
@@ -426,7 +443,7 @@ func (m *Machine) render(n *node) (*run.CallWish, *run.Error) {
 		a := &pc.Args[i]
 		v, err := m.eval(n.f, &a.Value, nil)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		t, ok := callee.params[a.Name]
 		if v == nil && (t.Kind != types.Any || t.Optional) { // an optional one that is not there
@@ -435,7 +452,7 @@ func (m *Machine) render(n *node) (*run.CallWish, *run.Error) {
 		}
 		if ok {
 			if want := misfit(t, v); want != "" {
-				return nil, valueError(a.Value.At, "the argument "+a.Name+" must be "+want+", this is "+brief(v))
+				return valueError(a.Value.At, "the argument "+a.Name+" must be "+want+", this is "+brief(v))
 			}
 		}
 		w.Args[a.Name] = v
@@ -451,25 +468,25 @@ func (m *Machine) render(n *node) (*run.CallWish, *run.Error) {
 		w.Text, err = m.text(n.f, pc.Text, nil)
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	w.System = sig.System
 	for i := range pc.System {
 		v, err := m.text(n.f, &pc.System[i], nil)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if w.System != "" || w.Persona != nil {
 			say(w, "\n\n")
 		}
 		if problem := say(w, v); problem != "" {
-			return nil, valueError(pc.System[i].At, problem)
+			return valueError(pc.System[i].At, problem)
 		}
 	}
 	if !sig.FreeWith(w.Args) && sig.Kind == types.Call {
 		w.Fingerprint = m.fingerprint(n, w)
 	}
-	return w, nil
+	return nil
 }
 
 // say adds to the system prompt. From the first large text on it is kept in parts.

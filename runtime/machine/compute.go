@@ -58,9 +58,9 @@ func (m *Machine) compute(at source.Pos, code string, env map[string]any, render
 		return v.value, v.err
 	}
 	c.at = at
-	c.path = run.Path(fmt.Sprintf("%s!%d.%d", n.f.path, n.slot, len(c.values)))
+	c.path = run.Path(fmt.Sprintf("%s!%d.%d", m.unkeyed(n.f.key), n.slot, len(c.values)))
 	if n.tried > 0 {
-		c.path = run.Path(fmt.Sprintf("%s!%de%d.%d", n.f.path, n.slot, n.tried, len(c.values)))
+		c.path = run.Path(fmt.Sprintf("%s!%de%d.%d", m.unkeyed(n.f.key), n.slot, n.tried, len(c.values)))
 	}
 	m.openCompute(n, &run.ComputeWish{Path: c.path, Code: code, Env: env, Render: render})
 	return nil, errLater

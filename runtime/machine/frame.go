@@ -1,6 +1,8 @@
 package machine
 
 import (
+	"slices"
+
 	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/runtime/run"
 )
@@ -14,7 +16,7 @@ type frame struct {
 	depth int
 	// part tells the frames of one owner apart and orders them: branch, item, round, level<<32+group; a fallback's has FallbackPart added.
 	part  int64
-	path  run.Path
+	key   run.Path // the path of the block behind the id of the run: paths and keys of what is in it are one text
 	nodes []node
 	binds []any
 	scope *scope // the innermost budget around; nil: none
@@ -108,32 +110,65 @@ func (f *frame) up(depth int) *frame {
 
 // path of a node: its name behind its block's path. What is nameless has its block's, and in the file it is `output`.
 func (m *Machine) path(n *node) run.Path {
-	name := m.plan(n).Name
+	name, block := m.plan(n).Name, m.unkeyed(n.f.key)
 	if name != "" {
-		return n.f.path.Join(name)
+		return block.Join(name)
 	}
-	if n.f.path == "" {
+	if block == "" {
 		return "output"
 	}
-	return n.f.path
+	return block
 }
+
+// key is path behind the id of the run.
+func (m *Machine) key(n *node) run.Path {
+	name, inFile := m.plan(n).Name, m.unkeyed(n.f.key) == ""
+	switch {
+	case inFile && name == "":
+		return n.f.key + "output"
+	case inFile:
+		return n.f.key + run.Path(name)
+	case name != "":
+		return n.f.key.Join(name)
+	}
+	return n.f.key
+}
+
+// unkeyed cuts the id of the run off a key.
+func (m *Machine) unkeyed(key run.Path) run.Path { return key[len(m.id)+1:] }
 
 // frameSpec says which block to open, and how.
 type frameSpec struct {
 	block int
-	path  run.Path
+	key   run.Path
 	part  int64
-	binds []any
 	scope *scope
 	limit int
 	judge bool // the last round of a loop whose value is not needed
 }
 
+// smallFrame is a frame of one line with the room for it, since most blocks that are opened by the thousand have one.
+type smallFrame struct {
+	frame
+	node [1]node
+	bind [2]any
+}
+
+func newFrame(nodes int, binds []any) *frame {
+	if nodes == 1 && len(binds) <= 2 {
+		s := &smallFrame{}
+		s.nodes, s.binds = s.node[:], append(s.bind[:0], binds...)
+		return &s.frame
+	}
+	return &frame{nodes: make([]node, nodes), binds: slices.Clone(binds)}
+}
+
 // openFrame opens a block in owner and queues what can start in it.
-func (m *Machine) openFrame(owner *node, s frameSpec) *frame {
+func (m *Machine) openFrame(owner *node, s frameSpec, binds ...any) *frame {
 	m.frames++
 	bt := &m.t.blocks[s.block]
-	f := &frame{id: m.frames, block: s.block, owner: owner, part: s.part, path: s.path, binds: s.binds, scope: s.scope, limit: s.limit, nodes: make([]node, len(bt.nodes))}
+	f := newFrame(len(bt.nodes), binds)
+	f.id, f.block, f.owner, f.part, f.key, f.scope, f.limit = m.frames, s.block, owner, s.part, s.key, s.scope, s.limit
 	if owner != nil {
 		f.depth = owner.f.depth + 1
 		f.kid = len(owner.kids)
@@ -503,9 +538,9 @@ func (m *Machine) fallBack(n *node) {
 		}
 		m.fail(n, m.fault(n, "E_FAIL", "fail", text), false)
 	default:
-		path := m.path(n).Else(m.table(n).elses + i + 1)
-		m.note(n, run.Note{Kind: run.NoteElse, Name: string(path), Error: n.err})
-		m.openFrame(n, frameSpec{block: fb.Block, path: path, part: FallbackPart + int64(i), binds: binds, scope: n.f.scope})
+		key := m.key(n).Else(m.table(n).elses + i + 1)
+		m.note(n, run.Note{Kind: run.NoteElse, Name: string(m.unkeyed(key)), Error: n.err})
+		m.openFrame(n, frameSpec{block: fb.Block, key: key, part: FallbackPart + int64(i), scope: n.f.scope}, binds...)
 	}
 }
 

@@ -254,7 +254,7 @@ func (h *host) failsWith(code string, words ...string) *run.Error {
 
 func (h *host) finish() *run.Finished {
 	h.t.Helper()
-	w, ok := h.open["finish"].(*run.FinishWish)
+	w, ok := h.open[(&run.FinishWish{}).ID()].(*run.FinishWish)
 	if !ok {
 		h.t.Fatalf("the run does not want to finish, but %s", h.wishes())
 	}

@@ -264,7 +264,7 @@ func (m *Machine) Place(w run.Wish) []run.Spot {
 	}
 	spots := make([]run.Spot, n.f.depth+1)
 	for i := n.f.depth; i >= 0; i-- {
-		spots[i] = run.Spot{Block: n.f.block, Slot: int(n.slot), Path: n.f.path, Part: n.f.part}
+		spots[i] = run.Spot{Block: n.f.block, Slot: int(n.slot), Path: m.unkeyed(n.f.key), Part: n.f.part}
 		n = n.f.owner
 	}
 	return spots
@@ -273,5 +273,5 @@ func (m *Machine) Place(w run.Wish) []run.Spot {
 // Cancelling reports whether the call at path was told to end, or nobody waits for it any more.
 func (m *Machine) Cancelling(path run.Path) bool {
 	c := m.calls[path]
-	return c != nil && (c.cancel.open || c.state == callCut)
+	return c != nil && (c.cancelled() || c.state == callCut)
 }

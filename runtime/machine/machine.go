@@ -227,7 +227,7 @@ func (m *Machine) begin(s *run.Started) error {
 		m.addTimer(&timer{id: runDeadline, kind: deadlineTimer, until: m.now.Add(deadline), after: deadline})
 	}
 	binds, err := m.rootBinds()
-	m.root = m.openFrame(nil, frameSpec{block: 0, binds: binds, scope: m.scope})
+	m.root = m.openFrame(nil, frameSpec{block: 0, key: run.Path(m.id) + "/", scope: m.scope}, binds...)
 	if err != nil {
 		m.failFrame(m.root, err, false)
 	}

@@ -12,7 +12,8 @@ import (
 // many is what a map, a reduce or a loop knows of its blocks.
 type many struct {
 	items   []any
-	next    int // the first item, or group, that has not started
+	key     run.Path // of a map: what the keys of its items begin with
+	next    int      // the first item, or group, that has not started
 	running int
 	ended   int // done or failed
 	results []any
@@ -87,11 +88,15 @@ func (m *Machine) pumpMap(n *node) {
 		i := x.next
 		x.next++
 		x.running++
-		binds := []any{x.items[i]}
-		if mp.Index {
-			binds = append(binds, i)
+		if x.key == "" {
+			x.key = m.key(n)
 		}
-		m.openFrame(n, frameSpec{block: mp.Block, path: m.path(n).Item(i), part: int64(i), binds: binds, scope: m.budgetOf(n)})
+		s := frameSpec{block: mp.Block, key: x.key.Item(i), part: int64(i), scope: m.budgetOf(n)}
+		if mp.Index {
+			m.openFrame(n, s, x.items[i], i)
+		} else {
+			m.openFrame(n, s, x.items[i])
+		}
 	}
 	if x.ended < len(x.items) || n.state != nodeRunning {
 		return
@@ -194,7 +199,7 @@ func (m *Machine) pumpReduce(n *node) {
 			continue
 		}
 		x.running++
-		m.openFrame(n, frameSpec{block: r.Block, path: m.path(n).Group(x.level, g), part: int64(x.level)<<32 + int64(g), binds: []any{slices.Clone(part)}, scope: m.budgetOf(n)})
+		m.openFrame(n, frameSpec{block: r.Block, key: m.key(n).Group(x.level, g), part: int64(x.level)<<32 + int64(g), scope: m.budgetOf(n)}, slices.Clone(part))
 	}
 	if x.ended < len(x.results) || n.state != nodeRunning {
 		return
@@ -242,7 +247,7 @@ func (m *Machine) nextRound(n *node) {
 	x.round++
 	x.running = 1
 	m.note(n, run.Note{Kind: run.NoteRound, Number: x.round, Of: l.Max})
-	m.openFrame(n, frameSpec{block: l.Block, path: m.path(n).Round(x.round), part: int64(x.round), binds: []any{x.value}, scope: m.budgetOf(n), judge: l.JudgeOnly && x.round == l.Max})
+	m.openFrame(n, frameSpec{block: l.Block, key: m.key(n).Round(x.round), part: int64(x.round), scope: m.budgetOf(n), judge: l.JudgeOnly && x.round == l.Max}, x.value)
 }
 
 func (m *Machine) roundDone(n *node, f *frame, v any) {

@@ -51,9 +51,9 @@ func (m *Machine) enter(n *node) {
 	case plan.IntoNode:
 		m.done(n, n.value)
 	case plan.GroupNode:
-		m.openFrame(n, frameSpec{block: pn.Group.Block, path: m.path(n), scope: m.budgetOf(n), limit: pn.Group.Limit})
+		m.openFrame(n, frameSpec{block: pn.Group.Block, key: m.key(n), scope: m.budgetOf(n), limit: pn.Group.Limit})
 	case plan.RaceNode:
-		m.openFrame(n, frameSpec{block: pn.Race.Block, path: m.path(n), scope: m.budgetOf(n)})
+		m.openFrame(n, frameSpec{block: pn.Race.Block, key: m.key(n), scope: m.budgetOf(n)})
 	case plan.MapNode:
 		m.startMap(n)
 	case plan.ReduceNode:
@@ -238,7 +238,7 @@ func armName(v any) string {
 
 func (m *Machine) branch(n *node, block int, name string, i int) {
 	m.note(n, run.Note{Kind: run.NoteBranch, Name: name})
-	m.openFrame(n, frameSpec{block: block, path: m.path(n).Join(name), part: int64(i), scope: m.budgetOf(n)})
+	m.openFrame(n, frameSpec{block: block, key: m.key(n).Join(name), part: int64(i), scope: m.budgetOf(n)})
 }
 
 // startFlow opens a used flow with its inputs bound.
@@ -269,7 +269,7 @@ func (m *Machine) startFlow(n *node) {
 		}
 		binds[i] = v
 	}
-	m.openFrame(n, frameSpec{block: fl.Block, path: m.path(n), binds: binds, scope: m.budgetOf(n)})
+	m.openFrame(n, frameSpec{block: fl.Block, key: m.key(n), scope: m.budgetOf(n)}, binds...)
 }
 
 // rootBinds are the inputs of the run: what was given, else the default, else nothing. The border has read and checked them.

@@ -162,9 +162,11 @@ func (m *Machine) text(f *frame, t *plan.Text, extra map[string]any) (any, *run.
 		if err != nil {
 			return nil, err
 		}
-		if s, plain := v.(string); plain && list == nil {
-			text = append(text, s...)
-			continue
+		if list == nil {
+			var plain bool
+			if text, plain = eval.AppendPlain(text, v); plain {
+				continue
+			}
 		}
 		if v, err = m.shown(p.Expr, v); err != nil {
 			return nil, err

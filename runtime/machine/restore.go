@@ -87,7 +87,7 @@ func (r *restorer) restore() error {
 	}
 	m.root = r.frames[s.Root]
 	if m.root == nil {
-		m.root = &frame{state: frameClosed}
+		m.root = &frame{key: run.Path(s.ID) + "/", state: frameClosed}
 	}
 	r.signUp()
 	for i := range s.Frames {
@@ -166,7 +166,7 @@ func decodeOne(raw json.RawMessage) (any, error) {
 
 // frame builds a frame and its nodes with their values; owners come before what they own.
 func (r *restorer) frame(in *snapFrame) error {
-	f := &frame{id: in.ID, block: in.Block, part: in.Part, path: in.Path, scope: r.scope(in.Scope), state: in.State, err: in.Err, left: in.Left, holding: in.Holding, limit: in.Limit, running: in.Running,
+	f := &frame{id: in.ID, block: in.Block, part: in.Part, key: run.Path(in.Path.Key(r.s.ID)), scope: r.scope(in.Scope), state: in.State, err: in.Err, left: in.Left, holding: in.Holding, limit: in.Limit, running: in.Running,
 		won: in.Won, lost: in.Lost, nodes: make([]node, len(in.Nodes))}
 	if len(in.Nodes) != len(r.m.t.blocks[in.Block].nodes) {
 		return errSnapshot
@@ -277,8 +277,8 @@ func (r *restorer) underway(in *snapFrame) error {
 			continue
 		}
 		m.serve(n)
-		w, failure := m.render(n)
-		if failure != nil {
+		w := &run.CallWish{}
+		if failure := m.render(n, w); failure != nil {
 			return fmt.Errorf("%w: %s", errSnapshot, failure)
 		}
 		c, err := r.call(o.Call, n)
@@ -335,10 +335,13 @@ func (r *restorer) count(c *call) {
 }
 
 func (r *restorer) call(in *snapCall, n *node) (*call, error) {
-	c := &call{node: n, path: in.Path, attempt: in.Attempt, retries: in.Retries, repair: in.Repair, state: in.State, due: in.Due, effect: in.Effect, free: in.Free, problems: in.Problems,
+	c := &call{node: n, path: in.Path, attempt: in.Attempt, retries: in.Retries, repair: in.Repair, state: in.State, due: in.Due, effect: in.Effect, free: in.Free,
 		scope: r.scope(in.Scope), need: in.Need, reserved: in.Reserved, told: in.Told}
-	var err error
-	c.answer, err = decodeOne(in.Answer)
+	if in.Repair == 0 {
+		return c, nil
+	}
+	answer, err := decodeOne(in.Answer)
+	c.invalid = &invalid{answer, in.Problems}
 	return c, err
 }
 
@@ -346,7 +349,7 @@ func (r *restorer) cut(in *snapCall) {
 	c, _ := r.call(in, nil)
 	r.m.calls[c.path] = c
 	r.count(c)
-	c.cancel.order = in.Order
+	c.cancel = &holder{order: in.Order}
 	r.m.openCancel(c, false)
 }
 

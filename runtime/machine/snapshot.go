@@ -260,7 +260,7 @@ func snapOf(x *timer) *snapTimer {
 }
 
 func (t *taker) frame(f *frame) {
-	out := snapFrame{ID: f.id, Block: f.block, Part: f.part, Path: f.path, Scope: t.scope(f.scope), State: f.state, Err: f.err, Left: f.left, Holding: f.holding, Limit: f.limit, Running: f.running,
+	out := snapFrame{ID: f.id, Block: f.block, Part: f.part, Path: f.key[len(t.s.ID)+1:], Scope: t.scope(f.scope), State: f.state, Err: f.err, Left: f.left, Holding: f.holding, Limit: f.limit, Running: f.running,
 		Won: f.won, Lost: f.lost, Nodes: make([]snapNode, len(f.nodes))}
 	if f.owner != nil {
 		out.Owner = place{f.owner.f.id, f.owner.slot}
@@ -297,13 +297,16 @@ func (t *taker) frame(f *frame) {
 }
 
 func (t *taker) call(c *call, cut bool) *snapCall {
-	out := &snapCall{Attempt: c.attempt, Retries: c.retries, Repair: c.repair, State: c.state, Due: c.due, Effect: c.effect, Free: c.free, Problems: c.problems,
-		Scope: t.scope(c.scope), Need: c.need, Reserved: c.reserved, Told: c.told, Open: c.wish.open, Cancel: c.cancel.open}
+	out := &snapCall{Attempt: c.attempt, Retries: c.retries, Repair: c.repair, State: c.state, Due: c.due, Effect: c.effect, Free: c.free,
+		Scope: t.scope(c.scope), Need: c.need, Reserved: c.reserved, Told: c.told, Open: c.wish.open, Cancel: c.cancelled()}
 	if cut {
 		out.Path, out.Order = c.path, c.cancel.order
 	}
-	if c.answer != nil {
-		out.Answer = t.value(c.answer)
+	if c.invalid != nil {
+		out.Problems = c.invalid.problems
+		if c.invalid.answer != nil {
+			out.Answer = t.value(c.invalid.answer)
+		}
 	}
 	return out
 }

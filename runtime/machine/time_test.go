@@ -67,7 +67,7 @@ output ok
 	if h.m.Status() != run.Waiting {
 		t.Errorf("the run is %s", h.m.Status())
 	}
-	form := h.open["ask ok"].(*run.AskWish).Form
+	form := h.open[(&run.AskWish{Path: "ok"}).ID()].(*run.AskWish).Form
 	if form.Kind != "approve" || len(form.Choices) != 2 {
 		t.Errorf("got %+v", form)
 	}

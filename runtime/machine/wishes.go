@@ -28,7 +28,7 @@ type closing struct {
 
 func (m *Machine) openWish(h *holder) {
 	if h.open {
-		panic("machine: a wish was opened twice: " + string(h.wish.ID()))
+		panic("machine: a wish was opened twice: " + h.wish.ID().String())
 	}
 	h.order = m.orderOf(h)
 	h.open, h.turn, h.at = true, m.turn, len(m.opened)

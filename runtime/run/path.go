@@ -15,7 +15,11 @@ func (p Path) Join(name string) Path {
 }
 
 // Item is the block of item i of the map at p.
-func (p Path) Item(i int) Path { return p + "[" + Path(strconv.Itoa(i)) + "]" }
+func (p Path) Item(i int) Path {
+	var room [96]byte // most paths are short: it costs one allocation
+	b := append(append(room[:0], p...), '[')
+	return Path(append(strconv.AppendInt(b, int64(i), 10), ']'))
+}
 
 // Round is the block of round k (from 1) of the loop at p.
 func (p Path) Round(k int) Path { return p + "#" + Path(strconv.Itoa(k)) }

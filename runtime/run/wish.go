@@ -11,8 +11,38 @@ import (
 // Granting a wish twice is harmless: the second answer is stale.
 type Wish interface{ ID() WishID }
 
-// WishID is unique among the open wishes of a run.
-type WishID string
+// WishID is unique among the open wishes of a run: the kind of wish, and what it is about.
+type WishID struct {
+	Kind    WishKind
+	Name    string // a path or, of a sleep, its timer
+	Attempt int
+}
+
+// WishKind tells wishes of different kinds about one path apart.
+type WishKind uint8
+
+// The kinds of wishes.
+const (
+	FinishKind WishKind = iota
+	CallKind
+	AskKind
+	SleepKind
+	ComputeKind
+	CancelKind
+)
+
+var wishKinds = [...]string{"finish", "call", "ask", "sleep", "compute", "cancel"}
+
+func (id WishID) String() string {
+	s := wishKinds[id.Kind]
+	if id.Name != "" {
+		s += " " + id.Name
+	}
+	if id.Attempt > 0 {
+		s += " " + strconv.Itoa(id.Attempt)
+	}
+	return s
+}
 
 // CallWish asks for one attempt of a call. The answer is CallDone, CallFailed or, once cancelled, CallEnded.
 type CallWish struct {
@@ -79,13 +109,13 @@ type FinishWish struct {
 	Finished Finished
 }
 
-// ID implementations: the kind of wish and the path it is about.
-func (w *CallWish) ID() WishID    { return WishID("call " + string(w.Path) + " " + itoa(w.Attempt)) }
-func (w *AskWish) ID() WishID     { return WishID("ask " + string(w.Path)) }
-func (w *SleepWish) ID() WishID   { return WishID("sleep " + w.Timer) }
-func (w *ComputeWish) ID() WishID { return WishID("compute " + string(w.Path)) }
-func (w *CancelWish) ID() WishID  { return WishID("cancel " + string(w.Path) + " " + itoa(w.Attempt)) }
-func (w *FinishWish) ID() WishID  { return "finish" }
+// ID implementations.
+func (w *CallWish) ID() WishID    { return WishID{CallKind, string(w.Path), w.Attempt} }
+func (w *AskWish) ID() WishID     { return WishID{Kind: AskKind, Name: string(w.Path)} }
+func (w *SleepWish) ID() WishID   { return WishID{Kind: SleepKind, Name: w.Timer} }
+func (w *ComputeWish) ID() WishID { return WishID{Kind: ComputeKind, Name: string(w.Path)} }
+func (w *CancelWish) ID() WishID  { return WishID{CancelKind, string(w.Path), w.Attempt} }
+func (w *FinishWish) ID() WishID  { return WishID{Kind: FinishKind} }
 
 // Delta is what a fact changed: wishes that opened, and those that closed, in plan order; and what is to be said of it that no fact says, as it came about.
 type Delta struct {
@@ -108,5 +138,3 @@ type Spot struct {
 	Path        Path  // of the opened block
 	Part        int64 // which of the blocks of its owner: item, round, level and group, fallback
 }
-
-func itoa(n int) string { return strconv.Itoa(n) }

@@ -144,9 +144,8 @@ func (w *world) tell(b run.Body) {
 		w.luck = w.luck || n.Kind == run.NoteElse || n.Kind == run.NoteFailed || n.Kind == run.NoteLeftOut
 	}
 	for _, id := range delta.Closed {
-		kind, path, _ := strings.Cut(string(id), " ")
-		path, _, _ = strings.Cut(path, " ")
-		w.luck = w.luck || (kind == "call" || kind == "ask" || kind == "sleep" && !strings.Contains(path, "@")) && !strings.HasPrefix(f.String(), path+" ") && !inRace(path)
+		ended := id.Kind == run.CallKind || id.Kind == run.AskKind || id.Kind == run.SleepKind && !strings.Contains(id.Name, "@")
+		w.luck = w.luck || ended && !strings.HasPrefix(f.String(), id.Name+" ") && !inRace(id.Name)
 	}
 	w.h.Facts = append(w.h.Facts, f)
 }
