@@ -28,6 +28,8 @@ func (answerCmd) Help() string {
   human.approve   approve, or reject "why"
   human.choose    one of its choices, or its number
   human.ask       a text; a number or JSON where the step asks for that
+  a form that an agent gave up in mid-call (its step ends in ?1, ?2 …: quote it)
+                  its fields as JSON, or the value of its only field, or decline
   a call that was cut off and may have done its work
                   done, done VALUE (or done @path), again, or fail
 

@@ -113,6 +113,8 @@ func (s *session) prompt(q *run.Asked) {
 		fmt.Fprintf(s.c.err, "[1-%d] ", len(q.Form.Choices))
 	case interruptedForm:
 		fmt.Fprint(s.c.err, "[done/done VALUE/again/fail] ")
+	case fillForm:
+		fmt.Fprintf(s.c.err, "%s[%s] ", formFields(q.Form.Type), formHint(q.Form.Type))
 	default:
 		fmt.Fprint(s.c.err, "> ")
 	}
@@ -225,10 +227,69 @@ func readAnswer(f run.Form, line string) (any, error) {
 	if f.Kind == interruptedForm {
 		return readVerdict(f, line)
 	}
+	if f.Kind == fillForm {
+		return readForm(f.Type, text)
+	}
 	if text == "" {
 		return nil, errors.New("please type an answer")
 	}
 	return line, nil
+}
+
+// fillForm is the kind of a question with several fields, which may be declined.
+const fillForm = "form"
+
+// formFields lists what a form has, a line each.
+func formFields(t types.Type) string {
+	var b strings.Builder
+	for _, f := range t.Fields {
+		fmt.Fprintf(&b, "  %s: %s", screen.Inert(f.Name), screen.Inert(f.Type.String()))
+		if f.Doc != "" {
+			b.WriteString("  " + screen.OneLine(f.Doc, 200))
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// formHint says how a form is answered.
+func formHint(t types.Type) string {
+	switch {
+	case t.Kind != types.Record || len(t.Fields) == 0:
+		return "accept/decline"
+	case len(t.Fields) == 1:
+		return screen.Inert(t.Fields[0].Name) + ", or decline"
+	}
+	names := make([]string, len(t.Fields))
+	for i, f := range t.Fields {
+		names[i] = fmt.Sprintf("%q: …", f.Name)
+	}
+	return "{" + screen.Inert(strings.Join(names, ", ")) + "}, or decline"
+}
+
+// readForm reads what a person says to a form: decline; accept, where nothing is to be filled in; a value, where one field is; else the fields as JSON.
+func readForm(t types.Type, text string) (any, error) {
+	if strings.EqualFold(text, run.Decline) {
+		return run.Decline, nil
+	}
+	needed := 0
+	for _, f := range t.Fields {
+		if !f.Type.Optional {
+			needed++
+		}
+	}
+	if strings.EqualFold(text, "accept") && needed == 0 {
+		return map[string]any{}, nil
+	}
+	var fields map[string]any
+	if json.Unmarshal([]byte(text), &fields) == nil && fields != nil {
+		return fields, nil
+	}
+	if len(t.Fields) == 1 && text != "" {
+		only := t.Fields[0]
+		return map[string]any{only.Name: readResult(only.Type, text)}, nil
+	}
+	return nil, fmt.Errorf("please answer with %s", formHint(t))
 }
 
 // interruptedForm is the kind of the question what became of a call that was cut off.

@@ -176,6 +176,12 @@ func answerLine(st *state, id run.ID, step runs.Step) string {
 	switch f := step.Form; f.Kind {
 	case "approve":
 		return begin + "approve, or reject \"why\""
+	case fillForm:
+		hint, _ := strings.CutSuffix(formHint(f.Type), ", or decline")
+		if len(f.Type.Fields) == 0 {
+			hint = "accept"
+		}
+		return begin + shellWord(hint) + ", or decline"
 	case interruptedForm:
 		return begin + "done [VALUE], or again, or fail"
 	default:

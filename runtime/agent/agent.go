@@ -57,6 +57,7 @@ type Call struct {
 	As      *types.Type     // the type asked for, nil when the script has no `as`
 	Schema  json.RawMessage // of As, JSON Schema 2020-12
 	Repair  *run.Repair     // the last answer and what was wrong with it
+	Answer  *run.Answer     // what people said to the Form of the last Reply that asked, and its Token; nil: none did
 	Folder  string          // the flow's folder; "" when it has none
 
 	Secret func(name string) (string, error) // the value of a named secret
@@ -81,6 +82,10 @@ type Reply struct {
 	RetryAfter time.Duration
 	Usage      run.Usage
 	AgentID    string // the agent's own id of the call or session
+	// Form and Token are of the outcome run.Asks: the call cannot go on without an answer of people. It is made again, as another attempt, with both that
+	// answer and the Token: all that the agent must know of what it had done goes into the Token, up to run.MaxToken, since it may be another process then.
+	Form  *run.Form
+	Token string
 }
 
 // Memory is shared state by nested path (memory.*). Paths look like `a.b[0].c`. contexts.ErrUnavailable: it cannot be reached now. contexts.ErrUnsure: the
@@ -91,6 +96,11 @@ type Memory interface {
 	// Change makes a change once for all attempts of the call. A change of the run's own state may be put off until the end of the call is recorded: then
 	// the host puts what it comes to, or why it cannot be made, in the place of the value of the Reply.
 	Change(ctx context.Context, scope contexts.Scope, c contexts.Change) (value any, err error)
+}
+
+// Ask makes the Reply of an attempt that needs to know something of people.
+func Ask(form run.Form, token string) Reply {
+	return Reply{Outcome: run.Asks, Message: "it asks: " + form.Text, Form: &form, Token: token}
 }
 
 // Fail makes the Reply of a failed attempt.

@@ -221,7 +221,7 @@ func (k cacheKey) String() string { return hex.EncodeToString(k[:]) }
 
 // recall looks for the answer of a call in the cache. It reports whether the call need not begin: it is answered, or will be when a store has been asked.
 func (s *session) recall(w *run.CallWish) bool {
-	if w.Repair != nil || !cacheable(w) || !s.options.Cache.Reads() {
+	if w.Repair != nil || w.Answer != nil || !cacheable(w) || !s.options.Cache.Reads() {
 		return false // what is asked to repair an answer is another question
 	}
 	key, ok := s.cacheKey(w)
@@ -270,7 +270,7 @@ func (s *session) recalled(w *run.CallWish, value any) bool {
 // worker that made the call, before the session hears of its end: so a process that ends with the run has kept it.
 func (f *flight) keep(done *run.CallDone) {
 	s, w := f.session, f.wish
-	if !cacheable(w) || !s.options.Cache.Writes() {
+	if w.Answer != nil || !cacheable(w) || !s.options.Cache.Writes() { // what people said is not for others
 		return
 	}
 	key, ok := s.cacheKey(w)

@@ -22,6 +22,9 @@ import (
 // maxUnseen is how much of a text that streams waits for somebody to watch: a run is watched from the moment after its start.
 const maxUnseen = 4 << 10
 
+// maxQuestion is how long a question may be that an agent asks in mid-call: a person is to read it.
+const maxQuestion = 16 << 10
+
 // maxMessage is how much of an agent's message a fact keeps.
 const maxMessage = 4 << 10
 
@@ -170,9 +173,17 @@ func (f *flight) call() (*agent.Call, error) {
 			return nil, err
 		}
 	}
+	answer := w.Answer
+	if answer != nil && eval.HoldsLarge(answer.Value) {
+		value, err := f.session.engine.fetch(f.session.ctx, answer.Value)
+		if err != nil {
+			return nil, err
+		}
+		answer = &run.Answer{Token: answer.Token, Value: value}
+	}
 	return &agent.Call{
 		Run: f.session.id, Path: w.Path, Attempt: w.Attempt, Key: w.Key, Callee: c.pinned, Args: args, Text: text, System: system,
-		As: w.As, Schema: f.session.schema(w.As), Repair: repair, Folder: f.session.engine.folder,
+		As: w.As, Schema: f.session.schema(w.As), Repair: repair, Answer: answer, Folder: f.session.engine.folder,
 		Secret: f.session.secretFunc, Hide: f.session.redactor.learn, Emit: f.emit, Memory: stateOf{f},
 	}, nil
 }
@@ -320,6 +331,8 @@ func (f *flight) failed(r agent.Reply) run.Body {
 	s := f.session
 	switch r.Outcome {
 	case run.Timeout, run.Unavailable, run.RateLimited, run.Refused, run.Denied, run.Failure, run.Interrupted:
+	case run.Asks:
+		return f.asks(r)
 	case run.Invalid:
 		if f.wish.As != nil {
 			value, err := normal(r.Value)
@@ -340,6 +353,26 @@ func (f *flight) failed(r agent.Reply) run.Body {
 	return &run.CallFailed{
 		Path: f.wish.Path, Attempt: f.wish.Attempt, Outcome: r.Outcome, Message: clip(s.redactor.text(message), maxMessage),
 		RetryAfter: max(0, r.RetryAfter), Usage: f.usage,
+	}
+}
+
+// asks makes the fact of an attempt that needs an answer of people. What it holds is kept, so it holds no secret.
+func (f *flight) asks(r agent.Reply) run.Body {
+	s := f.session
+	if r.Form == nil || r.Form.Text == "" {
+		return f.failed(replace(r, run.Failure, "it asks people, and does not say what"))
+	}
+	if len(r.Token) > run.MaxToken {
+		return f.failed(replace(r, run.Failure, fmt.Sprintf("it asks people, and wants to remember more than %d KiB until they answer", run.MaxToken>>10)))
+	}
+	if s.redactor.text(r.Token) != r.Token {
+		return f.failed(replace(r, run.Failure, "it asks people, and wants to remember a secret until they answer: that would be kept"))
+	}
+	form := *r.Form
+	form.Text, form.Large = clip(s.redactor.text(form.Text), maxQuestion), nil
+	f.usage = used(r.Usage, f.callee.pinned, true)
+	return &run.CallFailed{
+		Path: f.wish.Path, Attempt: f.wish.Attempt, Outcome: run.Asks, Message: clip(s.redactor.text(r.Message), maxMessage), Usage: f.usage, Form: &form, Token: r.Token,
 	}
 }
 

@@ -916,6 +916,9 @@ func fitting(form *run.Form, v any) (any, error) {
 			return map[string]any{"done": v}, nil
 		}
 	}
+	if form.Declined(value) {
+		return value, nil
+	}
 	choices := form.Choices
 	if form.Kind == "approve" && len(choices) == 0 {
 		choices = []string{"yes", "no"}
@@ -928,7 +931,7 @@ func fitting(form *run.Form, v any) (any, error) {
 		return text, nil
 	}
 	want := form.Type
-	if want.Kind == types.Any {
+	if want.Kind == types.Any && form.Kind != "form" {
 		want = types.Type{Kind: types.String}
 	}
 	value, problems := read(want, value)

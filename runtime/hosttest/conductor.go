@@ -159,6 +159,8 @@ func (p player) Call(ctx context.Context, c *agent.Call) agent.Reply {
 		return agent.Reply{Value: a.value, Usage: run.Usage{Calls: 1, Input: a.input, Output: a.output}}
 	case "fail":
 		return agent.Reply{Outcome: a.outcome, Message: a.message, RetryAfter: a.retryAfter}
+	case "asks":
+		return agent.Ask(a.form, "after "+a.form.Text)
 	case "panic":
 		panic(a.message)
 	case "prompt":
@@ -262,6 +264,9 @@ func all(c *agent.Call, secret func(string) (string, error)) string {
 	}
 	if c.Repair != nil {
 		parts = append(parts, fmt.Sprintf("repair %d of %s because %s", c.Repair.Round, show(c.Repair.Answer), strings.Join(c.Repair.Problems, "; ")))
+	}
+	if c.Answer != nil {
+		parts = append(parts, fmt.Sprintf("answer %s, token %s", show(c.Answer.Value), show(c.Answer.Token)))
 	}
 	return strings.Join(parts, ", ")
 }

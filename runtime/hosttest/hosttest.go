@@ -305,7 +305,11 @@ func (s *stage) people(ctx context.Context) {
 		}
 		step, _ := folder.Step(asked.Path)
 		go func() {
-			a, ended := s.conductor.perform(ctx, step.Agent, asked.Path, 1)
+			who := step.Agent
+			if _, ok := asked.Path.Asker(); ok {
+				who = "people" // who answers what an agent asks in mid-call
+			}
+			a, ended := s.conductor.perform(ctx, who, asked.Path, 1)
 			if ended {
 				return
 			}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/run"
 )
 
@@ -24,7 +25,7 @@ type line struct {
 }
 
 // answer is one of: a value; fail [OUTCOME] "message" [retry DURATION]; hang (until told to end); stubborn (deaf to that: it answers at its time, or after a minute);
-// panic "message"; prompt (the text it was sent); call (all it was sent, as a text); reveal (the same with secrets revealed, and each of them encoded).
+// panic "message"; asks "question" (to people, as an agent does in mid-call; or asks FORM); prompt (the text it was sent); call (all it was sent, as a text); reveal (the same with secrets revealed, and each of them encoded).
 // after DURATION stands before, and `used IN/OUT` behind a value says how many tokens it took.
 type answer struct {
 	kind       string
@@ -32,6 +33,7 @@ type answer struct {
 	value      any
 	outcome    run.Outcome
 	message    string
+	form       run.Form
 	retryAfter time.Duration
 	input      int64
 	output     int64
@@ -97,6 +99,21 @@ func parseAnswer(text string) (a answer, rest string, err error) {
 	case "hang", "prompt", "call", "reveal":
 		a.kind = word
 		return a, text[len(word):], nil
+	case "asks":
+		a.kind = word
+		v, rest, err := parseValue(strings.TrimSpace(text[len(word):]))
+		if err != nil {
+			return a, "", err
+		}
+		if text, ok := v.(string); ok {
+			a.form = run.Form{Kind: "ask", Text: text, Type: types.Type{Kind: types.String}}
+			return a, rest, nil
+		}
+		raw, err := json.Marshal(v)
+		if err == nil {
+			err = json.Unmarshal(raw, &a.form)
+		}
+		return a, rest, err
 	case "panic", "fail", "stubborn":
 		a.kind = word
 		text = strings.TrimSpace(text[len(word):])

@@ -89,7 +89,9 @@ func (m *Machine) asked(b *run.Asked) error {
 	return nil
 }
 
-func (c *call) isAsk() bool { return c.state == callAsked || c.state == callUnsure }
+func (c *call) isAsk() bool {
+	return c.state == callAsked || c.state == callUnsure || c.state == callWants
+}
 
 func (m *Machine) answered(b *run.Answered) error {
 	c := m.calls[b.Path]
@@ -104,11 +106,66 @@ func (m *Machine) answered(b *run.Answered) error {
 	if !ok {
 		return ErrStale
 	}
+	m.met(v)
+	if c.state == callWants {
+		m.told(c, v)
+		return nil
+	}
 	n := c.node
 	m.dropCall(c)
-	m.met(v)
 	m.done(n, v)
 	return nil
+}
+
+// maxQuestions is how many questions one call may ask while it is under way: an agent that is never content would keep a person for ever.
+const maxQuestions = 20
+
+// wants asks people what an agent needs to know in mid-call. Its attempt has ended, and nothing is held open for it: it is called again with the answer.
+func (m *Machine) wants(c *call, b *run.CallFailed) {
+	if c.asking == nil {
+		c.asking = &asking{}
+	}
+	a := c.asking
+	if a.count == maxQuestions {
+		n := c.node
+		m.dropCall(c)
+		n.call = nil
+		tired := *b
+		tired.Outcome, tired.Message = run.Failure, "it asked more than "+several(maxQuestions, "question")
+		m.fail(n, m.callError(n, c, &tired), false)
+		return
+	}
+	m.closeWish(&c.wish)
+	m.active--
+	m.asks++
+	a.count++
+	a.form, a.token = b.Form, b.Token
+	c.state, c.told = callWants, false
+	m.moveCall(c, c.path.Question(a.count))
+	m.openAsk(c, *a.form, time.Time{})
+}
+
+// told calls an agent again with the answer to what it asked.
+func (m *Machine) told(c *call, v any) {
+	m.asks--
+	m.active++
+	c.asking.answer = &run.Answer{Token: c.asking.token, Value: v}
+	c.asking.form, c.asking.token, c.told = nil, "", false
+	m.moveCall(c, c.sent.Path)
+	w := *c.sent
+	w.Answer = c.asking.answer
+	c.sent = &w
+	m.seal(c)
+	m.estimate(c)
+	c.attempt++
+	m.again(c, time.Time{})
+}
+
+// moveCall has what comes for a call come under another path.
+func (m *Machine) moveCall(c *call, to run.Path) {
+	delete(m.calls, c.path)
+	c.path = to
+	m.calls[to] = c
 }
 
 // caught reports whether something around a step answers for its failure: an else of its own or of a container, a try, a map that tolerates.
@@ -179,6 +236,9 @@ func (m *Machine) resolved(c *call, v any) error {
 
 // accept reads an answer as its question wants it.
 func accept(f *run.Form, v any) (any, bool) {
+	if f.Declined(v) {
+		return v, true
+	}
 	if len(f.Choices) > 0 {
 		s, ok := v.(string)
 		return v, ok && slices.Contains(f.Choices, s)

@@ -209,6 +209,9 @@ func worstCase(sig *types.Signature, w *run.CallWish) run.Amount {
 			runes += utf8.RuneCountInString(p)
 		}
 	}
+	if w.Answer != nil {
+		runes += runesIn(w.Answer.Value)
+	}
 	input := int64(runes+2) / 3
 	output := int64(sig.MaxOutput)
 	if limit, ok := w.Args["max_tokens"].(int); ok && limit > 0 {

@@ -24,6 +24,7 @@ type call struct {
 	effect  types.Effect
 	free    bool     // it costs nothing, and nobody records its start
 	invalid *invalid // the last answer that did not fit; nil before one came
+	asking  *asking  // nil before it asked something in mid-call
 
 	scope    *scope
 	need     run.Amount
@@ -42,6 +43,14 @@ type invalid struct {
 	problems []string
 }
 
+// asking is what an agent asks in mid-call.
+type asking struct {
+	count  int         // of this round
+	form   *run.Form   // of the question that is open; nil: none is
+	token  string      // what the agent gets back beside its answer
+	answer *run.Answer // of the last one that was answered
+}
+
 type callState uint8
 
 const (
@@ -54,6 +63,7 @@ const (
 	callAsked                     // a person is asked
 	callSleeping
 	callUnsure // a `do` was interrupted, a person is asked what became of it
+	callWants  // the agent asked something in mid-call, a person is asked that
 )
 
 // changes reports whether the call does something to the world.
@@ -158,7 +168,7 @@ func (m *Machine) dropCall(c *call) {
 		delete(m.calls, c.path)
 	}
 	switch c.state {
-	case callAsked, callUnsure:
+	case callAsked, callUnsure, callWants:
 		m.asks--
 	case callSleeping:
 		m.sleeps--
@@ -276,6 +286,8 @@ func (m *Machine) callFailed(b *run.CallFailed) error {
 		m.again(c, time.Time{})
 	case b.Outcome == run.Interrupted && !m.caught(c.node):
 		m.unsure(c)
+	case b.Outcome == run.Asks && b.Form != nil:
+		m.wants(c, b)
 	case b.Outcome == run.Invalid && c.repair < pc.Repair:
 		m.repair(c, b)
 	case passes(b.Outcome) && c.retries < pc.Retry:
@@ -378,6 +390,9 @@ func (m *Machine) repair(c *call, b *run.CallFailed) {
 	c.repair++
 	c.attempt, c.retries = 1, 0
 	c.invalid = &invalid{b.Answer, b.Problems}
+	if c.asking != nil {
+		c.asking.count = 0
+	}
 	w := *c.sent
 	c.sent = &w
 	m.repairing(c)
@@ -395,6 +410,11 @@ func (m *Machine) repairing(c *call) {
 		problems = []string{"the answer does not fit what was asked for"}
 	}
 	c.sent.Repair = &run.Repair{Round: c.repair, Answer: c.invalid.answer, Problems: problems}
+	m.seal(c)
+}
+
+// seal makes the fingerprint of what is sent anew.
+func (m *Machine) seal(c *call) {
 	if !c.free {
 		c.sent.Fingerprint = m.fingerprint(c.node, c.sent)
 	}
@@ -586,6 +606,10 @@ func (m *Machine) fingerprint(n *node, w *run.CallWish) string {
 			b = appendText(b, p)
 		}
 		b, err = run.AppendValue(b, w.Repair.Answer)
+	}
+	if w.Answer != nil && err == nil {
+		b = appendText(append(b, 7), w.Answer.Token)
+		b, err = run.AppendValue(b, w.Answer.Value)
 	}
 	m.buf = b
 	if err != nil { // a value that has no encoding, such as one nested too deep, would not survive its fact either

@@ -59,7 +59,7 @@ func (m *Machine) noteWinners(n *node, f *frame) {
 func (m *Machine) noteWithdrawn(c *call) {
 	switch {
 	case c.node == nil:
-	case c.state == callAsked, c.state == callUnsure, c.state == callSleeping, c.retries > 0 && !c.due.IsZero():
+	case c.isAsk(), c.state == callSleeping, c.retries > 0 && !c.due.IsZero():
 		m.note(c.node, run.Note{Kind: run.NoteWithdrawn, Path: c.path})
 	}
 }

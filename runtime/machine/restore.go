@@ -287,8 +287,17 @@ func (r *restorer) underway(in *snapFrame) error {
 		}
 		c.sent, c.path = w, w.Path
 		n.call = c
-		if c.repair > 0 {
+		if c.asking != nil {
+			c.sent.Answer = c.asking.answer
+		}
+		switch {
+		case c.repair > 0:
 			m.repairing(c)
+		case c.sent.Answer != nil:
+			m.seal(c)
+		}
+		if c.state == callWants {
+			c.path = c.path.Question(c.asking.count)
 		}
 		if c.state != callSleeping {
 			m.calls[c.path] = c
@@ -314,6 +323,8 @@ func (r *restorer) open(c *call) {
 			deadline = c.node.timer.until
 		}
 		m.openAsk(c, form, deadline)
+	case callWants:
+		m.openAsk(c, *c.asking.form, time.Time{})
 	case callUnsure:
 		m.openAsk(c, m.unsureForm(c), time.Time{})
 	default:
@@ -323,7 +334,7 @@ func (r *restorer) open(c *call) {
 
 func (r *restorer) count(c *call) {
 	switch c.state {
-	case callAsked, callUnsure:
+	case callAsked, callUnsure, callWants:
 		r.m.asks++
 	case callSleeping:
 		r.m.sleeps++
@@ -337,6 +348,16 @@ func (r *restorer) count(c *call) {
 func (r *restorer) call(in *snapCall, n *node) (*call, error) {
 	c := &call{node: n, path: in.Path, attempt: in.Attempt, retries: in.Retries, repair: in.Repair, state: in.State, due: in.Due, effect: in.Effect, free: in.Free,
 		scope: r.scope(in.Scope), need: in.Need, reserved: in.Reserved, told: in.Told}
+	if in.Asking != nil {
+		c.asking = &asking{count: in.Asking.Count, form: in.Asking.Form, token: in.Asking.Token}
+		if a := in.Asking.Answer; a != nil {
+			value, err := decodeOne(a.Value)
+			if err != nil {
+				return nil, err
+			}
+			c.asking.answer = &run.Answer{Token: a.Token, Value: value}
+		}
+	}
 	if in.Repair == 0 {
 		return c, nil
 	}

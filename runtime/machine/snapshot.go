@@ -12,7 +12,7 @@ import (
 )
 
 // SnapshotVersion is the version of what Snapshot writes. A snapshot is disposable: where it does not fit, the history is folded again.
-const SnapshotVersion = 2
+const SnapshotVersion = 3
 
 // snapshot is the state as it is written: frames by number, nodes by frame and slot. What follows from the plan and the rest (who waits for whom, what a call
 // sends, the texts of wishes) is made again by Restore.
@@ -126,6 +126,7 @@ type snapCall struct {
 	Free     bool            `json:"free,omitempty"`
 	Answer   json.RawMessage `json:"answer,omitempty"`
 	Problems []string        `json:"problems,omitempty"`
+	Asking   *snapAsking     `json:"asking,omitempty"`
 	Scope    uint64          `json:"scope,omitempty"`
 	Need     run.Amount      `json:"need,omitzero"`
 	Reserved bool            `json:"reserved,omitempty"`
@@ -133,6 +134,18 @@ type snapCall struct {
 	Open     bool            `json:"open,omitempty"`   // its wish
 	Cancel   bool            `json:"cancel,omitempty"` // its cancel
 	Order    uint64          `json:"order,omitempty"`  // of its cancel
+}
+
+type snapAsking struct {
+	Count  int         `json:"n"`
+	Form   *run.Form   `json:"form,omitempty"`
+	Token  string      `json:"token,omitempty"`
+	Answer *snapAnswer `json:"answer,omitempty"`
+}
+
+type snapAnswer struct {
+	Token string          `json:"token,omitempty"`
+	Value json.RawMessage `json:"v"`
 }
 
 type snapMany struct {
@@ -306,6 +319,12 @@ func (t *taker) call(c *call, cut bool) *snapCall {
 		out.Problems = c.invalid.problems
 		if c.invalid.answer != nil {
 			out.Answer = t.value(c.invalid.answer)
+		}
+	}
+	if a := c.asking; a != nil {
+		out.Asking = &snapAsking{Count: a.count, Form: a.form, Token: a.token}
+		if a.answer != nil {
+			out.Asking.Answer = &snapAnswer{a.answer.Token, t.value(a.answer.Value)}
 		}
 	}
 	return out

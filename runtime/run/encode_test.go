@@ -168,6 +168,7 @@ func TestPaths(t *testing.T) {
 	for _, c := range []struct{ got, want run.Path }{
 		{p, "poem#2/review"}, {run.Path("notes").Item(3).Join("reader"), "notes[3]/reader"}, {run.Path("quote").Else(1), "quote/else"}, {run.Path("quote").Else(2), "quote/else2"},
 		{run.Path("total").Group(1, 0), "total^1[0]"}, {p.Repaired(1), "poem#2/review~1"}, {p.Repaired(1).Step(), p}, {p.Step(), p}, {run.Path(`a/"x~1"`).Step(), `a/"x~1"`},
+		{p.Repaired(1).Question(2), "poem#2/review~1?2"}, {p.Repaired(1).Question(2).Step(), p}, {run.Path(`a/"x?1"`).Step(), `a/"x?1"`}, {run.Path("a?").Step(), "a?"},
 	} {
 		if c.got != c.want {
 			t.Errorf("got %s, want %s", c.got, c.want)

@@ -45,8 +45,24 @@ func (p Path) Repaired(n int) Path {
 	return p + "~" + Path(strconv.Itoa(n))
 }
 
-// Step cuts a repair's mark off: the path of the step whose call this is.
+// Question is the path of the n-th question (from 1) that the call at p asks while it is under way.
+func (p Path) Question(n int) Path { return p + "?" + Path(strconv.Itoa(n)) }
+
+// Asker cuts the mark of a question off: the path of the call that asks it. ok: there was one.
+func (p Path) Asker() (call Path, ok bool) {
+	i := len(p)
+	for i > 0 && p[i-1] >= '0' && p[i-1] <= '9' {
+		i--
+	}
+	if i == len(p) || i < 2 || p[i-1] != '?' {
+		return p, false
+	}
+	return p[:i-1], true
+}
+
+// Step cuts the marks of questions and repairs off: the path of the step whose call this is.
 func (p Path) Step() Path {
+	p, _ = p.Asker()
 	if i := strings.LastIndexByte(string(p), '~'); i >= 0 && !strings.ContainsAny(string(p[i:]), "/\"") {
 		return p[:i]
 	}

@@ -161,7 +161,7 @@ type CallDone struct {
 	AgentID string `json:"agentId,omitempty"`
 }
 
-// CallFailed ends an attempt. Invalid opens a repair round.
+// CallFailed ends an attempt. Invalid opens a repair round, Asks a question.
 type CallFailed struct {
 	Path       Path          `json:"path"`
 	Attempt    int           `json:"attempt"`
@@ -172,7 +172,12 @@ type CallFailed struct {
 	RetryAfter time.Duration `json:"retryAfter,omitempty"`
 	Usage      Usage         `json:"usage,omitzero"`
 	Source     string        `json:"source,omitempty"` // Kept, or empty
+	Form       *Form         `json:"form,omitempty"`   // of Asks: what people are asked
+	Token      string        `json:"token,omitempty"`  // of Asks: what the agent gets back beside the answer, up to MaxToken
 }
+
+// MaxToken bounds what an agent that asks wants to get back beside the answer.
+const MaxToken = 64 << 10
 
 // CallEnded is the end of a cancelled or late call: it settles the budget and changes no value.
 type CallEnded struct {
@@ -249,12 +254,18 @@ type Error struct {
 
 // Form is a question to a person.
 type Form struct {
-	Kind    string      `json:"kind"` // "ask", "approve", "choose"
+	Kind    string      `json:"kind"` // "ask", "approve", "choose", "form"; "interrupted"
 	Text    string      `json:"text"`
 	Large   types.Parts `json:"-"` // in a wish: the text when something large stands in it; whoever records Asked joins it into Text
 	Choices []string    `json:"choices,omitempty"`
 	Type    types.Type  `json:"type,omitzero"`
 }
+
+// Decline is the answer of who does not want to fill in a form: any form may be declined.
+const Decline = "decline"
+
+// Declined reports whether v declines the form.
+func (f *Form) Declined(v any) bool { return f.Kind == "form" && v == Decline }
 
 func (*Started) kind() string     { return "started" }
 func (*CallStarted) kind() string { return "call_started" }

@@ -57,6 +57,7 @@ type CallWish struct {
 	Persona     types.Parts // the system prompt when something large stands in it: System is empty then
 	As          *types.Type // the answer must fit it; nil: Callee.Result
 	Repair      *Repair     // set on a repair round
+	Answer      *Answer     // set when an attempt before asked, and was answered
 	Due         time.Time   // not before; zero: at once
 	Timeout     time.Duration
 	Cache       time.Duration
@@ -72,6 +73,12 @@ type Repair struct {
 	Round    int
 	Answer   any
 	Problems []string
+}
+
+// Answer is what people said to what an agent asked in mid-call.
+type Answer struct {
+	Token string // as the agent gave it
+	Value any
 }
 
 // AskWish asks a person. The host records Asked, shows the question, and the answer is Answered (or TimerFired of a Sleep beside it).

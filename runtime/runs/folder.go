@@ -76,6 +76,9 @@ func (f *Folder) note(n *run.Note, at time.Time) {
 		}
 	case run.NoteWithdrawn:
 		f.step(n.Path).settle(Cancelled, at)
+		if call, ok := n.Path.Asker(); ok {
+			f.step(call).settle(Cancelled, at)
+		}
 	case run.NoteFailed:
 		if n.Agent == "" {
 			return // of a block or a gate: the error of the run, or the note of its fallback, says it
@@ -110,6 +113,12 @@ func (f *Folder) fact(fact run.Fact) {
 		s.Cached = b.Source == "cache"
 		f.used(s, b.Usage, b.Source)
 	case *run.CallFailed:
+		if b.Outcome == run.Asks && b.Form != nil { // it has not ended: the question stands at a path of its own
+			s := f.step(b.Path)
+			s.Status, s.Attempts = Asking, max(s.Attempts, b.Attempt)
+			f.used(s, b.Usage, b.Source)
+			return
+		}
 		s := f.end(b.Path, b.Attempt, Failed, fact)
 		s.Error = b.Message
 		f.used(s, b.Usage, b.Source)

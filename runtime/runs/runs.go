@@ -124,7 +124,7 @@ type StepStatus string
 // The statuses of a call. A failed one becomes running again with its next attempt.
 const (
 	Running   StepStatus = "running"
-	Asking    StepStatus = "waiting"  // for a person, who sees its Form; or, without a Form, for its time
+	Asking    StepStatus = "waiting"  // for a person, who sees its Form; or, without a Form, for its time, or for the answer to what it asked in mid-call
 	Retrying  StepStatus = "retrying" // the last attempt failed, the next waits for its time
 	Done      StepStatus = "done"
 	Failed    StepStatus = "failed"

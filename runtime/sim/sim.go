@@ -380,10 +380,14 @@ func (h *host) land(f *flight) error {
 		b = &run.CallFailed{Path: f.path, Attempt: f.attempt, Outcome: run.Unavailable, Message: "not now", Usage: usage}
 	}
 	if !h.calm() && h.chance(4) {
-		o := []run.Outcome{run.Timeout, run.Unavailable, run.RateLimited, run.Refused, run.Denied, run.Invalid, run.Failure, run.Interrupted}[h.r.IntN(8)]
+		o := []run.Outcome{run.Timeout, run.Unavailable, run.RateLimited, run.Refused, run.Denied, run.Invalid, run.Failure, run.Interrupted, run.Asks}[h.r.IntN(9)]
 		failed := &run.CallFailed{Path: f.path, Attempt: f.attempt, Outcome: o, Message: string(o), Usage: usage}
 		if o == run.Invalid {
 			failed.Answer, failed.Problems = "nonsense", []string{"expected int"}
+		}
+		if o == run.Asks {
+			failed.Form = &run.Form{Kind: "form", Text: "which one?", Type: types.Type{Kind: types.Any}}
+			failed.Token = fmt.Sprint("so far ", f.attempt)
 		}
 		if o == run.RateLimited {
 			failed.RetryAfter = time.Duration(h.r.IntN(60)) * time.Second

@@ -460,3 +460,57 @@ output [a, c]`, from: "c", want: []string{"c: you named it"}},
 		})
 	}
 }
+
+const asks = `
+a = writer "a"
+b = editor "b <<a>>"
+c = shell "c <<b>>"
+d = critic "d"
+output [c, d]`
+
+// wants has the editor ask twice and the shell once.
+func wants(c *run.CallWish) *run.Form {
+	switch {
+	case c.Path == "b" && c.Answer == nil:
+		return &run.Form{Kind: "choose", Text: "which?", Choices: []string{"x", "y"}}
+	case c.Path == "b" && c.Answer.Value == "x":
+		return &run.Form{Kind: "form", Text: "how?"}
+	case c.Path == "c" && c.Answer == nil:
+		return &run.Form{Kind: "approve", Text: "sure?", Choices: []string{"yes", "no"}}
+	}
+	return nil
+}
+
+func wanted(q *run.AskWish) any {
+	switch q.Path {
+	case "b?1":
+		return "x"
+	case "b?2":
+		return map[string]any{"size": 3}
+	}
+	return "yes"
+}
+
+// What an agent asks in mid-call goes with its call: kept with it, asked again with it.
+func TestQuestionsInMidCallGoWithTheirCall(t *testing.T) {
+	for seed := range uint64(10) {
+		w := start(t, compile(t, asks, nil), nil, seed)
+		w.wants, w.person = wants, wanted
+		h := w.play()
+		if end := last(h); end.Status != run.Succeeded || end.Usage.Calls != 7 {
+			t.Fatalf("it ended %+v\n%s", end, w.log())
+		}
+		for from, want := range map[run.Path][]string{
+			"d": {"d"}, "c": {"c", "c?1"}, "b": {"b", "b?1", "b?2", "c", "c?1"}, "a": {"a", "b", "b?1", "b?2", "c", "c?1"},
+		} {
+			again := goOn(t, fork(t, h, travel.Change{From: from}), seed)
+			again.wants, again.person = wants, wanted
+			if end := last(again.play()); end.Status != run.Succeeded {
+				t.Fatalf("from %s it ended %+v", from, end)
+			}
+			if diff := cmp.Diff(want, sorted(again.did)); diff != "" {
+				t.Errorf("from %s: %s", from, diff)
+			}
+		}
+	}
+}

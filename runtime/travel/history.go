@@ -152,7 +152,7 @@ func (r *steps) opened(w run.Wish, place []run.Spot, at time.Time) {
 	case *run.CallWish:
 		s.path, s.agent, s.effect, s.kind = w.Path.Step(), w.Agent, w.Callee.Effect, callStep
 	case *run.AskWish:
-		s.path, s.agent, s.effect, s.kind = w.Path, w.Agent, types.Do, askStep
+		s.path, s.agent, s.effect, s.kind = w.Path.Step(), w.Agent, types.Do, askStep
 	case *run.SleepWish:
 		if w.Timer != string(w.Path) { // a deadline
 			if len(place) > 0 {
@@ -168,7 +168,7 @@ func (r *steps) opened(w run.Wish, place []run.Spot, at time.Time) {
 		if known.place == nil {
 			known.place = place
 		}
-		return // a further attempt, a repair, or the question about a call that was interrupted
+		return // a further attempt, a repair, a question in mid-call, or the one about a call that was interrupted
 	}
 	s.place = place
 	r.byPath[s.path] = s
@@ -304,7 +304,7 @@ func (r *steps) settle(m *machine.Machine) {
 // inside reports whether path is the step at root or stands in it.
 func inside(path, root run.Path) bool {
 	rest, ok := strings.CutPrefix(string(path), string(root))
-	return ok && (rest == "" || strings.ContainsRune("/[#^~", rune(rest[0])))
+	return ok && (rest == "" || strings.ContainsRune("/[#^~?", rune(rest[0])))
 }
 
 // named finds the steps at or in a path, as a person writes it.

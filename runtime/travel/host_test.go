@@ -38,6 +38,7 @@ type world struct {
 	r        *rand.Rand
 	answer   func(w *run.CallWish) (any, bool)
 	person   func(w *run.AskWish) any
+	wants    func(w *run.CallWish) *run.Form // what an agent asks in mid-call; nil: nothing
 	now      time.Time
 	did      []run.Path // steps that were called, asked or waited for
 	silent   bool       // people do not answer
@@ -260,6 +261,12 @@ func (w *world) call(x *run.CallWish) {
 	}
 	if x.Fingerprint == "" {
 		w.did = append(w.did, x.Path)
+	}
+	if w.wants != nil {
+		if form := w.wants(x); form != nil {
+			w.tell(&run.CallFailed{Path: x.Path, Attempt: x.Attempt, Outcome: run.Asks, Message: "it asks", Form: form, Token: "so far", Usage: run.Usage{Calls: 1}})
+			return
+		}
 	}
 	v, ok := w.answer(x)
 	usage := run.Usage{Calls: 1, Cost: 100, CostSource: run.Reported}

@@ -45,6 +45,7 @@ type row struct {
 	state    state
 	attempt  int
 	repair   string // "1" while the first repair is under way
+	asked    bool   // its agent asked something in mid-call
 	started  time.Time
 	ended    time.Time
 	usage    run.Usage
@@ -113,8 +114,9 @@ func levels(path run.Path) []string {
 	return out
 }
 
-// cutRepair takes the ~1 of a repair off the path: it is the same step.
+// cutRepair takes the ~1 of a repair, and the ?1 of a question, off the path: it is the same step.
 func cutRepair(path run.Path) (base, round string) {
+	path, _ = path.Asker()
 	step := path.Step()
 	return string(step), strings.TrimPrefix(string(path[len(step):]), "~")
 }
@@ -149,6 +151,11 @@ func (b *board) fact(f run.Fact) *row {
 		return r
 	case *run.CallFailed:
 		r := begin(body.Path)
+		if body.Outcome == run.Asks && body.Form != nil { // it goes on when that is answered
+			r.state, r.tail, r.message, r.asked = asking, nil, body.Form.Text, true
+			r.usage = r.usage.Add(body.Usage)
+			return r
+		}
 		r.state, r.ended, r.tail = failed, f.At, nil
 		r.attempt = max(r.attempt, body.Attempt)
 		r.message = Reason(body)
@@ -169,6 +176,9 @@ func (b *board) fact(f run.Fact) *row {
 		r := begin(body.Path)
 		if r.state == asking {
 			r.state, r.ended, r.message = succeeded, f.At, ""
+			if r.asked {
+				r.state, r.ended = running, time.Time{}
+			}
 		}
 		return r
 	case *run.CancelAsked:

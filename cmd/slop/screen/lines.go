@@ -54,6 +54,10 @@ func (l *Lines) Event(e runs.Event) {
 		if body.Attempt > 1 {
 			text = fmt.Sprintf("%s tries again (attempt %d)", r.agent, body.Attempt)
 		}
+		if r.asked {
+			text = fmt.Sprintf("%s goes on with the answer (attempt %d)", r.agent, body.Attempt)
+			r.asked = false
+		}
 		if r.repair != "" {
 			text = fmt.Sprintf("%s is asked to repair its answer (%s)", r.agent, r.repair)
 		}
@@ -71,6 +75,9 @@ func (l *Lines) Event(e runs.Event) {
 		}
 		l.say(body.Path, text)
 	case *run.CallFailed:
+		if r.state == asking {
+			break // its question follows
+		}
 		text := r.agent + " " + l.style.Red("failed")
 		if body.Attempt > 1 {
 			text += fmt.Sprintf(" (attempt %d)", body.Attempt)
@@ -83,7 +90,9 @@ func (l *Lines) Event(e runs.Event) {
 	case *run.Asked:
 		l.say(body.Path, r.agent+" asks: "+OneLine(body.Form.Text, 500))
 	case *run.Answered:
-		if before == asking {
+		if _, ok := body.Path.Asker(); ok {
+			l.say(body.Path, "answered")
+		} else if before == asking {
 			l.say(body.Path, r.agent+" answered")
 		}
 	}

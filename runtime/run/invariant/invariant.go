@@ -65,6 +65,8 @@ type callState struct {
 	done     bool
 	reserved run.Amount
 	spot     []spot
+	asked    int  // questions that its attempts ended with
+	waits    bool // for the answer to the last of them
 }
 
 // deeds are the times at which the `do` nodes of one opened block were under way.
@@ -121,6 +123,10 @@ func (c *checker) fact(i int, f run.Fact) {
 	case *run.Answered:
 		if way := c.places.find(string(b.Path)); way == nil {
 			c.problem("%s is answered, and the plan has no such step", b.Path)
+		} else if call, ok := b.Path.Asker(); ok {
+			if s := c.calls[call]; s != nil && b.Path == call.Question(s.asked) {
+				s.waits = false
+			}
 		} else {
 			c.result(way, nil, false)
 		}
@@ -180,7 +186,9 @@ func (c *checker) keep(f run.Fact) {
 			c.problem("the failure of %s is taken over and does not say so", path)
 		}
 	case *run.Answered:
-		c.result(way, nil, false)
+		if _, ok := path.Asker(); !ok {
+			c.result(way, nil, false)
+		}
 	}
 }
 
@@ -233,6 +241,8 @@ func (c *checker) callStarted(b *run.CallStarted) {
 		c.problem("%s starts while its attempt %d is under way", b.Path, s.attempt)
 	case s.done:
 		c.problem("%s starts after it was done", b.Path)
+	case s.waits:
+		c.problem("%s starts before its question %d is answered", b.Path, s.asked)
 	case b.Attempt != s.attempt+1:
 		c.problem("attempt %d of %s comes after %d", b.Attempt, b.Path, s.attempt)
 	case c.paused:
@@ -293,6 +303,10 @@ func (c *checker) callFailed(b *run.CallFailed) {
 		return
 	}
 	c.ends(b.Path, s, b.Usage, "", b.Outcome == run.Interrupted && b.Usage == run.Usage{})
+	if b.Outcome == run.Asks && b.Form != nil {
+		s.asked++
+		s.waits = true
+	}
 	last := s.spot[len(s.spot)-1]
 	if len(c.p.Blocks[last.block].Nodes[last.slot].Else) > 0 {
 		c.done[last.same()] = true // its fallback may be a text or nothing, of which there is no fact

@@ -63,7 +63,7 @@ func (r *places) inBlock(block int, prefix, path string) ([]spot, bool) {
 			p = "output"
 		}
 		rest, ok := strings.CutPrefix(path, p)
-		if !ok || rest != "" && !strings.ContainsAny(rest[:1], "/[#^~") {
+		if !ok || rest != "" && !strings.ContainsAny(rest[:1], "/[#^~?") {
 			continue
 		}
 		if way, ok := r.inNode(spot{block: block, slot: slot, prefix: prefix, path: p}, n, rest, path); ok {
@@ -82,7 +82,7 @@ func isStep(k plan.NodeKind) bool {
 }
 
 func (r *places) inNode(s spot, n *plan.Node, rest, path string) ([]spot, bool) {
-	if n.Kind == plan.CallNode && (rest == "" || rest[0] == '~' && len(rest) > 1 && digits(rest[1:]) == len(rest)-1) {
+	if n.Kind == plan.CallNode && marks(rest) {
 		return []spot{s}, true
 	}
 	into := func(block int, segment string, viaElse bool) ([]spot, bool) {
@@ -158,6 +158,20 @@ func (r *places) inNode(s spot, n *plan.Node, rest, path string) ([]spot, bool) 
 		}
 	}
 	return nil, false
+}
+
+// marks reports whether what follows the path of a step marks a repair of its call, a question that it asks, or neither.
+func marks(s string) bool {
+	for _, mark := range "~?" {
+		if s != "" && rune(s[0]) == mark {
+			n := digits(s[1:])
+			if n == 0 {
+				return false
+			}
+			s = s[1+n:]
+		}
+	}
+	return s == ""
 }
 
 func digits(s string) int {
