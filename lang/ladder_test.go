@@ -210,6 +210,7 @@ func TestForeignLibrariesHaveOneDoor(t *testing.T) {
 		{"github.com/openai/openai-go/v3", []string{"stdlib/openai"}, "each provider is reached through its own agent"},
 		{"github.com/redis/go-redis/v9", []string{"runtime/store/redis"}, "the store speaks to Redis; everybody else speaks to the store"},
 		{"github.com/reeflective/readline", []string{"cmd"}, "only the REPL edits lines"},
+		{"github.com/sony/gobreaker/v2", []string{"runtime/agent"}, "when an agent counts as down is decided in one place, the same for all hosts"},
 		{"modernc.org/sqlite", []string{"runtime/store/sqlite"}, "the runtime knows stores by their contract; what SQLite does with locks and errors is understood in one place"},
 		{"github.com/hashicorp/hcl/v2", nil, "it is a yardstick of the benchmarks and no part of the program"},
 	}

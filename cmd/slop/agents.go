@@ -6,9 +6,11 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/slopstudios/slop/cmd/slop/screen"
 	"github.com/slopstudios/slop/lang/types"
+	"github.com/slopstudios/slop/runtime/agent"
 )
 
 type agentsCmd struct {
@@ -17,15 +19,69 @@ type agentsCmd struct {
 }
 
 type agentReport struct {
-	Name      string       `json:"name"`
-	Use       string       `json:"use"`
-	Effect    types.Effect `json:"effect"`
-	Signature string       `json:"signature"`
-	Doc       string       `json:"doc,omitempty"`
-	Model     string       `json:"model,omitempty"`
-	Health    string       `json:"health"` // ok, problem, unchecked
-	Problem   string       `json:"problem,omitempty"`
-	Price     *types.Price `json:"price"`
+	Name       string         `json:"name"`
+	Use        string         `json:"use"`
+	Agent      string         `json:"agent"` // whose limits and health it shares
+	Kind       types.CallKind `json:"kind"`
+	Effect     types.Effect   `json:"effect"`
+	Idempotent bool           `json:"idempotent"`
+	Free       bool           `json:"free"`
+	Text       types.TextKind `json:"text"` // what kind of text stands after it; empty: none
+	Signature  string         `json:"signature"`
+	Params     []paramReport  `json:"params"`
+	Result     string         `json:"result"`
+	Structured bool           `json:"structured"` // takes `as T`
+	Doc        string         `json:"doc,omitempty"`
+	Model      string         `json:"model,omitempty"`
+	Price      *types.Price   `json:"price"`
+	Limits     limitReport    `json:"limits"`
+	Status     string         `json:"status"` // available, busy, degraded, offline; unchecked when slop.toml is not trusted
+	Reason     string         `json:"reason,omitempty"`
+	Checked    *time.Time     `json:"checked"` // null: it has nothing to check, or was not
+	Calls      int64          `json:"calls"`   // in this process
+	Failures   int64          `json:"failures"`
+}
+
+type paramReport struct {
+	Name     string `json:"name"`
+	Type     string `json:"type"`
+	Required bool   `json:"required"`
+	Secret   bool   `json:"secret"` // may hold secrets
+	Doc      string `json:"doc,omitempty"`
+}
+
+// limitReport bounds calls; 0 is no bound.
+type limitReport struct {
+	Parallel  int    `json:"parallel"`
+	PerSecond int    `json:"perSecond"`
+	PerMinute int    `json:"perMinute"`
+	Shared    string `json:"shared,omitempty"` // with whom parallel is shared
+}
+
+const unchecked = "unchecked"
+
+// reportOf says what is known of a callee.
+func reportOf(r *agent.Registry, name string, trusted bool) agentReport {
+	_, sig, _ := r.Lookup(name)
+	owner, limits, _ := r.Owner(name)
+	health, _ := r.Health(owner)
+	report := agentReport{
+		Name: name, Use: sig.Use, Agent: owner, Kind: sig.Kind, Effect: sig.Effect, Idempotent: sig.Idempotent, Free: sig.Free, Text: sig.Text,
+		Signature: signatureText(*sig), Params: []paramReport{}, Result: sig.Result.String(), Structured: sig.Structured, Doc: sig.Doc, Model: modelOf(*sig), Price: sig.Price,
+		Limits: limitReport{limits.Limit, limits.PerSecond, limits.PerMinute, limits.Shared},
+		Status: string(health.Status), Reason: health.Reason, Calls: health.Calls, Failures: health.Failures,
+	}
+	for _, p := range sig.Params {
+		report.Params = append(report.Params, paramReport{p.Name, p.Type.String(), p.Required, p.Secret, p.Doc})
+	}
+	switch {
+	case !health.Checked.IsZero():
+		at := health.Checked.UTC()
+		report.Checked = &at
+	case r.Checks(owner) && !trusted:
+		report.Status = unchecked
+	}
+	return report
 }
 
 func (v *agentsCmd) Run(c *console) error {
@@ -48,21 +104,7 @@ func (v *agentsCmd) Run(c *console) error {
 	}
 	var reports []agentReport
 	for _, name := range pr.registry.Names() {
-		_, sig, _ := pr.registry.Lookup(name)
-		r := agentReport{
-			Name: name, Use: sig.Use, Effect: sig.Effect, Signature: signatureText(*sig), Doc: sig.Doc, Model: modelOf(*sig),
-			Health: "unchecked", Price: sig.Price,
-		}
-		owner, _, _ := pr.registry.Owner(name)
-		if health, can := pr.registry.Health(owner); !can {
-			r.Health = "ok"
-		} else if !health.Checked.IsZero() {
-			r.Health = "ok"
-			if health.Err != nil {
-				r.Health, r.Problem = "problem", health.Err.Error()
-			}
-		}
-		reports = append(reports, r)
+		reports = append(reports, reportOf(pr.registry, name, len(strange) == 0))
 	}
 	if v.JSON {
 		c.printJSON(map[string]any{"agents": reports})
@@ -71,10 +113,12 @@ func (v *agentsCmd) Run(c *console) error {
 	st := c.outStyle
 	for _, r := range reports {
 		sign := st.Green("✓")
-		switch r.Health {
-		case "problem":
+		switch r.Status {
+		case string(agent.Offline):
 			sign = st.Red("✗")
-		case "unchecked":
+		case string(agent.Busy), string(agent.Degraded):
+			sign = st.Yellow("!")
+		case unchecked:
 			sign = st.Yellow("?")
 		}
 		fmt.Fprintf(c.out, "%s %s  %s\n", sign, pad(string(r.Effect), 5), st.Bold(r.Signature))
@@ -88,8 +132,8 @@ func (v *agentsCmd) Run(c *console) error {
 		if r.Doc != "" {
 			fmt.Fprintln(c.out, indent(st.Dim(wrapText(r.Doc, 70)), "         "))
 		}
-		if r.Problem != "" {
-			fmt.Fprintln(c.out, indent(st.Red(wrapText(screen.Inert(r.Problem), 70)), "         "))
+		if r.Reason != "" {
+			fmt.Fprintln(c.out, indent(st.Red(wrapText(screen.Inert(r.Status+": "+r.Reason), 70)), "         "))
 		}
 	}
 	for _, f := range strange {

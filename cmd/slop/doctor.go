@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/signal"
+	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/runs"
@@ -12,12 +15,18 @@ import (
 )
 
 type doctorCmd struct {
-	Store     bool `help:"Read everything that is stored, and say what is damaged. Takes a while."`
+	Agent     string `help:"Look at this agent only, and closely: it may make small calls, which can cost something." placeholder:"NAME"`
+	Store     bool   `help:"Read everything that is stored, and say what is damaged. Takes a while."`
+	JSON      bool   `name:"json" help:"Print what was found about the agents as JSON."`
 	stateFlag `embed:""`
 }
 
 func (v *doctorCmd) Run(c *console) error {
-	ctx := context.Background()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if v.Agent != "" || v.JSON {
+		return v.agents(ctx, c)
+	}
 	st, err := v.open(ctx)
 	if err != nil {
 		return err
@@ -32,8 +41,8 @@ func (v *doctorCmd) Run(c *console) error {
 		return err
 	}
 	if !v.Store {
-		fmt.Fprintf(c.out, "The store opens. To read all of it: slop doctor --store%s\n", st.said)
-		return nil
+		fmt.Fprintf(c.out, "The store opens. To read all of it: slop doctor --store%s\n\n", st.said)
+		return v.agents(ctx, c)
 	}
 	if err := d.file(ctx); err != nil {
 		return err
@@ -46,6 +55,36 @@ func (v *doctorCmd) Run(c *console) error {
 		return &exit{code: exitFailed}
 	}
 	fmt.Fprintf(c.out, "Nothing is damaged: %s, %s.\n", plural(d.runCount, "run"), plural(d.facts, "fact"))
+	return nil
+}
+
+// agents looks whether what can be called from here can be called.
+func (v *doctorCmd) agents(ctx context.Context, c *console) error {
+	pr, err := openProject("")
+	if err != nil {
+		return err
+	}
+	if strange := untrusted(pr); len(strange) > 0 {
+		if v.Agent != "" || v.JSON {
+			return usage("%s is not trusted yet, so no agent was looked at (slop help configuration)", strange[0].Source.Name)
+		}
+		fmt.Fprintf(c.err, "%s is not trusted yet, so no agent was looked at (slop help configuration)\n", strange[0].Source.Name)
+		return nil
+	}
+	all, err := c.examineAgents(ctx, pr, v.Agent)
+	if err != nil {
+		return err
+	}
+	broken := false
+	if v.JSON {
+		c.printJSON(map[string]any{"agents": all})
+		broken = slices.ContainsFunc(all, func(r examined) bool { return !r.OK && (r.Configured || v.Agent != "") })
+	} else {
+		broken = c.printExamined(all, v.Agent != "")
+	}
+	if broken {
+		return &exit{code: exitFailed}
+	}
 	return nil
 }
 

@@ -112,6 +112,10 @@ func unserved(t *testing.T) string {
 
 // model stands in for a model server. How it behaves is the name of the model it is asked for; without a special name it says what it was told.
 func model(w http.ResponseWriter, r *http.Request) {
+	if strings.HasSuffix(r.URL.Path, "/models") {
+		fmt.Fprint(w, `{"data":[{"id":"m1"},{"id":"m2"}]}`)
+		return
+	}
 	var ask struct {
 		Model    string
 		Stream   bool

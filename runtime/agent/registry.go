@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/slopstudios/slop/lang/types"
@@ -23,12 +24,6 @@ type Limits struct {
 	Shared string
 }
 
-// Health is what the last check of an agent found.
-type Health struct {
-	Checked time.Time // zero: never
-	Err     error     // nil: it can be called
-}
-
 // Registry knows every agent that scripts of a process can call. Agents are registered at the start, in one place; lookups may come from any goroutine.
 type Registry struct {
 	mu      sync.RWMutex
@@ -41,7 +36,9 @@ type registered struct {
 	checks  Checker   // nil when the agent cannot say
 	account Accounter // nil when its calls say all
 	limits  Limits
-	health  Health
+	vitals  *Vitals
+	free    bool        // all its capabilities are: nobody watches their calls
+	asked   atomic.Bool // a check is under way
 }
 
 type callee struct {
@@ -61,7 +58,7 @@ func NewRegistry() *Registry {
 //
 // It is an error to register a name twice, to register an agent without capabilities, or a signature that contradicts itself.
 func (r *Registry) Register(name string, a Agent, adjust func(*types.Signature)) error {
-	entry := &registered{agent: guard{name, a}}
+	entry := &registered{agent: guard{name, a}, vitals: newVitals(name, a), free: true}
 	entry.checks, _ = a.(Checker)
 	entry.account, _ = a.(Accounter)
 	var fresh []*callee
@@ -87,6 +84,7 @@ func (r *Registry) Register(name string, a Agent, adjust func(*types.Signature))
 		if err := sound(&s); err != nil {
 			return fmt.Errorf("register agent %s: %w", name, err)
 		}
+		entry.free = entry.free && s.Free
 		fresh = append(fresh, &callee{signature: s, of: entry, name: name})
 	}
 	if len(fresh) == 0 {
@@ -219,6 +217,43 @@ func (r *Registry) Account(callee string) string {
 	return c.of.account.Account()
 }
 
+// Vitals watches the calls of the agent that serves a callee; nil when it is free and needs nobody to.
+func (r *Registry) Vitals(callee string) *Vitals {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if c := r.callees[callee]; c != nil && !c.of.free {
+		return c.of.vitals
+	}
+	return nil
+}
+
+// Health says how the agent registered as name does; false when there is none.
+func (r *Registry) Health(name string) (Health, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	entry, ok := r.agents[name]
+	if !ok {
+		return Health{}, false
+	}
+	taken := entry.vitals.active()
+	if shared := entry.limits.Shared; shared != "" {
+		for _, other := range r.agents {
+			if other != entry && other.limits.Shared == shared {
+				taken += other.vitals.active()
+			}
+		}
+	}
+	return entry.vitals.look(taken, entry.limits.Limit), true
+}
+
+// Checks reports whether the agent registered as name can say that it could be called.
+func (r *Registry) Checks(name string) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	entry, ok := r.agents[name]
+	return ok && entry.checks != nil
+}
+
 // CheckTimeout is how long one agent may take to say whether it can be called.
 const CheckTimeout = 5 * time.Second
 
@@ -231,18 +266,35 @@ func (r *Registry) Check(ctx context.Context) {
 			continue
 		}
 		group.Go(func() {
-			err := check(ctx, name, entry.checks)
-			r.mu.Lock()
-			entry.health = Health{Checked: time.Now(), Err: err}
-			r.mu.Unlock()
+			err := check(ctx, name, entry)
+			if ctx.Err() == nil {
+				entry.vitals.checked(time.Now(), err)
+			}
 		})
 	}
 	r.mu.RUnlock()
 	group.Wait()
 }
 
-// check turns a panic or an overrun of one agent into an error about that agent.
-func check(ctx context.Context, name string, c Checker) error {
+// Watch checks every agent from time to time, until ctx ends. It is for hosts that live long; a check that finds an agent well again makes it so.
+func (r *Registry) Watch(ctx context.Context, every time.Duration) {
+	clock := time.NewTicker(every)
+	defer clock.Stop()
+	for {
+		select {
+		case <-clock.C:
+			r.Check(ctx)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// check turns a panic or an overrun of one agent into an error about that agent. One that has not ended is not begun again.
+func check(ctx context.Context, name string, entry *registered) error {
+	if entry.asked.Swap(true) {
+		return fmt.Errorf("agent %s has not answered its last check", name)
+	}
 	ctx, cancel := context.WithTimeout(ctx, CheckTimeout)
 	defer cancel()
 	said := make(chan error, 1)
@@ -252,9 +304,10 @@ func check(ctx context.Context, name string, c Checker) error {
 			if r := recover(); r != nil {
 				err = fmt.Errorf("agent %s panicked in its check: %v", name, r)
 			}
+			entry.asked.Store(false)
 			said <- err
 		}()
-		err = c.Check(ctx)
+		err = entry.checks.Check(ctx)
 	}()
 	select {
 	case err := <-said:
@@ -262,17 +315,6 @@ func check(ctx context.Context, name string, c Checker) error {
 	case <-ctx.Done():
 		return fmt.Errorf("agent %s did not answer its check: %w", name, ctx.Err())
 	}
-}
-
-// Health gives what the last Check found for the agent registered as name.
-func (r *Registry) Health(name string) (Health, bool) {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	entry, ok := r.agents[name]
-	if !ok || entry.checks == nil {
-		return Health{}, false
-	}
-	return entry.health, true
 }
 
 // guard keeps the panic of one agent from harming another: it ends that attempt alone.

@@ -87,7 +87,7 @@ func TestAPanicIsAFailedCall(t *testing.T) {
 	}
 }
 
-func TestHealth(t *testing.T) {
+func TestCheck(t *testing.T) {
 	r := agent.NewRegistry()
 	sick := errors.New("no key")
 	for name, check := range map[string]func(context.Context) error{

@@ -620,6 +620,7 @@ func (e *Engine) callee(sig *types.Signature) *callee {
 	if a, _, ok := e.registry.Lookup(sig.Name); ok {
 		c.agent = a
 		name, bounds, _ = e.registry.Owner(sig.Name)
+		c.vitals = e.registry.Vitals(sig.Name)
 	}
 	c.line = e.limits.line(name, bounds)
 	c.inline = sig.Free && !c.line.bounded()

@@ -38,6 +38,7 @@ var (
 // callee is what a session needs to know to call one capability.
 type callee struct {
 	agent    agent.Agent
+	vitals   *agent.Vitals    // nil: nobody watches its calls
 	pinned   *types.Signature // as the plan has it
 	defaults map[string]any
 	line     *line
@@ -62,6 +63,9 @@ type flight struct {
 	late     bool // its time is over
 	closed   bool // its end is recorded: what still comes settles the budget
 	alarm    *alarm
+	pass     atomic.Pointer[agent.Pass] // the leave to make the call, once it is made
+	given    atomic.Bool                // its slots went back
+	freed    bool                       // and its place among the calls of its run
 
 	unsure time.Time // since when it may have been made already, by an earlier attempt or process; zero: it was not
 
@@ -102,7 +106,11 @@ func (f *flight) crashed(reason any) {
 	if reason == nil {
 		reason = "it ended its goroutine"
 	}
-	f.body = f.failed(agent.Fail(run.Unavailable, fmt.Sprintf("agent %s crashed: %v", f.wish.Agent, reason)))
+	message := fmt.Sprintf("agent %s crashed: %v", f.wish.Agent, reason)
+	f.body = f.failed(agent.Fail(run.Unavailable, message))
+	if p := f.pass.Load(); p != nil {
+		p.End(run.Unavailable, f.session.redactor.text(message), 0)
+	}
 	f.usage = used(run.Usage{}, f.callee.pinned, true)
 	f.body.(*run.CallFailed).Usage = f.usage
 }
@@ -137,10 +145,36 @@ func (f *flight) answer() {
 		f.body = f.failed(agent.Fail(run.Unavailable, err.Error()))
 		return
 	}
-	f.body = f.conclude(f.callee.agent.Call(f.ctx, call))
+	if v := f.callee.vitals; v != nil {
+		pass, refusal := v.Admit(f.ctx, call)
+		if pass == nil {
+			f.body = f.failed(refusal)
+			return
+		}
+		f.pass.Store(pass)
+	}
+	reply := f.callee.agent.Call(f.ctx, call)
+	f.body = f.conclude(reply)
+	if p := f.pass.Load(); p != nil {
+		p.End(f.verdict(reply))
+	}
 	if done, ok := f.body.(*run.CallDone); ok {
 		f.keep(done)
 	}
+}
+
+// verdict is what the end of a call says about its agent.
+func (f *flight) verdict(r agent.Reply) (outcome run.Outcome, message string, gaveUp time.Duration) {
+	switch cause := context.Cause(f.ctx); {
+	case errors.Is(cause, errTimeout):
+		return run.Timeout, f.overdue(run.Usage{}).Message, f.wish.Timeout
+	case cause != nil:
+		return run.Stopped, "", 0
+	}
+	if failed, ok := f.body.(*run.CallFailed); ok {
+		message = failed.Message // secrets are blacked out
+	}
+	return r.Outcome, message, 0
 }
 
 // land gives back what the call held.

@@ -305,9 +305,11 @@ func call(served []*ticket) {
 	}
 }
 
-// give returns the slots of a call.
+// give returns the slots of a call, once.
 func (f *flight) give() {
-	f.refuse(f.callee.line)
+	if !f.given.Swap(true) {
+		f.refuse(f.callee.line)
+	}
 }
 
 // refuse returns a slot that came too late, or is not needed any more; with that of the agent goes that of the flow.

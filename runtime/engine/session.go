@@ -750,7 +750,9 @@ func (s *session) landed(f *flight) {
 	s.conclude(f)
 	if f.slot {
 		f.slot = false
-		s.freed()
+		if !f.freed {
+			s.freed()
+		}
 	}
 }
 
@@ -843,8 +845,16 @@ func (s *session) timeUp(f *flight) {
 	}
 }
 
-// abandon records the end of a call that does not end by itself. What still comes of it changes nothing.
+// abandon records the end of a call that does not end by itself. What still comes of it changes nothing. Its slots go back: who hangs keeps nobody waiting.
 func (s *session) abandon(f *flight) {
+	if p := f.pass.Load(); p != nil {
+		p.Lose(f.late)
+	}
+	if f.slot {
+		f.give()
+		f.freed = true
+		s.freed()
+	}
 	unknown := used(run.Usage{}, f.callee.pinned, true) // its worker still has what was used
 	if f.told {
 		s.end(f, unknown)

@@ -14,6 +14,9 @@ import (
 // DefaultSweep is how often a worker looks for runs that a lost hint or a dead process left behind.
 const DefaultSweep = time.Minute
 
+// checkEvery is how often a worker asks agents whether they could be called: often enough for whoever looks at their status, and it costs nothing.
+const checkEvery = time.Minute
+
 // Work makes this engine a worker of its pool, until ctx or the engine ends: it takes up the runs that hints of the store's queue name, while it has room, and
 // sweeps up those that no hint names any more. What it has taken up goes on when Work returns; Drain hands it over.
 func (e *Engine) Work(ctx context.Context) error {
@@ -40,9 +43,15 @@ func (e *Engine) Work(ctx context.Context) error {
 		defer close(sweeps)
 		e.sweeps(ctx)
 	}()
+	checks := make(chan struct{})
+	go func() {
+		defer close(checks)
+		e.registry.Watch(ctx, checkEvery)
+	}()
 	e.serve(ctx, hints)
 	<-listens
 	<-sweeps
+	<-checks
 	return nil
 }
 

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/slopstudios/slop/cmd/slop/screen"
+	"github.com/slopstudios/slop/lang/diag"
+	"github.com/slopstudios/slop/runtime/agent"
+)
+
+// examined is what slop doctor found out about an agent.
+type examined struct {
+	Name       string          `json:"name"`
+	Configured bool            `json:"configured"` // in slop.toml; a built-in agent that nobody configured may well be of no use here
+	OK         bool            `json:"ok"`
+	Findings   []agent.Finding `json:"findings"`
+}
+
+// examineAgents looks at every agent of the project at once, or closely at the one named.
+func (c *console) examineAgents(ctx context.Context, pr *project, only string) ([]examined, error) {
+	names := pr.registry.Agents()
+	if only != "" {
+		if owner, _, ok := pr.registry.Owner(only); ok {
+			only = owner // http.get is of http
+		}
+		if !slices.Contains(names, only) {
+			if near, ok := diag.Nearest(only, names); ok {
+				return nil, usage("there is no agent %q, did you mean %q?", only, near)
+			}
+			return nil, usage("there is no agent %q; there are: %s", only, strings.Join(names, ", "))
+		}
+		names = []string{only}
+	}
+	results := make([]*examined, len(names))
+	var group sync.WaitGroup
+	for i, name := range names {
+		group.Go(func() {
+			found, nothing := pr.registry.Examine(ctx, name)
+			if nothing && only == "" {
+				return
+			}
+			wrong := func(f agent.Finding) bool { return f.Wrong }
+			if only != "" && !slices.ContainsFunc(found, wrong) {
+				found = append(found, pr.registry.Probe(ctx, name)...)
+			}
+			_, configured := pr.config.Agents[name]
+			results[i] = &examined{Name: name, Configured: configured, OK: !slices.ContainsFunc(found, wrong), Findings: found}
+		})
+	}
+	group.Wait()
+	var all []examined
+	for _, r := range results {
+		if r != nil {
+			all = append(all, *r)
+		}
+	}
+	return all, nil
+}
+
+// printExamined shows what was found, and reports whether an agent that somebody counts on cannot be called.
+func (c *console) printExamined(all []examined, only bool) (broken bool) {
+	st := c.outStyle
+	width := 0
+	for _, r := range all {
+		width = max(width, len(r.Name))
+	}
+	for _, r := range all {
+		counts := r.Configured || only
+		sign := st.Green("✓")
+		switch {
+		case !r.OK && counts:
+			sign, broken = st.Red("✗"), true
+		case !r.OK:
+			sign = st.Dim("-")
+		}
+		if r.OK && !only {
+			var said []string
+			for _, f := range r.Findings {
+				said = append(said, screen.Inert(f.Said))
+			}
+			fmt.Fprintf(c.out, "%s %s  %s\n", sign, pad(r.Name, width), st.Dim(strings.Join(said, ", ")))
+			continue
+		}
+		for i, f := range r.Findings {
+			if !only && !f.Wrong {
+				continue
+			}
+			begin := sign + " " + pad(r.Name, width) + "  "
+			if only && i > 0 {
+				begin = strings.Repeat(" ", width+4)
+			}
+			text := f.What + ": " + screen.Inert(f.Said)
+			switch {
+			case f.Wrong && counts:
+				text = st.Red(text)
+			case f.Wrong:
+				text = st.Dim(text)
+			}
+			fmt.Fprintf(c.out, "%s%s\n", begin, text)
+			if f.Mend != "" {
+				fmt.Fprintf(c.out, "%s%s\n", strings.Repeat(" ", width+4), st.Dim("→ "+screen.Inert(f.Mend)))
+			}
+		}
+		if len(r.Findings) == 0 {
+			fmt.Fprintf(c.out, "%s %s  %s\n", sign, pad(r.Name, width), st.Dim("needs nothing"))
+		}
+	}
+	return broken
+}
