@@ -34,7 +34,7 @@ func (v *runsCancelCmd) Run(c *console) error {
 		}
 		return usage("run %s has ended already: %s", h.id, end.Status)
 	}
-	e := st.bystander(nil)
+	e := st.bystander(h.secrets())
 	defer func() { _ = e.Close(ctx) }() // what is stored is stored
 	if err := e.Cancel(ctx, h.id, whoami(), v.Reason); err != nil && !errors.Is(err, runs.ErrFinished) {
 		return st.unusable(err)
@@ -85,7 +85,7 @@ func (v *runsPauseCmd) Run(c *console) error {
 		fmt.Fprintf(c.err, "run %s is paused already\n", h.id)
 		return nil
 	}
-	if err := st.steer(ctx, h.id, (*engine.Engine).Pause, v.Reason); err != nil {
+	if err := st.steer(ctx, h, (*engine.Engine).Pause, v.Reason); err != nil {
 		return err
 	}
 	fmt.Fprintf(c.err, "paused: nothing more starts, what is under way ends; go on: slop runs resume%s %s\n", st.said, h.id)
@@ -108,7 +108,7 @@ func (v *runsResumeCmd) Run(c *console) error {
 	case h.finished() != nil:
 		return usage("run %s has ended: %s", h.id, status)
 	case status == run.Paused:
-		if err := st.steer(ctx, h.id, (*engine.Engine).Resume, v.Reason); err != nil {
+		if err := st.steer(ctx, h, (*engine.Engine).Resume, v.Reason); err != nil {
 			return err
 		}
 	}
@@ -116,13 +116,13 @@ func (v *runsResumeCmd) Run(c *console) error {
 }
 
 // steer tells a run what a person wants of it, and has lists show it.
-func (s *state) steer(ctx context.Context, id run.ID, ask func(e *engine.Engine, ctx context.Context, id run.ID, by, reason string) error, reason string) error {
-	e := s.bystander(nil)
+func (s *state) steer(ctx context.Context, h *history, ask func(e *engine.Engine, ctx context.Context, id run.ID, by, reason string) error, reason string) error {
+	e := s.bystander(h.secrets())
 	defer func() { _ = e.Close(ctx) }() // what is stored is stored
-	if err := s.told(ask(e, ctx, id, whoami(), reason), id); err != nil {
+	if err := s.told(ask(e, ctx, h.id, whoami(), reason), h.id); err != nil {
 		return err
 	}
-	_ = e.Relist(ctx, id) // derived: the next fact of the run writes it too
+	_ = e.Relist(ctx, h.id) // derived: the next fact of the run writes it too
 	return nil
 }
 

@@ -690,25 +690,33 @@ func (e *Engine) ended(ctx context.Context, err error) error {
 
 // Cancel implements runs.Runs.
 func (e *Engine) Cancel(ctx context.Context, id run.ID, by, reason string) error {
-	return e.request(ctx, id, &run.CancelAsked{By: by, Reason: reason})
+	return e.request(ctx, id, reason, func(reason string) run.Body { return &run.CancelAsked{By: by, Reason: reason} })
 }
 
 // Pause implements runs.Runs.
 func (e *Engine) Pause(ctx context.Context, id run.ID, by, reason string) error {
-	return e.request(ctx, id, &run.PauseAsked{By: by, Reason: reason})
+	return e.request(ctx, id, reason, func(reason string) run.Body { return &run.PauseAsked{By: by, Reason: reason} })
 }
 
 // Resume implements runs.Runs.
 func (e *Engine) Resume(ctx context.Context, id run.ID, by, reason string) error {
-	return e.request(ctx, id, &run.ResumeAsked{By: by, Reason: reason})
+	return e.request(ctx, id, reason, func(reason string) run.Body { return &run.ResumeAsked{By: by, Reason: reason} })
 }
 
-// request goes to the session, or, when the run is at work elsewhere or nowhere, into its log.
-func (e *Engine) request(ctx context.Context, id run.ID, body run.Body) error {
-	if err, ok := e.mail(ctx, id, letter{kind: requestLetter, body: body}); ok {
+// request goes to the session, or, when the run is at work elsewhere or nowhere, into its log. Who asks may have named a secret among the reasons.
+func (e *Engine) request(ctx context.Context, id run.ID, reason string, body func(reason string) run.Body) error {
+	if err, ok := e.mail(ctx, id, letter{kind: requestLetter, request: body, reason: reason}); ok {
 		return err
 	}
-	_, err := e.store.Tell(ctx, id, run.Fact{At: time.Now().UTC().Round(0), Body: body}, "")
+	var secrets redactor
+	if reason != "" && e.secrets != nil {
+		_, p, err := e.history(ctx, id)
+		if err != nil {
+			return outward(err)
+		}
+		e.acquaint(p, &secrets)
+	}
+	_, err := e.store.Tell(ctx, id, run.Fact{At: time.Now().UTC().Round(0), Body: body(secrets.reason(reason))}, "")
 	return outward(err)
 }
 
@@ -756,7 +764,7 @@ func (e *Engine) Answer(ctx context.Context, id run.ID, path run.Path, value any
 	}
 	var secrets redactor
 	e.acquaint(p, &secrets)
-	value, reason = secrets.value(value), secrets.text(clip(reason, maxMessage))
+	value, reason = secrets.value(value), secrets.reason(reason)
 	if !chosen(form, value) {
 		if value, err = e.shelve(ctx, value); err != nil {
 			return err

@@ -84,6 +84,9 @@ func (r *redactor) text(s string) string {
 	return s
 }
 
+// reason blacks out what a person gives as a reason, and bounds it. What is cut off could leave the beginning of a secret: it is blacked out before.
+func (r *redactor) reason(s string) string { return clip(r.text(s), maxMessage) }
+
 // value blacks out every text in v, names of fields included, and leaves v itself untouched.
 func (r *redactor) value(v any) any {
 	t := r.table.Load()

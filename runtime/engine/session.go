@@ -116,11 +116,12 @@ type letter struct {
 	flight  *flight
 	flights []*flight
 	line    *line    // of a slot
-	body    run.Body // of a request, and of a computation
+	body    run.Body // of a computation
+	request func(reason string) run.Body
 	path    run.Path // of an answer
 	value   any
 	by      string
-	reason  string // for an answer
+	reason  string // for an answer or a request
 	reply   chan error
 	parked  *parked // a call that waits for word of the cache
 	found   bool    // value is its answer
@@ -380,7 +381,7 @@ func (s *session) receive(l letter) {
 
 // request records that somebody wants the run cancelled, paused or resumed. That it is so already is no error.
 func (s *session) request(l letter) error {
-	err := s.record(l.body)
+	err := s.record(l.request(s.redactor.reason(l.reason)))
 	if errors.Is(err, machine.ErrStale) {
 		err = nil
 		if s.machine.Finished() != nil {
@@ -903,7 +904,7 @@ func (s *session) answer(l letter) error {
 			return err
 		}
 	}
-	if s.record(&run.Answered{Path: l.path, Value: value, By: l.by, Reason: s.redactor.text(clip(l.reason, maxMessage))}) != nil {
+	if s.record(&run.Answered{Path: l.path, Value: value, By: l.by, Reason: s.redactor.reason(l.reason)}) != nil {
 		return runs.ErrAnswered
 	}
 	delete(s.asks, l.path)

@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/runtime/agent"
 	"github.com/slopstudios/slop/runtime/engine"
@@ -58,6 +60,38 @@ func (r *steered) facts() []run.Fact {
 }
 
 func (r *steered) status() run.Status { return engine.Entry(r.id, r.plan, r.facts()).Status }
+
+// Who says why may name a secret: it is blacked out whether the run is at work in this process, in another, or nowhere.
+func TestReasonsHoldNoSecret(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		secrets := func(string) (string, error) { return "hunter22", nil }
+		r := &steered{t: t, w: newWorld(t), s: memory.New()}
+		r.open(engine.Config{Secrets: secrets})
+		r.start("secret token\noutput human.ask \"x\"")
+		ctx := t.Context()
+		r.must(r.e.Pause(ctx, r.id, "", "because of hunter22"))
+		other := engine.New(engine.Config{Store: r.s, Secrets: secrets})
+		defer shut(t, other)
+		r.must(other.Resume(ctx, r.id, "", "because of hunter22"))
+		shut(t, r.e)
+		r.must(other.Cancel(ctx, r.id, "", "because of hunter22"))
+		var reasons []string
+		for _, f := range r.facts() {
+			switch b := f.Body.(type) {
+			case *run.PauseAsked:
+				reasons = append(reasons, b.Reason)
+			case *run.ResumeAsked:
+				reasons = append(reasons, b.Reason)
+			case *run.CancelAsked:
+				reasons = append(reasons, b.Reason)
+			}
+		}
+		const said = "because of ‹secret token›"
+		if diff := cmp.Diff([]string{said, said, said}, reasons); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
 
 // steeredStates are all the states a run can be in.
 var steeredStates = map[string]func(*steered){
