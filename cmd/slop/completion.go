@@ -6,11 +6,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/slopstudios/slop/lang/diag"
+	"github.com/slopstudios/slop/runtime/runs"
 	"github.com/slopstudios/slop/runtime/store"
 )
 
@@ -110,26 +112,99 @@ var (
 	fileFlags   = []string{"--input", "--script"}
 )
 
-func bashCompletion(verbs []verb) string {
-	var names []string
-	var cases strings.Builder
+// operand is what a word behind a command names: what completeCmd lists under that name, or one of those below.
+type operand string
+
+const (
+	scripts operand = "scripts" // any number
+	aFile   operand = "file"
+	shells  operand = "shells"
+
+	ids       operand = "ids"       // runs
+	waits     operand = "waiting"   // runs that wait for an answer
+	questions operand = "questions" // of the run that stands before
+	steps     operand = "steps"     // of the run that stands before
+	codes     operand = "codes"
+	topicWord operand = "topics"
+)
+
+// operands stand behind commands in this order. A command that is not here takes scripts.
+var operands = map[string][]operand{
+	"resume": {ids}, "answer": {waits, questions}, "backup": {aFile}, "explain": {codes}, "help": {topicWord}, "completion": {shells}, "version": {}, "agents": {}, "doctor": {},
+	"runs list": {}, "runs prune": {}, "runs replay": {aFile}, "runs diff": {ids, ids},
+	"runs show": {ids}, "runs logs": {ids}, "runs events": {ids}, "runs pause": {ids}, "runs resume": {ids}, "runs cancel": {ids}, "runs fork": {ids}, "runs export": {ids},
+}
+
+func operandsOf(command string) []operand {
+	if o, ok := operands[command]; ok {
+		return o
+	}
+	return []operand{scripts}
+}
+
+// valued are the flags of all commands that take a value, as a pattern.
+func valued(verbs []verb) string {
+	names := []string{"--color:*"}
 	for _, v := range verbs {
-		names = append(names, v.name)
-		fmt.Fprintf(&cases, "    %q) flags=%q ;;\n", v.name+":", v.flagNames())
-		for _, sub := range v.subs {
-			fmt.Fprintf(&cases, "    %q) flags=%q ;;\n", v.name+":"+sub.name, sub.flagNames())
+		for _, one := range append([]verb{v}, v.subs...) {
+			for _, f := range one.flags {
+				if name := f.name + ":*"; f.takes && f.name != "--state" && !slices.Contains(names, name) {
+					names = append(names, name)
+				}
+			}
 		}
 	}
-	var groups, subs strings.Builder
+	return strings.Join(names, "|")
+}
+
+// bashOperand completes the word at hand.
+func bashOperand(o operand) string {
+	switch o {
+	case scripts:
+		return `IFS=$'\n'
+       COMPREPLY=($(compgen -f -X '!*.slop' -- "$cur") $(compgen -d -S / -- "$cur")); compopt -o filenames -o nospace 2>/dev/null
+       [ "${#COMPREPLY[@]}" = 1 ] && [[ "${COMPREPLY[0]}" != */ ]] && compopt +o nospace`
+	case aFile:
+		return `IFS=$'\n'; COMPREPLY=($(compgen -f -- "$cur")); compopt -o filenames 2>/dev/null`
+	case shells:
+		return `COMPREPLY=($(compgen -W "bash zsh fish" -- "$cur"))`
+	case questions, steps:
+		return `IFS=$'\n'; COMPREPLY=($(compgen -W "$(_slop_list ` + string(o) + ` "${args[0]}")" -- "$cur"))`
+	}
+	return `COMPREPLY=($(compgen -W "$(_slop_list ` + string(o) + `)" -- "$cur"))`
+}
+
+func bashCompletion(verbs []verb) string {
+	var names, groups []string
+	var flags, words strings.Builder
+	command := func(v verb, pattern, name string) {
+		fmt.Fprintf(&flags, "    %q) flags=%q ;;\n", pattern, v.flagNames())
+		for i, o := range operandsOf(name) {
+			at := strconv.Itoa(i)
+			if o == scripts {
+				at = "*"
+			}
+			fmt.Fprintf(&words, "    %s:%s) %s ;;\n", pattern, at, bashOperand(o))
+		}
+	}
 	for _, v := range verbs {
-		if len(v.subs) > 0 {
-			fmt.Fprintf(&groups, "%s|", v.name)
-			fmt.Fprintf(&subs, "    %s:*) if [ -z \"$sub\" ]; then COMPREPLY=($(compgen -W %q -- \"$cur\")); elif [ -z \"$arg\" ]; then COMPREPLY=($(compgen -W \"$(slop complete ids 2>/dev/null)\" -- \"$cur\")); fi ;;\n", v.name, v.subNames())
+		names = append(names, v.name)
+		if len(v.subs) == 0 {
+			command(v, v.name+":", v.name)
+			continue
+		}
+		groups = append(groups, v.name)
+		fmt.Fprintf(&flags, "    %q) flags=%q ;;\n", v.name+":", v.flagNames())
+		fmt.Fprintf(&words, "    %s::*) COMPREPLY=($(compgen -W %q -- \"$cur\")) ;;\n", v.name, v.subNames())
+		for _, sub := range v.subs {
+			command(sub, v.name+":"+sub.name, v.name+" "+sub.name)
 		}
 	}
 	return `# bash completion for slop: source <(slop completion bash)
+_slop_list() { slop complete "$@" ${state:+--state "$state"} 2>/dev/null; }
 _slop() {
-  local cur prev verb sub arg script flags w before IFS=$' \t\n'
+  local cur prev verb sub state script flags w before IFS=$' \t\n'
+  local -a args
   cur="${COMP_WORDS[COMP_CWORD]}"
   prev="${COMP_WORDS[COMP_CWORD-1]}"
   COMPREPLY=()
@@ -138,11 +213,11 @@ _slop() {
       *.slop) script="$w" ;;
       -*) ;;
       *) case "$before:$verb:$sub" in
-           --color:*) ;;
+           --state:*) state="$w" ;;
+           ` + valued(verbs) + `) ;;
            *::) verb="$w" ;;
-           -*) ;;
-           *:` + strings.TrimSuffix(groups.String(), "|") + `:) sub="$w" ;;
-           *) [ -z "$arg" ] && arg="$w" ;;
+           *:` + strings.Join(groups, ":|*:") + `:) sub="$w" ;;
+           *) args+=("$w") ;;
          esac ;;
     esac
     before="$w"
@@ -157,27 +232,19 @@ _slop() {
     --events) COMPREPLY=($(compgen -W "ndjson" -- "$cur")); return ;;
     --status) COMPREPLY=($(compgen -W "` + fixedValues["--status"] + `" -- "$cur")); return ;;
     --state) IFS=$'\n'; COMPREPLY=($(compgen -d -S / -- "$cur")); compopt -o filenames -o nospace; return ;;
+    --from) ` + bashOperand(steps) + `; return ;;
     -i|--set)
-      [ -n "$script" ] && COMPREPLY=($(compgen -S = -W "$(slop complete inputs "$script" 2>/dev/null)" -- "$cur")) && compopt -o nospace
+      [ -n "$script" ] && COMPREPLY=($(compgen -S = -W "$(_slop_list inputs "$script")" -- "$cur")) && compopt -o nospace
       return ;;
     --input|--script) IFS=$'\n'; COMPREPLY=($(compgen -f -- "$cur")); compopt -o filenames; return ;;
   esac
   case "$verb:$sub" in
-` + cases.String() + `  esac
-  case "$verb:$cur" in
-    *:-*) COMPREPLY=($(compgen -W "$flags" -- "$cur")) ;;
-    explain:*) COMPREPLY=($(compgen -W "$(slop complete codes 2>/dev/null)" -- "$cur")) ;;
-    help:*) COMPREPLY=($(compgen -W "$(slop complete topics 2>/dev/null)" -- "$cur")) ;;
-    completion:*) COMPREPLY=($(compgen -W "bash zsh fish" -- "$cur")) ;;
-    version:*|agents:*|doctor:*) ;;
-    resume:*) [ -z "$arg" ] && COMPREPLY=($(compgen -W "$(slop complete ids 2>/dev/null)" -- "$cur")) ;;
-    answer:*) if [ -z "$arg" ]; then COMPREPLY=($(compgen -W "$(slop complete waiting 2>/dev/null)" -- "$cur"))
-       else IFS=$'\n'; COMPREPLY=($(compgen -W "$(slop complete steps "$arg" 2>/dev/null)" -- "$cur")); fi ;;
-    backup:*) IFS=$'\n'; COMPREPLY=($(compgen -f -- "$cur")); compopt -o filenames 2>/dev/null ;;
-` + subs.String() + `    *) IFS=$'\n'
-       COMPREPLY=($(compgen -f -X '!*.slop' -- "$cur") $(compgen -d -S / -- "$cur")); compopt -o filenames -o nospace 2>/dev/null
-       [ "${#COMPREPLY[@]}" = 1 ] && [[ "${COMPREPLY[0]}" != */ ]] && compopt +o nospace ;;
+` + flags.String() + `  esac
+  case "$cur" in
+    -*) COMPREPLY=($(compgen -W "$flags" -- "$cur")); return ;;
   esac
+  case "$verb:$sub:${#args[@]}" in
+` + words.String() + `  esac
 }
 complete -F _slop slop
 `
@@ -210,7 +277,7 @@ func zshCompletion(verbs []verb) string {
 	for _, v := range verbs {
 		if len(v.subs) == 0 {
 			fmt.Fprintf(&b, "    %s) ", v.name)
-			zshArguments(&b, v, v.name)
+			zshArguments(&b, v, 2, operandsOf(v.name))
 			continue
 		}
 		fmt.Fprintf(&b, "    %s)\n      local -a subs\n      subs=(", v.name)
@@ -220,10 +287,10 @@ func zshCompletion(verbs []verb) string {
 		b.WriteString(" )\n      if (( CURRENT == 3 )) && [[ \"$words[3]\" != -* ]]; then _describe 'command' subs; return; fi\n      case \"$words[3]\" in\n")
 		for _, sub := range v.subs {
 			fmt.Fprintf(&b, "      %s) ", sub.name)
-			zshArguments(&b, sub, v.name)
+			zshArguments(&b, sub, 3, operandsOf(v.name+" "+sub.name))
 		}
 		b.WriteString("      *) ")
-		zshArguments(&b, verb{flags: v.flags}, "version")
+		zshArguments(&b, verb{flags: v.flags}, 3, nil)
 		b.WriteString("      esac ;;\n")
 	}
 	b.WriteString(`  esac
@@ -232,13 +299,24 @@ _slop_inputs() {
   local script=${words[(r)*.slop]}
   [[ -n "$script" ]] && compadd -S = -- $(slop complete inputs "$script" 2>/dev/null)
 }
+# what slop lists, of the run on the line and in the folder that --state names
+_slop_list() {
+  local at=${words[(I)--state]} w
+  local -a place
+  (( at )) && place=(--state "${(Q)words[at+1]}")
+  for w in $words[3,CURRENT-1]; do
+    if [[ "$w" =~ '^0[0-9a-z]{3,25}$' ]]; then break; fi
+    w=
+  done
+  compadd -- "${(@f)$(slop complete "$1" $w $place 2>/dev/null)}"
+}
 if [[ "$funcstack[1]" = _slop ]]; then _slop "$@"; else compdef _slop slop; fi
 `)
 	return b.String()
 }
 
-// zshArguments writes what may stand behind a command; kind says what it is about.
-func zshArguments(b *strings.Builder, v verb, kind string) {
+// zshArguments writes what may stand behind a command. _arguments counts its name among the words: the operands begin at place first.
+func zshArguments(b *strings.Builder, v verb, first int, operands []operand) {
 	b.WriteString("_arguments")
 	for _, f := range v.flags {
 		if f.name == "--set" || f.name == "-i" {
@@ -253,6 +331,8 @@ func zshArguments(b *strings.Builder, v verb, kind string) {
 		switch values := fixedValues[f.name]; {
 		case values != "":
 			spec += ":value:(" + values + ")"
+		case f.name == "--from":
+			spec += ":step:{_slop_list steps}"
 		case slices.Contains(fileFlags, f.name):
 			spec += ":file:_files"
 		case slices.Contains(folderFlags, f.name):
@@ -262,22 +342,17 @@ func zshArguments(b *strings.Builder, v verb, kind string) {
 		}
 		fmt.Fprintf(b, " \\\n      %s", zshQuote(spec))
 	}
-	switch kind {
-	case "explain":
-		b.WriteString(" \\\n      '*:code:($(slop complete codes 2>/dev/null))'")
-	case "help":
-		b.WriteString(" \\\n      '*:topic:($(slop complete topics 2>/dev/null))'")
-	case "completion":
-		b.WriteString(" \\\n      '*:shell:(bash zsh fish)'")
-	case "resume", "runs":
-		b.WriteString(" \\\n      '*:run:($(slop complete ids 2>/dev/null))'")
-	case "answer":
-		b.WriteString(" \\\n      '1:run:($(slop complete waiting 2>/dev/null))' '2:step:($(slop complete steps \"$words[3]\" 2>/dev/null))'")
-	case "backup":
-		b.WriteString(" \\\n      '*:file:_files'")
-	case "version", "agents", "doctor":
-	default:
-		b.WriteString(" \\\n      '*:script:_files -g \"*.slop\"'")
+	for i, o := range operands {
+		at, what := strconv.Itoa(first+i), "{_slop_list "+string(o)+"}"
+		switch o {
+		case scripts:
+			at, what = "*", `_files -g "*.slop"`
+		case aFile:
+			what = "_files"
+		case shells:
+			what = "(bash zsh fish)"
+		}
+		fmt.Fprintf(b, " \\\n      '%s:%s:%s'", at, o, what)
 	}
 	b.WriteString(" ;;\n")
 }
@@ -290,37 +365,60 @@ func fishCompletion(verbs []verb) string {
 	var b strings.Builder
 	b.WriteString("# fish completion for slop: slop completion fish > ~/.config/fish/completions/slop.fish\n")
 	b.WriteString("complete -c slop -f\n")
-	b.WriteString(`function __slop_script; for w in (commandline -opc); string match -q '*.slop' -- $w; and echo $w; and return; end; end` + "\n")
+	b.WriteString(`function __slop_script; for w in (commandline -opc); string match -q '*.slop' -- $w; and echo $w; and return; end; end
+# what slop lists, of the run on the line and in the folder that --state names
+function __slop_list
+  set -l words (commandline -opc)
+  set -l run (string match -r '^0[0-9a-z]{3,25}$' -- $words)[1]
+  set -l place
+  if set -l at (contains -i -- --state $words); set place --state $words[(math $at + 1)]; end
+  slop complete $argv[1] $run $place 2>/dev/null
+end
+function __slop_no_run; not string match -qr '^0[0-9a-z]{3,25}$' -- (commandline -opc); end
+`)
 	b.WriteString("complete -c slop -n __fish_use_subcommand -l help -d 'Show help.'\n")
 	b.WriteString("complete -c slop -n __fish_use_subcommand -l version -d 'Print the version.'\n")
 	b.WriteString("complete -c slop -n __fish_use_subcommand -l color -d 'When to use colour.' -x -a " + fishQuote(fixedValues["--color"]) + "\n")
-	var files []string
 	for _, v := range verbs {
 		fmt.Fprintf(&b, "complete -c slop -n __fish_use_subcommand -a %s -d %s\n", v.name, fishQuote(v.help))
 		if len(v.subs) == 0 {
-			fishFlags(&b, v, "__fish_seen_subcommand_from "+v.name)
-		}
-		for _, sub := range v.subs {
-			none := "__fish_seen_subcommand_from " + v.name + "; and not __fish_seen_subcommand_from " + v.subNames()
-			fmt.Fprintf(&b, "complete -c slop -n '%s' -a %s -d %s\n", none, sub.name, fishQuote(sub.help))
-			fishFlags(&b, sub, "__fish_seen_subcommand_from "+v.name+"; and __fish_seen_subcommand_from "+sub.name)
-			if sub.name != "list" && sub.name != "prune" {
-				fmt.Fprintf(&b, "complete -c slop -n '__fish_seen_subcommand_from %s; and __fish_seen_subcommand_from %s' -k -a '(slop complete ids 2>/dev/null)'\n", v.name, sub.name)
+			when := "__fish_seen_subcommand_from " + v.name
+			if v.name == "resume" { // there is a `runs resume` too
+				when += "; and not __fish_seen_subcommand_from runs"
 			}
+			fishFlags(&b, v, when)
+			fishOperands(&b, when, operandsOf(v.name))
+			continue
 		}
-		switch v.name {
-		case "run", "check", "fmt", "graph", "test", "repl":
-			files = append(files, v.name)
+		none := "__fish_seen_subcommand_from " + v.name + "; and not __fish_seen_subcommand_from " + v.subNames()
+		for _, sub := range v.subs {
+			fmt.Fprintf(&b, "complete -c slop -n '%s' -a %s -d %s\n", none, sub.name, fishQuote(sub.help))
+			when := "__fish_seen_subcommand_from " + v.name + "; and __fish_seen_subcommand_from " + sub.name
+			fishFlags(&b, sub, when)
+			fishOperands(&b, when, operandsOf(v.name+" "+sub.name))
 		}
 	}
-	fmt.Fprintf(&b, "complete -c slop -n '__fish_seen_subcommand_from %s' -k -a '(__fish_complete_suffix .slop)'\n", strings.Join(files, " "))
-	b.WriteString("complete -c slop -n '__fish_seen_subcommand_from resume; and not __fish_seen_subcommand_from runs' -k -a '(slop complete ids 2>/dev/null)'\n")
-	b.WriteString("complete -c slop -n '__fish_seen_subcommand_from answer' -k -a '(slop complete waiting 2>/dev/null)'\n")
-	b.WriteString("complete -c slop -n '__fish_seen_subcommand_from backup' -F\n")
-	b.WriteString("complete -c slop -n '__fish_seen_subcommand_from explain' -a '(slop complete codes 2>/dev/null)'\n")
-	b.WriteString("complete -c slop -n '__fish_seen_subcommand_from help' -a '(slop complete topics 2>/dev/null)'\n")
-	b.WriteString("complete -c slop -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'\n")
 	return b.String()
+}
+
+// fishOperands writes what may stand behind a command. Of a run and what is of it, the run comes first.
+func fishOperands(b *strings.Builder, when string, operands []operand) {
+	for i, o := range operands {
+		only, what := when, " -k -a '(__slop_list "+string(o)+")'"
+		switch {
+		case o == scripts:
+			what = " -k -a '(__fish_complete_suffix .slop)'"
+		case o == aFile:
+			what = " -F"
+		case o == shells:
+			what = " -a 'bash zsh fish'"
+		case o == questions || o == ids && i > 0:
+			only += "; and not __slop_no_run"
+		case o == ids || o == waits:
+			only += "; and __slop_no_run"
+		}
+		fmt.Fprintf(b, "complete -c slop -n '%s'%s\n", only, what)
+	}
 }
 
 func fishFlags(b *strings.Builder, v verb, when string) {
@@ -335,6 +433,8 @@ func fishFlags(b *strings.Builder, v verb, when string) {
 			extra = " -x -a " + fishQuote(values)
 		case f.name == "-i" || f.name == "--set":
 			extra = ` -x -a '(slop complete inputs (__slop_script) 2>/dev/null | string replace -r "\$" "=")'`
+		case f.name == "--from":
+			extra = " -x -k -a '(__slop_list steps)'"
 		case slices.Contains(fileFlags, f.name):
 			extra = " -r -F"
 		case slices.Contains(folderFlags, f.name):
@@ -352,21 +452,22 @@ func fishQuote(s string) string {
 
 // completeCmd answers the completion scripts. It prints words, one a line, and never an error.
 type completeCmd struct {
-	What string `arg:""`
-	File string `arg:"" optional:""`
+	What      string `arg:""`
+	Of        string `arg:"" optional:""` // a script, or a run
+	stateFlag `embed:""`
 }
 
 func (v *completeCmd) Run(c *console, k *kong.Kong) error {
 	switch v.What {
 	case "inputs":
-		text, err := os.ReadFile(v.File)
+		text, err := os.ReadFile(v.Of)
 		if err != nil {
 			return nil
 		}
-		for _, name := range inputNames(v.File, string(text)) {
+		for _, name := range inputNames(v.Of, string(text)) {
 			fmt.Fprintln(c.out, name)
 		}
-	case "ids", "waiting", "steps":
+	case "ids", "waiting", "questions", "steps":
 		v.runs(c)
 	case "codes":
 		for _, e := range append(diag.Explanations(), failures...) {
@@ -380,35 +481,69 @@ func (v *completeCmd) Run(c *console, k *kong.Kong) error {
 	return nil
 }
 
-// runs names the newest runs, those that wait for an answer, or the questions of one.
+// runs names the newest runs, those that wait for an answer, or the questions or steps of one.
 func (v *completeCmd) runs(c *console) {
-	folder, _, err := stateFlag{}.place()
+	folder, _, err := v.place()
 	if _, missing := os.Stat(filepath.Join(folder, storeName)); err != nil || missing != nil {
 		return // completing a word makes no folders
 	}
 	ctx := context.Background()
-	st, err := stateFlag{}.open(ctx)
+	st, err := v.open(ctx)
 	if err != nil {
 		return
 	}
 	defer st.close()
-	if v.What == "steps" {
-		id, err := st.find(ctx, v.File)
+	if v.What == "ids" || v.What == "waiting" {
+		entries, _, err := st.store.List(ctx, store.Filter{Waiting: v.What == "waiting"})
 		if err != nil {
 			return
 		}
-		if e, err := st.store.GetEntry(ctx, id); err == nil {
-			for _, path := range e.Waiting {
-				fmt.Fprintln(c.out, path)
-			}
+		for _, e := range entries {
+			fmt.Fprintln(c.out, e.Run)
 		}
 		return
 	}
-	entries, _, err := st.store.List(ctx, store.Filter{Waiting: v.What == "waiting"})
+	id, err := st.find(ctx, v.Of)
 	if err != nil {
 		return
 	}
-	for _, e := range entries {
-		fmt.Fprintln(c.out, e.Run)
+	h, err := st.history(ctx, id)
+	if err != nil {
+		return
 	}
+	view := h.fold().View()
+	if v.What == "questions" {
+		for _, step := range waiting(view) {
+			fmt.Fprintln(c.out, step.Path)
+		}
+		return
+	}
+	for _, path := range stepNames(view) {
+		fmt.Fprintln(c.out, path)
+	}
+}
+
+// maxNames is how many steps are offered.
+const maxNames = 1000
+
+// stepNames are the steps of a run as a fork may name them: the lines of the file first, which may be blocks of many.
+func stepNames(view runs.View) []string {
+	var names, within []string
+	known := map[string]bool{}
+	for _, step := range view.Steps {
+		path := string(step.Path.Step())
+		line := path
+		if i := strings.IndexAny(path, "/[#^"); i > 0 {
+			line = path[:i]
+		}
+		if !known[line] {
+			known[line] = true
+			names = append(names, line)
+		}
+		if !known[path] && len(within) < maxNames {
+			known[path] = true
+			within = append(within, path)
+		}
+	}
+	return append(names, within...)
 }

@@ -267,6 +267,30 @@ func TestDetachedSession(t *testing.T) {
 	}
 }
 
+// A fork may work in the background too.
+func TestDetachedFork(t *testing.T) {
+	t.Parallel()
+	s := newStory(t, `a = shell(sh: 'echo a >> calls; echo a')
+output shell(sh: 'echo b >> calls; echo b', stdin: a)
+`)
+	s.want(exitOK, "b\n", "run", "-q", "main.slop")
+	origin := s.newest()
+	out, said, code := s.slop("runs", "fork", "-d", "--from", "output", origin)
+	id := strings.TrimSpace(out)
+	if code != exitOK || len(id) != len(origin) || id == origin || !strings.Contains(said, "output") {
+		t.Fatalf("exit %d, stdout %q\n%s", code, out, said)
+	}
+	if out, _, code := s.slop("runs", "logs", "-f", id); code != exitOK || !strings.Contains(out, "run succeeded") {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	if calls, err := os.ReadFile(filepath.Join(s.dir, "calls")); err != nil || string(calls) != "a\nb\nb\n" {
+		t.Errorf("called were %q, %v", calls, err)
+	}
+	if out, _, code := s.slop("runs", "fork", "-d", "-n", "--from", "output", origin); code != exitUsage || out != "" {
+		t.Errorf("-d with -n: exit %d, %q", code, out)
+	}
+}
+
 // The story that the README tells of a run that is killed is true.
 func TestReadmeNight(t *testing.T) {
 	t.Parallel()

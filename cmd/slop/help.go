@@ -239,7 +239,8 @@ RUNS
   slop runs show ID                   its steps, questions, cost and end
   slop runs logs -f ID                what happens, line by line; events: as JSON
   slop runs pause, resume, cancel ID  cancel is for good
-  slop run --detach x.slop            prints the id, works in the background
+  slop run --detach x.slop            prints the id, works in the background; so do
+                                      slop resume and slop runs fork
   slop answer ID STEP …               answers a question, from anywhere
   slop run --ephemeral x.slop         keeps nothing
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/slopstudios/slop/cmd/slop/screen"
+	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/travel"
 )
@@ -28,19 +29,19 @@ func (v *runsDiffCmd) Run(c *console) error {
 		return err
 	}
 	defer st.close()
-	var both [2]*travel.History
+	var both [2]*history
 	for i, word := range []string{v.A, v.B} {
 		id, err := st.find(ctx, word)
 		if err != nil {
 			return err
 		}
-		h, err := st.history(ctx, id)
-		if err != nil {
+		if both[i], err = st.history(ctx, id); err != nil {
 			return err
 		}
-		both[i] = &travel.History{ID: h.id, Plan: h.plan, Facts: h.facts}
 	}
-	d, err := travel.Differ(both[0], both[1])
+	e := st.bystander(nil)
+	defer func() { _ = e.Close(ctx) }() // it told nobody anything
+	d, err := e.Diff(ctx, both[0].id, both[1].id)
 	if err != nil {
 		return &exit{exitFailed, err}
 	}
@@ -48,7 +49,7 @@ func (v *runsDiffCmd) Run(c *console) error {
 		c.printJSON(diffOf(d))
 		return nil
 	}
-	c.drawDiff(d, both[0], both[1])
+	c.drawDiff(d, both[0].plan, both[1].plan)
 	return nil
 }
 
@@ -143,7 +144,7 @@ func alike(d *travel.Difference) bool {
 	return !d.Plan && !d.Outcome && d.First == "" && len(d.Inputs) == 0
 }
 
-func (c *console) drawDiff(d *travel.Difference, a, b *travel.History) {
+func (c *console) drawDiff(d *travel.Difference, a, b *plan.Plan) {
 	style, w := c.outStyle, c.out
 	side := func(name string, s *travel.Side) {
 		line := fmt.Sprintf("%s  %s  %s  %s, took %s", style.Bold(name), s.ID, screen.Inert(s.Flow), c.statusStyle(string(s.Status), string(s.Status)), screen.Took(s.Duration))
@@ -254,8 +255,8 @@ func doingWords(d *travel.Doing) string {
 	return text
 }
 
-func sourceOf(h *travel.History, name string) string {
-	for _, s := range h.Plan.Sources {
+func sourceOf(p *plan.Plan, name string) string {
+	for _, s := range p.Sources {
 		if s.Name == name {
 			return s.Text
 		}

@@ -24,6 +24,7 @@ type runsForkCmd struct {
 	Only      bool     `help:"Do only that step again: what depends on it keeps its result."`
 	Set       []string `name:"set" short:"i" sep:"none" placeholder:"NAME=VALUE" help:"Another input; @path reads a text from a file. May be repeated."`
 	Script    string   `placeholder:"FILE" help:"An edited script, instead of the text the run began with."`
+	Detach    bool     `short:"d" help:"Print the id of the new run and let it work in the background."`
 	DryRun    bool     `name:"dry-run" short:"n" help:"Say what would be done again and why, and do nothing."`
 	Trust     bool     `help:"Trust the project's slop.toml, and remember that until it changes."`
 	showFlags `embed:""`
@@ -40,6 +41,10 @@ func (v *runsForkCmd) Run(c *console) error {
 	switch {
 	case v.Only && v.From == "":
 		return usage("--only is about one step: name it with --from STEP")
+	case v.Detach && v.DryRun:
+		return usage("--dry-run begins nothing that could work in the background")
+	case v.Detach && (v.Events != "" || v.JSON):
+		return usage("--detach shows nothing; what came of it: slop runs show ID --json, slop runs events ID")
 	}
 	if err := v.check(); err != nil {
 		return err
@@ -58,53 +63,64 @@ func (v *runsForkCmd) Run(c *console) error {
 }
 
 func (v *runsForkCmd) fork(ctx context.Context, c *console, st *state, h *history) error {
-	pr, change, who, err := v.change(c, h)
+	pr, change, err := v.change(c, h)
 	if err != nil {
 		st.close()
 		return err
 	}
 	host := storedHost(pr, st)
 	defer host.close()
-	f, err := host.engine.Forecast(ctx, h.id, change, who)
+	f, err := host.engine.Forecast(ctx, h.id, change)
 	if err != nil {
 		return forkError(st, h, err)
 	}
+	change.Head = f.Head // what is said now is what is done
+	p := change.Plan
+	if p == nil {
+		p = h.plan
+	}
 	if v.DryRun {
 		if v.JSON {
-			c.printJSON(forecastOf(h, f))
+			c.printJSON(forecastOf(f))
 			return nil
 		}
-		c.drawForecast(c.out, c.outStyle, h, f)
+		c.drawForecast(c.out, c.outStyle, p, f)
 		return nil
 	}
 	if !v.Quiet {
-		c.drawForecast(c.err, c.style, h, f)
+		c.drawForecast(c.err, c.style, p, f)
 	}
 	if err := c.trust(pr, v.Trust); err != nil {
 		return err
 	}
-	if err := pr.missingSecrets(f.Plan.Secrets); err != nil {
+	if err := pr.missingSecrets(p.Secrets); err != nil {
 		return err
 	}
-	s := v.session(c, pr, host, f.Plan)
-	s.kept, s.past = f.Origin.Kept, f.Origin.Kept
-	options := f.Facts[0].Body.(*run.Started).Options
-	return v.present(c, host, s, func(ctx context.Context) (run.ID, error) { return host.engine.Fork(ctx, f) }, options)
+	if v.Detach {
+		id, err := host.engine.SubmitFork(ctx, h.id, change)
+		if err != nil {
+			return forkError(st, h, err)
+		}
+		fmt.Fprintln(c.out, id)
+		return st.background(c, id)
+	}
+	s := v.session(c, pr, host, p)
+	s.kept, s.past = f.Kept, f.Kept
+	return v.present(c, host, s, func(ctx context.Context) (run.ID, error) { return host.engine.Fork(ctx, h.id, change) }, h.started.Options)
 }
 
 // change reads what is to differ. Files are named from where the person stands; after that this process is where the run is to be.
-func (v *runsForkCmd) change(c *console, h *history) (*project, travel.Change, travel.New, error) {
-	change := travel.Change{From: run.Path(v.From), Only: v.Only}
-	who := travel.New{By: "cli"}
+func (v *runsForkCmd) change(c *console, h *history) (*project, runs.Change, error) {
+	change := runs.Change{From: run.Path(v.From), Only: v.Only, By: "cli"}
 	p := h.plan
 	var pr *project
 	if v.Script != "" {
 		src, err := c.readScript(v.Script)
 		if err != nil {
-			return nil, change, who, err
+			return nil, change, err
 		}
 		if pr, err = openProject(v.Script); err != nil {
-			return nil, change, who, err
+			return nil, change, err
 		}
 		var diags diag.List
 		p, diags = lang.Compile(src, pr.scope())
@@ -115,7 +131,7 @@ func (v *runsForkCmd) change(c *console, h *history) (*project, travel.Change, t
 			if v.JSON {
 				c.printJSON(invalidScript(diags))
 			}
-			return nil, change, who, &exit{code: exitScript}
+			return nil, change, &exit{code: exitScript}
 		}
 		change.Plan = p
 	}
@@ -123,25 +139,25 @@ func (v *runsForkCmd) change(c *console, h *history) (*project, travel.Change, t
 		values, err := inputs.Read(p.Inputs, v.Set, nil)
 		var missing *inputs.Missing
 		if err != nil && !errors.As(err, &missing) { // the others are those of the run
-			return nil, change, who, &exit{exitUsage, err}
+			return nil, change, &exit{exitUsage, err}
 		}
 		change.Inputs = values
 	}
 	here, err := os.Getwd()
 	if err != nil {
-		return nil, change, who, usage("the folder you stand in is gone: cd to another")
+		return nil, change, usage("the folder you stand in is gone: cd to another")
 	}
 	_, _, own := h.folder()
 	switch {
 	case pr != nil:
-		who.Pool = poolPrefix + here
+		change.Pool = poolPrefix + here
 	case own:
 		pr, err = h.project()
 	default: // of a server
-		who.Pool = poolPrefix + here
+		change.Pool = poolPrefix + here
 		pr, err = openProject("main.slop")
 	}
-	return pr, change, who, err
+	return pr, change, err
 }
 
 // forkError says in words what keeps a run from being forked.
@@ -195,10 +211,9 @@ type keepsReport struct {
 	costReport
 }
 
-func forecastOf(h *history, f *travel.Fork) forecastReport {
-	begin := f.Facts[0].Body.(*run.Started)
-	r := forecastReport{Fork: true, Of: h.id, Seq: f.Origin.Seq, Flow: f.Plan.Name, Again: []againReport{}, Keeps: []keepsReport{}, Gone: []run.Path{}, Kept: reportCost(keptUsage(f), noSource)}
-	r.Input, _ = plainValue(begin.Inputs).(map[string]any)
+func forecastOf(f *runs.Forecast) forecastReport {
+	r := forecastReport{Fork: true, Of: f.Of, Seq: f.Seq, Flow: f.Flow, Again: []againReport{}, Keeps: []keepsReport{}, Gone: []run.Path{}, Kept: reportCost(f.Usage(), noSource)}
+	r.Input, _ = plainValue(f.Inputs).(map[string]any)
 	for i := range f.Again {
 		r.Again = append(r.Again, againReport{f.Again[i], f.Again[i].Text()})
 	}
@@ -212,20 +227,12 @@ func forecastOf(h *history, f *travel.Fork) forecastReport {
 	return r
 }
 
-func keptUsage(f *travel.Fork) run.Usage {
-	var u run.Usage
-	for _, k := range f.Keeps {
-		u = u.Add(k.Usage)
-	}
-	return u
-}
-
 // maxForecast is how many lines of a forecast are shown; --dry-run --json has all.
 const maxForecast = 40
 
 // drawForecast says what a fork will do again and why.
-func (c *console) drawForecast(w io.Writer, style screen.Style, h *history, f *travel.Fork) {
-	fmt.Fprintf(w, "%s\n", style.Bold("A fork of run "+string(h.id)+" ("+screen.Inert(h.plan.Name)+")"))
+func (c *console) drawForecast(w io.Writer, style screen.Style, p *plan.Plan, f *runs.Forecast) {
+	fmt.Fprintf(w, "%s\n", style.Bold("A fork of run "+string(f.Of)+" ("+screen.Inert(f.Flow)+")"))
 	if len(f.Again) == 0 {
 		fmt.Fprintln(w, "nothing is called again")
 	} else {
@@ -238,7 +245,7 @@ func (c *console) drawForecast(w io.Writer, style screen.Style, h *history, f *t
 	for i := range f.Again[:min(len(f.Again), maxForecast)] {
 		a := &f.Again[i]
 		line := "  " + pad(screen.OneLine(string(a.Path), 60), width) + "  " + screen.OneLine(a.Agent, 30) + ": " + screen.OneLine(a.Text(), 200)
-		if a.Effect == types.Do && a.Why != travel.Asked && !asks(f.Plan, a.Agent) {
+		if a.Effect == types.Do && a.Why != travel.Asked && !asks(p, a.Agent) {
 			line += style.Yellow(" (it changes the world)")
 		}
 		fmt.Fprintln(w, line)
@@ -267,7 +274,7 @@ func asks(p *plan.Plan, agent string) bool {
 	return agent == "wait"
 }
 
-func keptLine(f *travel.Fork) string {
+func keptLine(f *runs.Forecast) string {
 	var kept, pinned []run.Path
 	for _, k := range f.Keeps {
 		if k.Pinned {
@@ -283,7 +290,7 @@ func keptLine(f *travel.Fork) string {
 	if len(pinned) > 0 {
 		lines = append(lines, "kept although what they depend on may change: "+listOf(pinned))
 	}
-	if used := screen.Used(keptUsage(f)); used != "" {
+	if used := screen.Used(f.Usage()); used != "" {
 		lines[len(lines)-1] += " (" + used + ", paid for by the old run)"
 	}
 	return strings.Join(lines, "\n")

@@ -201,11 +201,16 @@ func (e *Engine) Submit(ctx context.Context, p *plan.Plan, inputs map[string]any
 	if err != nil {
 		return "", err
 	}
-	if err := e.create(ctx, s, first); err != nil {
+	return e.submit(ctx, s, first)
+}
+
+// submit stores a run that another process is to adopt.
+func (e *Engine) submit(ctx context.Context, s *session, facts ...run.Fact) (run.ID, error) {
+	if err := e.create(ctx, s, facts...); err != nil {
 		return "", err
 	}
 	s.stop(nil)
-	_ = e.store.PutEntry(ctx, Entry(s.id, p, []run.Fact{first})) // derived: whoever adopts the run writes it too
+	_ = e.store.PutEntry(ctx, Entry(s.id, s.plan, facts)) // derived: whoever adopts the run writes it too
 	if err := e.store.Release(ctx, s.lease.Load().Lease); err != nil {
 		return s.id, fmt.Errorf("give run %s away: %w", s.id, err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/runtime/run"
+	"github.com/slopstudios/slop/runtime/runs"
 	"github.com/slopstudios/slop/runtime/travel"
 )
 
@@ -21,27 +22,44 @@ func (e *Engine) History(ctx context.Context, id run.ID) (*travel.History, error
 	return &travel.History{ID: id, Plan: p, Facts: facts}, nil
 }
 
-// Forecast decides what a fork of a run would keep and do again, and begins nothing. Inputs of the change need name only those that differ; of n, id and time
-// are set here.
-func (e *Engine) Forecast(ctx context.Context, id run.ID, c travel.Change, n travel.New) (*travel.Fork, error) {
-	h, err := e.History(ctx, id)
+// Forecast implements runs.Runs.
+func (e *Engine) Forecast(ctx context.Context, id run.ID, c runs.Change) (*runs.Forecast, error) {
+	f, head, err := e.decide(ctx, id, c)
 	if err != nil {
 		return nil, err
 	}
-	n.At = time.Now().UTC().Round(0)
+	begin := f.Facts[0].Body.(*run.Started)
+	return &runs.Forecast{
+		Of: id, Head: head, Flow: f.Plan.Name, Seq: f.Origin.Seq, Kept: f.Origin.Kept, Inputs: begin.Inputs,
+		Again: f.Again, Keeps: f.Keeps, Gone: f.Gone, Fails: f.Fails,
+	}, nil
+}
+
+// decide makes a fork that is not stored yet, and says how much of its origin was looked at.
+func (e *Engine) decide(ctx context.Context, id run.ID, c runs.Change) (*travel.Fork, run.Seq, error) {
+	h, err := e.History(ctx, id)
+	if err != nil {
+		return nil, 0, err
+	}
+	for c.Head > 0 && len(h.Facts) > 1 && h.Facts[len(h.Facts)-1].Seq > c.Head {
+		h.Facts = h.Facts[:len(h.Facts)-1]
+	}
+	change := travel.Change{From: c.From, Only: c.Only, Plan: c.Plan}
+	n := travel.New{At: time.Now().UTC().Round(0), By: c.By, Pool: c.Pool}
 	if n.ID, _, err = e.name(n.At); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if c.Inputs != nil || c.Plan != nil {
-		if c.Inputs, err = e.forkInputs(ctx, h, c, n.ID); err != nil {
-			return nil, err
+		if change.Inputs, err = e.forkInputs(ctx, h, c, n.ID); err != nil {
+			return nil, 0, err
 		}
 	}
-	return travel.NewFork(h, c, n)
+	f, err := travel.NewFork(h, change, n)
+	return f, h.Facts[len(h.Facts)-1].Seq, err
 }
 
 // forkInputs are those of the origin that the fork's plan has too, and over them the ones that are given, as they stand in a history.
-func (e *Engine) forkInputs(ctx context.Context, h *travel.History, c travel.Change, id run.ID) (map[string]any, error) {
+func (e *Engine) forkInputs(ctx context.Context, h *travel.History, c runs.Change, id run.ID) (map[string]any, error) {
 	p := c.Plan
 	if p == nil {
 		p = h.Plan
@@ -73,14 +91,12 @@ func (e *Engine) forkInputs(ctx context.Context, h *travel.History, c travel.Cha
 	return inputs, nil
 }
 
-// Fork begins a run as it was forecast: when it returns, the run is stored with all that it keeps.
-func (e *Engine) Fork(ctx context.Context, f *travel.Fork) (run.ID, error) {
-	if _, err := e.keep(ctx, f.Plan); err != nil {
-		return "", fmt.Errorf("store the plan of %s: %w", f.Plan.Name, err)
+// Fork implements runs.Runs.
+func (e *Engine) Fork(ctx context.Context, id run.ID, c runs.Change) (run.ID, error) {
+	f, s, err := e.draftFork(ctx, id, c)
+	if err != nil {
+		return "", err
 	}
-	facts := f.Facts
-	s := e.newSession(f.ID, f.Plan, facts[0])
-	s.now = facts[0].At
 	seated, err := e.seat(ctx, s)
 	if err != nil {
 		s.stop(nil)
@@ -89,15 +105,51 @@ func (e *Engine) Fork(ctx context.Context, f *travel.Fork) (run.ID, error) {
 	if seated {
 		defer e.stand(s.id)
 	}
-	if err := e.create(ctx, s, facts...); err != nil {
+	if err := e.create(ctx, s, f.Facts...); err != nil {
 		return "", err
 	}
 	if !seated {
-		e.line(ctx, s, facts[0], facts[len(facts)-1].Seq)
+		e.line(ctx, s, f.Facts[0], f.Facts[len(f.Facts)-1].Seq)
 		return s.id, nil
 	}
 	s.fold()
 	return s.id, e.animate(s)
+}
+
+// SubmitFork stores a fork as Fork does and leaves it to another process, as Submit does.
+func (e *Engine) SubmitFork(ctx context.Context, id run.ID, c runs.Change) (run.ID, error) {
+	f, s, err := e.draftFork(ctx, id, c)
+	if err != nil {
+		return "", err
+	}
+	return e.submit(ctx, s, f.Facts...)
+}
+
+// draftFork decides about a fork and gives it a session that does nothing yet.
+func (e *Engine) draftFork(ctx context.Context, id run.ID, c runs.Change) (*travel.Fork, *session, error) {
+	f, _, err := e.decide(ctx, id, c)
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, err := e.keep(ctx, f.Plan); err != nil {
+		return nil, nil, fmt.Errorf("store the plan of %s: %w", f.Plan.Name, err)
+	}
+	s := e.newSession(f.ID, f.Plan, f.Facts[0])
+	s.now = f.Facts[0].At
+	return f, s, nil
+}
+
+// Diff implements runs.Runs.
+func (e *Engine) Diff(ctx context.Context, a, b run.ID) (*travel.Difference, error) {
+	x, err := e.History(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	y, err := e.History(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	return travel.Differ(x, y)
 }
 
 // takeOver makes the changes of the run's own state that a fork keeps of its origin, when their turn comes.

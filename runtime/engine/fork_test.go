@@ -41,20 +41,18 @@ func (c *counted) take() []string {
 }
 
 // forkAndWait forks a run and waits for the end of the fork.
-func forkAndWait(t *testing.T, e *engine.Engine, id run.ID, c travel.Change) (*travel.Fork, run.Finished) {
+func forkAndWait(t *testing.T, e *engine.Engine, id run.ID, c runs.Change) (run.ID, run.Finished) {
 	t.Helper()
-	f, err := e.Forecast(t.Context(), id, c, travel.New{By: "tester"})
+	f, err := e.Forecast(t.Context(), id, c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	forked, err := e.Fork(t.Context(), f)
+	c.By, c.Head = "tester", f.Head
+	forked, err := e.Fork(t.Context(), id, c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if forked != f.ID {
-		t.Errorf("the forecast said %s, the fork is %s", f.ID, forked)
-	}
-	return f, wait(t, e, forked)
+	return forked, wait(t, e, forked)
 }
 
 func TestAForkCallsWhatIsDownstreamAndPaysForItAlone(t *testing.T) {
@@ -72,32 +70,33 @@ b = writer "b <<a>>"
 output writer "c <<b>>"`), run.Options{})
 	was := wait(t, e, id)
 	model.take()
-	f, is := forkAndWait(t, e, id, travel.Change{From: "output"})
+	fork, is := forkAndWait(t, e, id, runs.Change{From: "output"})
 	if diff := cmp.Diff([]string{"output"}, model.take()); diff != "" {
 		t.Errorf("called again: %s", diff)
 	}
 	if is.Value != was.Value || is.Usage.Calls != 1 || is.Usage.Cost != 5 {
 		t.Errorf("the fork ended %+v, its origin %+v", is, was)
 	}
-	facts, err := s.Load(t.Context(), f.ID, 0)
+	h, err := e.History(t.Context(), fork)
 	if err != nil {
 		t.Fatal(err)
 	}
+	facts := h.Facts
 	started := facts[0].Body.(*run.Started)
 	if started.Fork.Run != id || started.Fork.Seq == 0 || started.Options.By != "tester" {
 		t.Errorf("its origin is not named: %+v, by %s", started.Fork, started.Options.By)
 	}
-	if problems := invariant.Check(f.Plan, facts); len(problems) > 0 {
+	if problems := invariant.Check(h.Plan, facts); len(problems) > 0 {
 		t.Error(problems)
 	}
 	// Three calls are the budget of the fork as of its origin: what is kept counts for nothing.
-	if _, is = forkAndWait(t, e, f.ID, travel.Change{From: "a", Inputs: map[string]any{"x": "sun"}}); is.Status != run.Succeeded || is.Usage.Calls != 3 {
+	if _, is = forkAndWait(t, e, fork, runs.Change{From: "a", Inputs: map[string]any{"x": "sun"}}); is.Status != run.Succeeded || is.Usage.Calls != 3 {
 		t.Errorf("the fork of the fork ended %+v", is)
 	}
 	if diff := cmp.Diff([]string{"a", "b", "output"}, model.take()); diff != "" {
 		t.Errorf("called again: %s", diff)
 	}
-	view := runs.Fold(f.Plan)
+	view := runs.Fold(h.Plan)
 	for _, fact := range facts {
 		view.Add(fact)
 	}
@@ -130,7 +129,7 @@ b = writer "b <<n>>"
 output writer "c <<b>> <<y>>"`), run.Options{})
 	was := wait(t, e, id)
 	model.take()
-	_, is := forkAndWait(t, e, id, travel.Change{Inputs: map[string]any{"y": "sunshine"}})
+	_, is := forkAndWait(t, e, id, runs.Change{Inputs: map[string]any{"y": "sunshine"}})
 	if diff := cmp.Diff([]string{"output"}, model.take()); diff != "" {
 		t.Errorf("called again: %s", diff)
 	}
@@ -149,20 +148,20 @@ func TestAForkAsksForInputsThatFit(t *testing.T) {
 input n: int = 1
 output writer "a <<n>>"`), run.Options{})
 	wait(t, e, id)
-	if _, err := e.Forecast(t.Context(), id, travel.Change{Inputs: map[string]any{"n": "many"}}, travel.New{}); !errors.Is(err, runs.ErrInput) {
+	if _, err := e.Forecast(t.Context(), id, runs.Change{Inputs: map[string]any{"n": "many"}}); !errors.Is(err, runs.ErrInput) {
 		t.Errorf("an input that does not fit: %v", err)
 	}
-	if _, err := e.Forecast(t.Context(), id, travel.Change{Inputs: map[string]any{"m": 1}}, travel.New{}); !errors.Is(err, runs.ErrInput) {
+	if _, err := e.Forecast(t.Context(), id, runs.Change{Inputs: map[string]any{"m": 1}}); !errors.Is(err, runs.ErrInput) {
 		t.Errorf("an input that there is not: %v", err)
 	}
-	if _, err := e.Forecast(t.Context(), "nobody", travel.Change{From: "output"}, travel.New{}); !errors.Is(err, runs.ErrNotFound) {
+	if _, err := e.Forecast(t.Context(), "nobody", runs.Change{From: "output"}); !errors.Is(err, runs.ErrNotFound) {
 		t.Errorf("a run that there is not: %v", err)
 	}
-	if _, err := e.Forecast(t.Context(), id, travel.Change{}, travel.New{}); !errors.Is(err, travel.ErrNothing) {
+	if _, err := e.Forecast(t.Context(), id, runs.Change{}); !errors.Is(err, travel.ErrNothing) {
 		t.Errorf("no change: %v", err)
 	}
 	var unknown *travel.ErrStep
-	if _, err := e.Forecast(t.Context(), id, travel.Change{From: "b"}, travel.New{}); !errors.As(err, &unknown) {
+	if _, err := e.Forecast(t.Context(), id, runs.Change{From: "b"}); !errors.As(err, &unknown) {
 		t.Errorf("a step that there is not: %v", err)
 	}
 }
@@ -189,23 +188,20 @@ output writer "c <<a>> <<notes>>"`), run.Options{})
 	answer(e, id)
 	was := wait(t, e, id)
 	model.take()
-	f, err := e.Forecast(t.Context(), id, travel.Change{From: "a"}, travel.New{})
+	fork, err := e.Fork(t.Context(), id, runs.Change{From: "a"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.Fork(t.Context(), f); err != nil {
-		t.Fatal(err)
-	}
-	awaitQuestion(t, e, f.ID)
+	awaitQuestion(t, e, fork)
 	shut(t, e)
 
 	e = engine.New(engine.Config{Registry: w.registry, Store: s})
 	defer shut(t, e)
-	if err := e.Adopt(t.Context(), f.ID); err != nil {
+	if err := e.Adopt(t.Context(), fork); err != nil {
 		t.Fatal(err)
 	}
-	answer(e, f.ID)
-	if is := wait(t, e, f.ID); is.Value != was.Value {
+	answer(e, fork)
+	if is := wait(t, e, fork); is.Value != was.Value {
 		t.Errorf("got %+v, want %+v", is, was)
 	}
 }
@@ -226,6 +222,60 @@ func awaitQuestion(t *testing.T, e *engine.Engine, id run.ID) {
 	t.Fatal("the run ended and did not ask")
 }
 
+// A fork is what was forecast, though its origin went on meanwhile; and it may be left to another process.
+func TestAForkIsWhatWasForecast(t *testing.T) {
+	w := newWorld(t)
+	var model counted
+	w.model("writer", model.answer)
+	s := memory.New()
+	e := engine.New(engine.Config{Registry: w.registry, Store: s})
+	defer shut(t, e)
+	id := start(t, e, w.plan(`
+a = writer "a"
+ok = human.approve "Go?" after a
+b = writer "b <<ok>>"
+output writer "c <<b>>"`), run.Options{})
+	awaitQuestion(t, e, id)
+	f, err := e.Forecast(t.Context(), id, runs.Change{From: "ok"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Answer(t.Context(), id, "ok", "yes", "me"); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, e, id)
+	model.take()
+	fork, err := e.SubmitFork(t.Context(), id, runs.Change{From: "ok", Head: f.Head})
+	if err != nil {
+		t.Fatal(err)
+	}
+	facts, err := s.Load(t.Context(), fork, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	origin := facts[0].Body.(*run.Started).Fork
+	if origin.Seq != f.Seq || origin.Kept != f.Kept || len(model.take()) > 0 {
+		t.Errorf("the fork has the origin %+v, forecast was %+v", origin, f)
+	}
+	other := engine.New(engine.Config{Registry: w.registry, Store: s})
+	defer shut(t, other)
+	if err := other.Adopt(t.Context(), fork); err != nil {
+		t.Fatal(err)
+	}
+	awaitQuestion(t, other, fork)
+	if err := other.Answer(t.Context(), fork, "ok", "no", "me"); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, other, fork)
+	if diff := cmp.Diff([]string{"b", "output"}, model.take()); diff != "" {
+		t.Errorf("called again: %s", diff)
+	}
+	d, err := e.Diff(t.Context(), id, fork)
+	if err != nil || d.First != "ok" || d.Plan {
+		t.Errorf("they differ in %+v, %v", d, err)
+	}
+}
+
 func TestAForkHasTheSharedStateThatItsOriginHad(t *testing.T) {
 	w := newWorld(t)
 	var model counted
@@ -239,7 +289,7 @@ two = writer "two" after one
 three = memory.get(path: "a") after two
 output three ?? "none"`), run.Options{})
 	was := wait(t, e, id)
-	if _, is := forkAndWait(t, e, id, travel.Change{From: "three"}); is.Value != was.Value || is.Value != "first" {
+	if _, is := forkAndWait(t, e, id, runs.Change{From: "three"}); is.Value != was.Value || is.Value != "first" {
 		t.Errorf("got %+v, want %+v", is, was)
 	}
 }

@@ -21,12 +21,12 @@ import (
 	"github.com/slopstudios/slop/runtime/agent"
 	"github.com/slopstudios/slop/runtime/engine"
 	"github.com/slopstudios/slop/runtime/run"
+	"github.com/slopstudios/slop/runtime/runs"
 	"github.com/slopstudios/slop/runtime/store"
 	"github.com/slopstudios/slop/runtime/store/memory"
 	"github.com/slopstudios/slop/runtime/store/redis"
 	"github.com/slopstudios/slop/runtime/store/redis/redistest"
 	"github.com/slopstudios/slop/runtime/store/sqlite"
-	"github.com/slopstudios/slop/runtime/travel"
 	"github.com/slopstudios/slop/stdlib/contexts"
 )
 
@@ -573,7 +573,7 @@ output {l: f, n: g}`)
 	if diff := cmp.Diff(map[string]any{"l": []any{"kept", "1"}, "n": 11}, wait(t, e, id).Value); diff != "" {
 		t.Fatal(diff)
 	}
-	_, end := forkAndWait(t, e, id, travel.Change{From: "c"})
+	_, end := forkAndWait(t, e, id, runs.Change{From: "c"})
 	if diff := cmp.Diff(map[string]any{"l": []any{"kept", "2"}, "n": 21}, end.Value); diff != "" {
 		t.Error(diff)
 	}

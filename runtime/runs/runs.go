@@ -10,6 +10,7 @@ import (
 
 	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/runtime/run"
+	"github.com/slopstudios/slop/runtime/travel"
 )
 
 // The errors callers branch on.
@@ -48,6 +49,12 @@ type Runs interface {
 	Resume(ctx context.Context, id run.ID, by, reason string) error
 	// Answer answers the question at path. The first answer counts: ErrAnswered for the others. ErrNotAsked, ErrAnswer. Because gives it a reason.
 	Answer(ctx context.Context, id run.ID, path run.Path, value any, by string) error
+	// Forecast says what a fork of a run would keep and do again, and begins nothing. travel.ErrNothing, travel.ErrDrift, *travel.ErrStep, ErrInput.
+	Forecast(ctx context.Context, id run.ID, c Change) (*Forecast, error)
+	// Fork begins a new run that keeps what Forecast says; when it returns, the run is stored with all that it keeps.
+	Fork(ctx context.Context, id run.ID, c Change) (run.ID, error)
+	// Diff compares two runs step by step.
+	Diff(ctx context.Context, a, b run.ID) (*travel.Difference, error)
 }
 
 // Because is an answer with the reason that its history keeps.
