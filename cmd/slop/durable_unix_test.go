@@ -239,7 +239,7 @@ output "said <<ok>>"
 		t.Errorf("%v, and the events are\n%s", err, seen.String())
 	}
 	s.want(exitOK, "said yes\n", "resume", "-q", id)
-	if log, err := os.ReadFile(filepath.Join(s.dir, "home", "state", "logs", id+".log")); err != nil || !strings.HasSuffix(string(log), "said yes\n") {
+	if log, err := os.ReadFile(filepath.Join(s.dir, "home", "state", "logs", id+".log")); err != nil || !strings.Contains(string(log), "said yes\n") || !strings.Contains(string(log), "level=INFO msg=\"took up a run\" run="+id) {
 		t.Errorf("its log is %q, %v", log, err)
 	}
 }

@@ -241,6 +241,9 @@ RUNS
   slop runs pause, resume, cancel ID  cancel is for good
   slop run --detach x.slop            prints the id, works in the background; so do
                                       slop resume and slop runs fork
+                                      (log: logs/ID.log in the state folder)
+  slop run -v x.slop                  says too what the engine does besides, such as
+                                      a store that fails for a while
   slop answer ID STEP …               answers a question, from anywhere
   slop run --ephemeral x.slop         keeps nothing
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -23,17 +24,17 @@ type host struct {
 }
 
 // newHost starts an engine whose runs live in memory, as long as the process.
-func newHost(pr *project) *host {
+func newHost(pr *project, log io.Writer) *host {
 	h := &host{}
-	h.engine = engine.New(engine.Config{Store: memory.New(), Registry: pr.registry, Secrets: pr.secret, Folder: here()})
+	h.engine = engine.New(engine.Config{Store: memory.New(), Registry: pr.registry, Secrets: pr.secret, Folder: here(), Log: h.logger(log)})
 	return h
 }
 
 // storedHost starts an engine whose runs are kept in the state folder.
-func storedHost(pr *project, st *state) *host {
+func storedHost(pr *project, st *state, log io.Writer) *host {
 	h := &host{state: st, witness: newWitness(st.store)}
 	h.engine = engine.New(engine.Config{
-		Store: h.witness, Registry: pr.registry, Secrets: pr.secret, Owner: st.self.Name, Lease: st.lease, Forgets: st.forgets, Folder: here(),
+		Store: h.witness, Registry: pr.registry, Secrets: pr.secret, Owner: st.self.Name, Lease: st.lease, Forgets: st.forgets, Folder: here(), Log: h.logger(log),
 		Linger: types.MaxDuration, // this process is there for its run, also when that waits
 	})
 	return h

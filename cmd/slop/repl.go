@@ -41,7 +41,7 @@ func (v *replCmd) Run(c *console) error {
 	if err := c.trust(pr, v.Trust); err != nil {
 		return err
 	}
-	h := newHost(pr)
+	h := newHost(pr, nil)
 	defer h.close()
 	r := &repl{c: c, project: pr, host: h, talks: c.asks}
 	r.reset()

@@ -36,6 +36,7 @@ func (v *resumeCmd) Run(c *console) error {
 	if err := v.check(); err != nil {
 		return err
 	}
+	v.Verbose = v.Verbose || v.Background // nobody watches: what is written is all that is known later
 	ctx := context.Background()
 	st, err := v.open(ctx)
 	if err != nil {
@@ -72,7 +73,7 @@ func (v *resumeCmd) Run(c *console) error {
 	if pr.config.Run.Color != "" {
 		c.configured(pr.config.Run.Color)
 	}
-	host := storedHost(pr, st)
+	host := storedHost(pr, st, v.log(c))
 	defer host.close()
 	if v.Detach {
 		return st.background(c, id)
@@ -105,7 +106,7 @@ func (s *state) takeUp(ctx context.Context, h *host, of *history, background boo
 
 // again shows the end of a run that has ended, and runs nothing.
 func (v *resumeCmd) again(c *console, st *state, h *history) error {
-	host := storedHost(noProject(), st)
+	host := storedHost(noProject(), st, nil)
 	defer host.close()
 	s := v.session(c, noProject(), host, h.plan)
 	s.past = h.facts[len(h.facts)-1].Seq

@@ -287,7 +287,7 @@ func (v *runCmd) keep() (time.Duration, error) {
 // play runs the plan to its end and prints what the flags ask for.
 func (v *runCmd) play(c *console, r prepared) error {
 	if v.Ephemeral {
-		h := newHost(r.project)
+		h := newHost(r.project, v.log(c))
 		defer h.close()
 		s := v.session(c, r.project, h, r.plan)
 		return v.present(c, h, s, s.start(r.values, r.options), r.options)
@@ -301,7 +301,7 @@ func (v *runCmd) play(c *console, r prepared) error {
 	if err != nil {
 		return err
 	}
-	h := storedHost(r.project, st)
+	h := storedHost(r.project, st, v.log(c))
 	defer h.close()
 	if v.Detach {
 		return detach(c, h, r)

@@ -68,7 +68,7 @@ func (v *runsForkCmd) fork(ctx context.Context, c *console, st *state, h *histor
 		st.close()
 		return err
 	}
-	host := storedHost(pr, st)
+	host := storedHost(pr, st, v.log(c))
 	defer host.close()
 	f, err := host.engine.Forecast(ctx, h.id, change)
 	if err != nil {

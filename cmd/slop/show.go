@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -15,9 +16,10 @@ import (
 
 // showFlags say what a command that takes a run to its end shows of it.
 type showFlags struct {
-	Events string `placeholder:"ndjson" help:"Print every event as a line of JSON on standard output, instead of the value."`
-	JSON   bool   `name:"json" help:"Print the run as one JSON object on standard output, instead of the value."`
-	Quiet  bool   `short:"q" help:"Show no progress."`
+	Events  string `placeholder:"ndjson" help:"Print every event as a line of JSON on standard output, instead of the value."`
+	JSON    bool   `name:"json" help:"Print the run as one JSON object on standard output, instead of the value."`
+	Quiet   bool   `short:"q" help:"Show no progress."`
+	Verbose bool   `short:"v" help:"Show in lines what the engine does besides, such as a store that fails for a while."`
 }
 
 func (v showFlags) check() error {
@@ -26,6 +28,14 @@ func (v showFlags) check() error {
 		return usage("--events knows one form: --events ndjson")
 	case v.Events != "" && v.JSON:
 		return usage("--events and --json both want standard output: choose one")
+	}
+	return nil
+}
+
+// log is where the engine says what it does besides; nil: nowhere.
+func (v showFlags) log(c *console) io.Writer {
+	if v.Verbose {
+		return c.err
 	}
 	return nil
 }
@@ -42,7 +52,7 @@ func (v showFlags) session(c *console, pr *project, h *host, p *plan.Plan) *sess
 		s.events = c.out
 	case v.Quiet || v.JSON && !c.live:
 		// nothing moves on the screen
-	case c.live:
+	case c.live && !v.Verbose:
 		s.screen = screen.NewTree(c.err, c.style, func() (int, int) { return c.width(), c.height() }, firstSteps(p), s.agent)
 	default:
 		s.screen = screen.NewLines(c.err, c.style, s.agent)

@@ -188,6 +188,7 @@ func (e *Engine) keepAppointment(p *appointment) {
 	switch {
 	case err == nil, errors.Is(err, store.ErrHeld), errors.Is(err, runs.ErrFinished), errors.Is(err, runs.ErrNotFound), errors.Is(err, runs.ErrClosed):
 	default:
+		e.log.Warn("a run cannot be taken up, which is tried again", "run", p.id, "tries", p.tries+1, "error", err)
 		p.at = time.Now().Add(min(firstRest<<min(p.tries, 20), longestRest))
 		p.tries++
 		e.agenda.put(p)

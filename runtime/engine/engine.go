@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -61,6 +62,7 @@ type Config struct {
 	Forgets     bool                              // the store may lose its last seconds, as a Redis that syncs once a second: they are kept, to be written again
 	Inline      int                               // texts and files of more bytes are kept apart from facts; 0: DefaultInline
 	Entropy     io.Reader                         // for ids and seeds; nil: crypto/rand
+	Log         *slog.Logger                      // hears of what nobody waits for: runs that stop, a store that fails for a while; nil: nobody
 }
 
 // Engine implements runs.Runs.
@@ -92,6 +94,8 @@ type Engine struct {
 	sweeper  sweeper
 	clerk    clerk
 	workers  pool
+	log      *slog.Logger
+	troubles troubles
 	ctx      context.Context
 	stop     context.CancelCauseFunc
 	group    sync.WaitGroup // sessions and the listener
@@ -162,6 +166,9 @@ func New(c Config) *Engine {
 	_, e.tier.off = e.store.(*memory.Store)
 	e.tier.engine = e
 	e.commons.init(e)
+	if e.log = c.Log; e.log == nil {
+		e.log = slog.New(slog.DiscardHandler)
+	}
 	e.ctx, e.stop = context.WithCancelCause(context.Background())
 	if e.shared = c.Shared; e.shared {
 		sh := &sharing{e.store, e.owner, e.ctx, e.workers.do}
@@ -210,7 +217,7 @@ func (e *Engine) submit(ctx context.Context, s *session, facts ...run.Fact) (run
 		return "", err
 	}
 	s.stop(nil)
-	_ = e.store.PutEntry(ctx, Entry(s.id, s.plan, facts)) // derived: whoever adopts the run writes it too
+	e.dropped("list a run", s.id, e.store.PutEntry(ctx, Entry(s.id, s.plan, facts))) // derived: whoever adopts the run writes it too
 	if err := e.store.Release(ctx, s.lease.Load().Lease); err != nil {
 		return s.id, fmt.Errorf("give run %s away: %w", s.id, err)
 	}
@@ -407,6 +414,7 @@ func (e *Engine) adopt(ctx context.Context, id run.ID) error {
 	if err := e.animate(s); err != nil {
 		return err
 	}
+	e.log.Info("took up a run", "run", id, "facts", len(facts))
 	s.post(letter{kind: toldLetter}) // what was told between the reading of the log and here found no session
 	return nil
 }
@@ -537,7 +545,7 @@ func (e *Engine) animate(s *session) error {
 func (e *Engine) release(lease run.Lease) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(e.ctx), releaseTimeout)
 	defer cancel()
-	_ = e.store.Release(ctx, lease)
+	e.dropped("give a lease back", lease.Run, e.store.Release(ctx, lease)) // it lapses
 }
 
 // handOver gives the lease of an unfinished run back and lets another worker of the pool know.
@@ -548,7 +556,7 @@ func (e *Engine) handOver(s *session) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(e.ctx), releaseTimeout)
 	defer cancel()
-	_ = e.store.Enqueue(ctx, store.Hint{Run: s.id, Pool: e.pool, Priority: s.priority}) // else a sweep finds the run
+	e.dropped("hand a run over", s.id, e.store.Enqueue(ctx, store.Hint{Run: s.id, Pool: e.pool, Priority: s.priority})) // else a sweep finds the run
 }
 
 // listener wakes the sessions of runs that are told something through the store.
@@ -557,6 +565,7 @@ func (e *Engine) listener() {
 	rest := firstRest
 	for e.ctx.Err() == nil {
 		for id, err := range e.store.Told(e.ctx) {
+			e.heed(&e.troubles.told, "hear what runs are told", err)
 			if err != nil {
 				break
 			}

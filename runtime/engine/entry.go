@@ -136,7 +136,7 @@ func (c *clerk) put(e *Engine, entry store.Entry) <-chan struct{} {
 func (c *clerk) write(e *Engine) {
 	for d := c.next(); d != nil; d = c.next() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(e.ctx), releaseTimeout)
-		_ = e.store.PutEntry(ctx, d.entry) // derived: it never fails a run
+		e.heed(&e.troubles.listing, "list runs", e.store.PutEntry(ctx, d.entry)) // derived: it never fails a run
 		cancel()
 		close(d.written)
 	}

@@ -62,8 +62,11 @@ func (s *session) extend() {
 	switch {
 	case err == nil:
 		s.lease.CompareAndSwap(old, e.held(lease, asked))
+		e.heed(&e.troubles.leases, "extend leases", nil)
 	case errors.Is(err, store.ErrFenced):
 		s.post(letter{kind: fencedLetter})
+	default:
+		e.heed(&e.troubles.leases, "extend leases", err)
 	}
 }
 

@@ -957,6 +957,7 @@ func (s *session) commit() {
 	err := s.engine.store.Append(s.ctx, s.lease.Load().Lease, s.head, s.batch...)
 	switch {
 	case err == nil:
+		s.engine.heed(&s.engine.troubles.facts, "store what happened", nil)
 		s.head += run.Seq(len(s.batch))
 		s.gallery.facts(s.batch)
 		s.memorize(s.batch)
@@ -970,6 +971,7 @@ func (s *session) commit() {
 	case s.ctx.Err() != nil:
 		s.err = context.Cause(s.ctx)
 	default:
+		s.engine.heed(&s.engine.troubles.facts, "store what happened", err)
 		s.refold()
 	}
 }
@@ -977,6 +979,7 @@ func (s *session) commit() {
 // bury ends the session: calls are told, watchers and waiters hear, the lease goes back.
 func (s *session) bury() {
 	resting := errors.Is(s.err, errResting)
+	s.logEnd()
 	s.stop(errClosing)
 	if s.clock != nil {
 		s.clock.Stop()

@@ -49,7 +49,8 @@ func (e *Engine) tidy() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(e.ctx), tidyPatience)
 		defer cancel()
 		if turn(ctx, e.store, now) {
-			_, _ = Expire(ctx, e.store, now) // what stays is found the next time
+			_, err := Expire(ctx, e.store, now) // what stays is found the next time
+			e.dropped("remove what has expired", "", err)
 		}
 	})
 }

@@ -88,7 +88,7 @@ func (e *Engine) resign() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(e.ctx), releaseTimeout)
 	defer cancel()
 	for _, h := range hints {
-		_ = e.store.Enqueue(ctx, h) // else another worker's sweep finds the run
+		e.dropped("give a hint back", h.Run, e.store.Enqueue(ctx, h)) // else another worker's sweep finds the run
 	}
 }
 
@@ -96,6 +96,7 @@ func (e *Engine) resign() {
 func (e *Engine) hinted(ctx context.Context, poke func()) {
 	for rest := firstRest; ctx.Err() == nil; rest = min(2*rest, longRest) {
 		for _, err := range e.store.Hinted(ctx, e.pool) {
+			e.heed(&e.troubles.hints, "wait for hints", err)
 			if err != nil {
 				break
 			}
@@ -128,6 +129,7 @@ func (e *Engine) serve(ctx context.Context, hints <-chan struct{}) {
 			continue
 		}
 		h, ok, next, err := e.store.Dequeue(ctx, e.pool)
+		e.heed(&e.troubles.hints, "take hints", err)
 		switch {
 		case err != nil:
 			pause(ctx, rest)
@@ -181,9 +183,9 @@ func (e *Engine) invite(h store.Hint) {
 
 // sweeps looks for what was left behind, at the start and then from time to time.
 func (e *Engine) sweeps(ctx context.Context) {
-	_ = e.Reconcile(ctx, e.pool) // lists are derived: the next start tries again
+	e.heed(&e.troubles.sweeps, "reconcile the list of runs", e.Reconcile(ctx, e.pool)) // lists are derived: the next start tries again
 	for ctx.Err() == nil {
-		_ = e.sweepUp(ctx) // what it did not find, the next finds
+		e.heed(&e.troubles.sweeps, "look for runs that were left behind", e.sweepUp(ctx)) // what it did not find, the next finds
 		pause(ctx, e.sweep)
 	}
 }
