@@ -1,0 +1,442 @@
+package pattern
+
+import (
+	"context"
+	"fmt"
+)
+
+// Hap is what a pattern says happens: a value, and the span it is for. It is an Event before its value has become controls.
+type Hap struct {
+	Whole, Part Span
+	Continuous  bool   // there is no Whole: the value was only looked at
+	Scale       string // that its note was taken from; "" when none
+	Value       any    // float64, string, bool, []any, Controls, *Pattern, or nil
+}
+
+// Controls are named values: what plays, and how.
+type Controls map[string]any
+
+// WholeOrPart is the span that decides where the other side of a combination is asked.
+func (h Hap) WholeOrPart() Span {
+	if h.Continuous {
+		return h.Part
+	}
+	return h.Whole
+}
+
+// begins tells whether the part has the beginning of the whole.
+func (h Hap) begins() bool { return !h.Continuous && h.Whole.Begin == h.Part.Begin }
+
+// Pattern is a function of time. It never changes, and asking it the same gives the same.
+type Pattern struct {
+	query func(*asking, Span) []Hap
+	// Steps is how many steps a cycle of it has, for what counts steps; 0 when nobody can say.
+	Steps Time
+	// pure is the value of a pattern that is the same once every cycle, which most arguments are.
+	pure   any
+	isPure bool
+}
+
+// asking is one question put to a pattern, and what it may still cost.
+type asking struct {
+	ctx  context.Context
+	left int
+	kept map[keptFor]*Pattern
+}
+
+// keptFor names what With made of a value, so that a value that comes every cycle is not worked out every cycle.
+type keptFor struct {
+	with  *Pattern
+	value any
+}
+
+func (a *asking) made(with *Pattern, v any) *Pattern {
+	switch v.(type) {
+	case float64, string, bool:
+		return a.kept[keptFor{with, v}]
+	}
+	return nil
+}
+
+func (a *asking) keep(with *Pattern, v any, p *Pattern) {
+	switch v.(type) {
+	case float64, string, bool:
+		if a.kept == nil {
+			a.kept = map[keptFor]*Pattern{}
+		}
+		if len(a.kept) < 4096 {
+			a.kept[keptFor{with, v}] = p
+		}
+	}
+}
+
+func (a *asking) spend(n int) {
+	before := a.left
+	a.left -= n + 1
+	if a.left < 0 {
+		panic(ErrMany)
+	}
+	if before>>12 != a.left>>12 { // looked at every few thousand steps
+		if err := a.ctx.Err(); err != nil {
+			panic(stopped{err})
+		}
+	}
+}
+
+// stopped carries the end of a context out of a deep query.
+type stopped struct{ err error }
+
+// Mistake is what is wrong with a value that a pattern came upon while it was asked. Who built the pattern may know where it was written.
+type Mistake struct {
+	Message string
+	Hint    string
+	At      any // set by who catches it
+}
+
+func (m *Mistake) Error() string { return m.Message }
+
+// Fail stops the query, or the building of a pattern, with a mistake. Query and Guard catch it.
+func Fail(format string, args ...any) {
+	panic(&Mistake{Message: fmt.Sprintf(format, args...)})
+}
+
+// Guard turns what the functions of this package panic with on bad input into an error. Other panics pass.
+func Guard(err *error) {
+	switch p := recover().(type) {
+	case nil:
+	case *Mistake:
+		*err = p
+	case stopped:
+		*err = p.err
+	case error:
+		if p != ErrFine && p != ErrMany {
+			panic(p)
+		}
+		*err = p
+	default:
+		panic(p)
+	}
+}
+
+// Query gives what happens from begin to end. It takes at most limit steps.
+func (p *Pattern) Query(ctx context.Context, begin, end Time, limit int) (haps []Hap, err error) {
+	defer Guard(&err)
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return p.ask(&asking{ctx: ctx, left: limit}, Span{begin, end}), nil
+}
+
+func (p *Pattern) ask(a *asking, s Span) []Hap {
+	a.spend(0)
+	haps := p.query(a, s)
+	a.spend(len(haps))
+	return haps
+}
+
+// newPattern makes a pattern of a function that may be asked for any span.
+func newPattern(query func(*asking, Span) []Hap) *Pattern { return &Pattern{query: query} }
+
+// perCycle makes a pattern of a function that is only asked within one cycle.
+func perCycle(query func(a *asking, cycle int64, s Span) []Hap) *Pattern {
+	return newPattern(func(a *asking, s Span) []Hap {
+		first := s.Begin.Floor()
+		if s.End.Cmp(Cycles(first+1)) <= 0 {
+			return query(a, first, s)
+		}
+		var out []Hap
+		for s.Begin.Before(s.End) {
+			a.spend(0)
+			cycle := s.Begin.Floor()
+			end := Earlier(s.End, Cycles(cycle+1))
+			out = append(out, query(a, cycle, Span{s.Begin, end})...)
+			s.Begin = end
+		}
+		return out
+	})
+}
+
+// withSteps is p that counts so many steps.
+func (p *Pattern) withSteps(n Time) *Pattern {
+	q := *p
+	q.Steps = n
+	return &q
+}
+
+// Silence is nothing.
+func Silence() *Pattern {
+	return newPattern(func(*asking, Span) []Hap { return nil }).withSteps(Cycles(1))
+}
+
+// Pure is a value once every cycle.
+func Pure(value any) *Pattern {
+	return &Pattern{pure: value, isPure: true, Steps: Cycles(1), query: func(a *asking, s Span) []Hap {
+		first := s.Begin.Floor()
+		if !s.Begin.Before(s.End) || s.End.Cmp(Cycles(first+1)) <= 0 {
+			return []Hap{{Whole: Span{Cycles(first), Cycles(first + 1)}, Part: s, Value: value}}
+		}
+		var out []Hap
+		for c := first; Cycles(c).Before(s.End); c++ {
+			a.spend(0)
+			whole := Span{Cycles(c), Cycles(c + 1)}
+			out = append(out, Hap{Whole: whole, Part: Span{Later(s.Begin, whole.Begin), Earlier(s.End, whole.End)}, Value: value})
+		}
+		return out
+	}}
+}
+
+// Constant gives the value of a pure pattern.
+func (p *Pattern) Constant() (value any, ok bool) { return p.pure, p.isPure }
+
+// Signal is a continuous value: f of the time at which it is looked at.
+func Signal(f func(Time) any) *Pattern {
+	return newPattern(func(_ *asking, s Span) []Hap {
+		return []Hap{{Part: s, Continuous: true, Value: f(s.Begin)}}
+	})
+}
+
+// Map changes every value.
+func (p *Pattern) Map(f func(any) any) *Pattern {
+	if p.isPure {
+		return Pure(f(p.pure)).withSteps(p.Steps)
+	}
+	return newPattern(func(a *asking, s Span) []Hap {
+		haps := p.ask(a, s)
+		out := make([]Hap, len(haps))
+		for i, h := range haps {
+			h.Value = f(h.Value)
+			out[i] = h
+		}
+		return out
+	}).withSteps(p.Steps)
+}
+
+// MapHaps changes every hap's value and scale.
+func (p *Pattern) MapHaps(f func(Hap) Hap) *Pattern {
+	return p.mapHaps(func(h Hap) (Hap, bool) { return f(h), true })
+}
+
+// mapHaps changes every hap, and leaves out those for which ok is false.
+func (p *Pattern) mapHaps(f func(Hap) (Hap, bool)) *Pattern {
+	return newPattern(func(a *asking, s Span) []Hap {
+		haps := p.ask(a, s)
+		out := make([]Hap, 0, len(haps))
+		for _, h := range haps {
+			if h, ok := f(h); ok {
+				out = append(out, h)
+			}
+		}
+		return out
+	}).withSteps(p.Steps)
+}
+
+// Filter keeps the values that f holds for.
+func (p *Pattern) Filter(f func(any) bool) *Pattern {
+	return p.mapHaps(func(h Hap) (Hap, bool) { return h, f(h.Value) })
+}
+
+// discrete leaves out continuous values.
+func (p *Pattern) discrete() *Pattern {
+	return p.mapHaps(func(h Hap) (Hap, bool) { return h, !h.Continuous })
+}
+
+// Collect hands f the haps of each question, those of the same whole together, and plays what it gives.
+func (p *Pattern) Collect(f func(together []Hap) []Hap) *Pattern {
+	return newPattern(func(a *asking, s Span) []Hap {
+		var out []Hap
+		haps := p.ask(a, s)
+		used := make([]bool, len(haps))
+		for i, h := range haps {
+			if used[i] {
+				continue
+			}
+			var same []Hap
+			for j := i; j < len(haps); j++ {
+				if !used[j] && haps[j].Whole == h.Whole && haps[j].Continuous == h.Continuous {
+					same, used[j] = append(same, haps[j]), true
+				}
+			}
+			out = append(out, f(same)...)
+		}
+		return out
+	})
+}
+
+// shift moves questions and answers apart by functions of time that undo each other.
+func (p *Pattern) shift(question, answer func(Time) Time) *Pattern {
+	span := func(s Span, f func(Time) Time) Span { return Span{f(s.Begin), f(s.End)} }
+	return newPattern(func(a *asking, s Span) []Hap {
+		haps := p.ask(a, span(s, question))
+		out := make([]Hap, len(haps))
+		for i, h := range haps {
+			if !h.Continuous {
+				h.Whole = span(h.Whole, answer)
+			}
+			h.Part = span(h.Part, answer)
+			out[i] = h
+		}
+		return out
+	})
+}
+
+// Late moves p later by so many cycles, Early earlier.
+func (p *Pattern) Late(by Time) *Pattern {
+	if by.Sign() == 0 {
+		return p
+	}
+	return p.shift(func(t Time) Time { return t.Sub(by) }, func(t Time) Time { return t.Add(by) }).withSteps(p.Steps)
+}
+
+func (p *Pattern) Early(by Time) *Pattern { return p.Late(by.Neg()) }
+
+// Fast plays p that many times as fast, Slow that many times slower; 0 is silence.
+func (p *Pattern) Fast(factor Time) *Pattern {
+	if factor.Sign() == 0 {
+		return Silence()
+	}
+	if factor.Sign() < 0 {
+		Fail("a pattern cannot be played %s times as fast: use rev to play it backwards", factor)
+	}
+	if factor == Cycles(1) {
+		return p
+	}
+	return p.shift(func(t Time) Time { return t.Mul(factor) }, func(t Time) Time { return t.Div(factor) }).withSteps(p.Steps)
+}
+
+func (p *Pattern) Slow(factor Time) *Pattern {
+	if factor.Sign() == 0 {
+		return Silence()
+	}
+	return p.Fast(Cycles(1).Div(factor))
+}
+
+// Stack plays all at once.
+func Stack(all ...*Pattern) *Pattern {
+	if len(all) == 1 {
+		return all[0]
+	}
+	return newPattern(func(a *asking, s Span) []Hap {
+		var out []Hap
+		for _, p := range all {
+			out = append(out, p.ask(a, s)...)
+		}
+		return out
+	}).withSteps(commonSteps(all))
+}
+
+func commonSteps(all []*Pattern) Time {
+	steps := Time{}
+	for i, p := range all {
+		switch {
+		case p.Steps.Sign() <= 0 || p.Steps.Den() != 1 || steps.Num() > 1<<20:
+			return Time{}
+		case i == 0:
+			steps = p.Steps
+		default:
+			steps = Cycles(product(steps.Num()/gcd(steps.Num(), p.Steps.Num()), p.Steps.Num()))
+		}
+	}
+	return steps
+}
+
+// Cat plays one after the other, a cycle each; every pattern goes on where it was when its turn comes again.
+func Cat(all ...*Pattern) *Pattern {
+	switch len(all) {
+	case 0:
+		return Silence()
+	case 1:
+		return all[0]
+	}
+	n := int64(len(all))
+	return perCycle(func(a *asking, cycle int64, s Span) []Hap {
+		turn := floorMod(cycle, n)
+		// The pattern's own cycle is the number of its turns so far.
+		offset := Cycles(cycle - (cycle-turn)/n)
+		haps := all[turn].ask(a, Span{s.Begin.Sub(offset), s.End.Sub(offset)})
+		out := make([]Hap, len(haps))
+		for i, h := range haps {
+			if !h.Continuous {
+				h.Whole = Span{h.Whole.Begin.Add(offset), h.Whole.End.Add(offset)}
+			}
+			h.Part = Span{h.Part.Begin.Add(offset), h.Part.End.Add(offset)}
+			out[i] = h
+		}
+		return out
+	}).withSteps(commonSteps(all))
+}
+
+// FastCat squeezes all into one cycle.
+func FastCat(all ...*Pattern) *Pattern {
+	if len(all) == 1 {
+		return all[0]
+	}
+	return Cat(all...).Fast(Cycles(int64(max(1, len(all))))).withSteps(Cycles(int64(len(all))))
+}
+
+// Weighted is a pattern and the share it has of a cycle.
+type Weighted struct {
+	Weight  Time
+	Pattern *Pattern
+}
+
+// TimeCat squeezes all into one cycle, each as long as its weight among all says.
+func TimeCat(all ...Weighted) *Pattern {
+	total := Time{}
+	for _, w := range all {
+		total = total.Add(w.Weight)
+	}
+	if total.Sign() <= 0 {
+		return Silence()
+	}
+	if len(all) == 1 {
+		return all[0].Pattern.withSteps(total)
+	}
+	begins := make([]Time, len(all)+1)
+	for i, w := range all {
+		begins[i+1] = begins[i].Add(w.Weight.Div(total))
+	}
+	return perCycle(func(a *asking, cycle int64, s Span) []Hap {
+		var out []Hap
+		sam := Cycles(cycle)
+		from, to := s.Begin.Sub(sam), s.End.Sub(sam)
+		for i, w := range all {
+			if begins[i+1].Cmp(from) <= 0 && from != to || begins[i] == begins[i+1] {
+				continue
+			}
+			if to.Cmp(begins[i]) <= 0 && from != to {
+				break
+			}
+			out = append(out, w.Pattern.squeezed(a, cycle, Span{begins[i], begins[i+1]}, s)...)
+		}
+		return out
+	}).withSteps(total)
+}
+
+// squeezed gives what p does in a cycle when that cycle is squeezed into a part of it, within s.
+func (p *Pattern) squeezed(a *asking, cycle int64, into, s Span) []Hap {
+	sam := Cycles(cycle)
+	begin, length := sam.Add(into.Begin), into.Length()
+	window, ok := s.Meet(Span{begin, sam.Add(into.End)})
+	if !ok {
+		return nil
+	}
+	in := func(t Time) Time { return t.Sub(begin).Div(length).Add(sam) }
+	out := func(t Time) Time { return t.Sub(sam).Mul(length).Add(begin) }
+	var found []Hap
+	for _, h := range p.ask(a, Span{in(window.Begin), in(window.End)}) {
+		if !h.Continuous {
+			h.Whole = Span{out(h.Whole.Begin), out(h.Whole.End)}
+		}
+		h.Part = Span{out(h.Part.Begin), out(h.Part.End)}
+		found = append(found, h)
+	}
+	return found
+}
+
+func floorMod(a, n int64) int64 {
+	if m := a % n; m < 0 {
+		return m + n
+	} else {
+		return m
+	}
+}
