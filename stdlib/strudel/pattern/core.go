@@ -3,6 +3,7 @@ package pattern
 import (
 	"context"
 	"fmt"
+	"slices"
 )
 
 // Hap is what a pattern says happens: a value, and the span it is for. It is an Event before its value has become controls.
@@ -13,9 +14,6 @@ type Hap struct {
 	Value       any    // float64, string, bool, []any, Controls, *Pattern, or nil
 }
 
-// Controls are named values: what plays, and how.
-type Controls map[string]any
-
 // WholeOrPart is the span that decides where the other side of a combination is asked.
 func (h Hap) WholeOrPart() Span {
 	if h.Continuous {
@@ -24,10 +22,23 @@ func (h Hap) WholeOrPart() Span {
 	return h.Whole
 }
 
+// move puts the hap elsewhere in time. A part that is the whole, as most are, is worked out once.
+func (h *Hap) move(f func(Span) Span) {
+	part := h.Part
+	h.Part = f(part)
+	switch {
+	case h.Continuous:
+	case h.Whole == part:
+		h.Whole = h.Part
+	default:
+		h.Whole = f(h.Whole)
+	}
+}
+
 // begins tells whether the part has the beginning of the whole.
 func (h Hap) begins() bool { return !h.Continuous && h.Whole.Begin == h.Part.Begin }
 
-// Pattern is a function of time. It never changes, and asking it the same gives the same.
+// Pattern is a function of time. It never changes, and asking it the same gives the same. The haps of an answer belong to who asked.
 type Pattern struct {
 	query func(*asking, Span) []Hap
 	// Steps is how many steps a cycle of it has, for what counts steps; 0 when nobody can say.
@@ -202,12 +213,10 @@ func (p *Pattern) Map(f func(any) any) *Pattern {
 	}
 	return newPattern(func(a *asking, s Span) []Hap {
 		haps := p.ask(a, s)
-		out := make([]Hap, len(haps))
-		for i, h := range haps {
-			h.Value = f(h.Value)
-			out[i] = h
+		for i := range haps {
+			haps[i].Value = f(haps[i].Value)
 		}
-		return out
+		return haps
 	}).withSteps(p.Steps)
 }
 
@@ -220,7 +229,7 @@ func (p *Pattern) MapHaps(f func(Hap) Hap) *Pattern {
 func (p *Pattern) mapHaps(f func(Hap) (Hap, bool)) *Pattern {
 	return newPattern(func(a *asking, s Span) []Hap {
 		haps := p.ask(a, s)
-		out := make([]Hap, 0, len(haps))
+		out := haps[:0]
 		for _, h := range haps {
 			if h, ok := f(h); ok {
 				out = append(out, h)
@@ -267,15 +276,10 @@ func (p *Pattern) shift(question, answer func(Time) Time) *Pattern {
 	span := func(s Span, f func(Time) Time) Span { return Span{f(s.Begin), f(s.End)} }
 	return newPattern(func(a *asking, s Span) []Hap {
 		haps := p.ask(a, span(s, question))
-		out := make([]Hap, len(haps))
-		for i, h := range haps {
-			if !h.Continuous {
-				h.Whole = span(h.Whole, answer)
-			}
-			h.Part = span(h.Part, answer)
-			out[i] = h
+		for i := range haps {
+			haps[i].move(func(s Span) Span { return span(s, answer) })
 		}
-		return out
+		return haps
 	})
 }
 
@@ -316,11 +320,11 @@ func Stack(all ...*Pattern) *Pattern {
 		return all[0]
 	}
 	return newPattern(func(a *asking, s Span) []Hap {
-		var out []Hap
-		for _, p := range all {
-			out = append(out, p.ask(a, s)...)
+		answers := make([][]Hap, len(all))
+		for i, p := range all {
+			answers[i] = p.ask(a, s)
 		}
-		return out
+		return slices.Concat(answers...)
 	}).withSteps(commonSteps(all))
 }
 
@@ -353,15 +357,10 @@ func Cat(all ...*Pattern) *Pattern {
 		// The pattern's own cycle is the number of its turns so far.
 		offset := Cycles(cycle - (cycle-turn)/n)
 		haps := all[turn].ask(a, Span{s.Begin.Sub(offset), s.End.Sub(offset)})
-		out := make([]Hap, len(haps))
-		for i, h := range haps {
-			if !h.Continuous {
-				h.Whole = Span{h.Whole.Begin.Add(offset), h.Whole.End.Add(offset)}
-			}
-			h.Part = Span{h.Part.Begin.Add(offset), h.Part.End.Add(offset)}
-			out[i] = h
+		for i := range haps {
+			haps[i].move(func(s Span) Span { return Span{s.Begin.Add(offset), s.End.Add(offset)} })
 		}
-		return out
+		return haps
 	}).withSteps(commonSteps(all))
 }
 
@@ -422,15 +421,11 @@ func (p *Pattern) squeezed(a *asking, cycle int64, into, s Span) []Hap {
 	}
 	in := func(t Time) Time { return t.Sub(begin).Div(length).Add(sam) }
 	out := func(t Time) Time { return t.Sub(sam).Mul(length).Add(begin) }
-	var found []Hap
-	for _, h := range p.ask(a, Span{in(window.Begin), in(window.End)}) {
-		if !h.Continuous {
-			h.Whole = Span{out(h.Whole.Begin), out(h.Whole.End)}
-		}
-		h.Part = Span{out(h.Part.Begin), out(h.Part.End)}
-		found = append(found, h)
+	haps := p.ask(a, Span{in(window.Begin), in(window.End)})
+	for i := range haps {
+		haps[i].move(func(s Span) Span { return Span{out(s.Begin), out(s.End)} })
 	}
-	return found
+	return haps
 }
 
 func floorMod(a, n int64) int64 {

@@ -155,19 +155,19 @@ func (p *Pattern) Left(q *Pattern, f func(a, b any) any) *Pattern {
 func (p *Pattern) withConstant(v any, f func(a, b any) any) *Pattern {
 	return newPattern(func(a *asking, s Span) []Hap {
 		haps := p.ask(a, s)
-		out := make([]Hap, 0, len(haps))
-		for _, h := range haps {
+		for i := range haps {
+			h := haps[i]
 			h.Value = f(h.Value, v)
 			for h.Part.Begin.Floor()+1 < h.Part.End.Ceil() {
 				first := h
 				first.Part.End = Cycles(h.Part.Begin.Floor() + 1)
-				out = append(out, first)
+				haps = append(haps, first)
 				h.Part.Begin = first.Part.End
 				a.spend(0)
 			}
-			out = append(out, h)
+			haps[i] = h
 		}
-		return out
+		return haps
 	}).withSteps(p.Steps)
 }
 

@@ -41,12 +41,8 @@ func (p *Pattern) Zoom(begin, end Time) *Pattern {
 		in := func(t Time) Time { return t.Sub(sam).Mul(length).Add(begin).Add(sam) }
 		out := func(t Time) Time { return t.Sub(sam).Sub(begin).Div(length).Add(sam) }
 		haps := p.ask(a, Span{in(s.Begin), in(s.End)})
-		for i, h := range haps {
-			h.Part = Span{out(h.Part.Begin), out(h.Part.End)}
-			if !h.Continuous {
-				h.Whole = Span{out(h.Whole.Begin), out(h.Whole.End)}
-			}
-			haps[i] = h
+		for i := range haps {
+			haps[i].move(func(s Span) Span { return Span{out(s.Begin), out(s.End)} })
 		}
 		return haps
 	}).withSteps(p.Steps.Mul(length))
@@ -66,15 +62,10 @@ func (p *Pattern) Rev() *Pattern {
 		turn := Cycles(2*cycle + 1)
 		mirror := func(s Span) Span { return Span{turn.Sub(s.End), turn.Sub(s.Begin)} }
 		haps := p.ask(a, mirror(s))
-		out := make([]Hap, len(haps))
-		for i, h := range haps {
-			h.Part = mirror(h.Part)
-			if !h.Continuous {
-				h.Whole = mirror(h.Whole)
-			}
-			out[i] = h
+		for i := range haps {
+			haps[i].move(mirror)
 		}
-		return out
+		return haps
 	}).withSteps(p.Steps)
 }
 

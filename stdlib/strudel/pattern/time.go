@@ -1,6 +1,7 @@
 package pattern
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/bits"
@@ -110,10 +111,12 @@ func ParseTime(s string) (Time, error) {
 }
 
 func (t Time) Add(u Time) Time {
-	if t.low == 0 && u.low == 0 {
-		return Time{num: sum(t.num, u.num)}
-	}
-	if t.low == u.low {
+	switch {
+	case u.low == 0: // whole cycles keep lowest terms
+		return Time{sum(t.num, product(u.num, t.Den())), t.low}
+	case t.low == 0:
+		return Time{sum(u.num, product(t.num, u.Den())), u.low}
+	case t.low == u.low:
 		return Fraction(sum(t.num, u.num), t.Den())
 	}
 	d := gcd(t.Den(), u.Den())
@@ -125,16 +128,24 @@ func (t Time) Sub(u Time) Time { return t.Add(u.Neg()) }
 func (t Time) Neg() Time { return Time{-t.num, t.low} }
 
 func (t Time) Mul(u Time) Time {
-	// Cancelled crosswise first, so that what fits in the end fits on the way.
-	a, b := gcd(abs(t.num), u.Den()), gcd(abs(u.num), t.Den())
-	if a == 0 || b == 0 {
+	// Cancelled crosswise: what fits in the end fits on the way, and it is in lowest terms.
+	if t.num == 0 || u.num == 0 {
 		return Time{}
 	}
-	return Fraction(product(t.num/a, u.num/b), product(t.Den()/b, u.Den()/a))
+	a, b := gcd(abs(t.num), u.Den()), gcd(abs(u.num), t.Den())
+	return Time{product(t.num/a, u.num/b), product(t.Den()/b, u.Den()/a) - 1}
 }
 
 // Div divides. Dividing by 0 is a mistake of the caller.
-func (t Time) Div(u Time) Time { return t.Mul(Fraction(u.Den(), u.num)) }
+func (t Time) Div(u Time) Time {
+	switch {
+	case u.num == 0:
+		panic("pattern: a division by 0")
+	case u.num < 0:
+		return t.Mul(Time{-u.Den(), -u.num - 1})
+	}
+	return t.Mul(Time{u.Den(), u.num - 1})
+}
 
 // Cmp is -1, 0 or 1 as t is before, at or after u.
 func (t Time) Cmp(u Time) int {
@@ -147,7 +158,19 @@ func (t Time) Cmp(u Time) int {
 		}
 		return 0
 	}
-	return t.Sub(u).Sign()
+	if (t.num < 0) != (u.num < 0) {
+		if t.num < 0 {
+			return -1
+		}
+		return 1
+	}
+	hi, lo := bits.Mul64(uint64(abs(t.num)), uint64(u.Den()))
+	hi2, lo2 := bits.Mul64(uint64(abs(u.num)), uint64(t.Den()))
+	c := cmp.Or(cmp.Compare(hi, hi2), cmp.Compare(lo, lo2))
+	if t.num < 0 {
+		return -c
+	}
+	return c
 }
 
 func (t Time) Before(u Time) bool { return t.Cmp(u) < 0 }
@@ -201,10 +224,20 @@ func Later(t, u Time) Time {
 }
 
 func gcd(a, b int64) int64 {
-	for b != 0 {
+	if a == 1 || b == 1 {
+		return 1
+	}
+	for a > math.MaxUint32 || b > math.MaxUint32 {
+		if b == 0 {
+			return a
+		}
 		a, b = b, a%b
 	}
-	return a
+	x, y := uint32(a), uint32(b) // which machines divide much faster
+	for y != 0 {
+		x, y = y, x%y
+	}
+	return int64(x)
 }
 
 func abs(a int64) int64 {

@@ -2,7 +2,6 @@ package pattern
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"strconv"
 	"strings"
@@ -130,28 +129,26 @@ func Combine(op func(a, b any) any) func(a, b any) any {
 		r, right := b.(Controls)
 		switch {
 		case left && right:
-			out := maps.Clone(l)
-			for name, v := range r {
-				if before, ok := l[name]; ok {
-					v = op(before, v)
+			out := make(Controls, len(l), len(l)+len(r))
+			copy(out, l)
+			for _, x := range r {
+				if before, ok := l.Get(x.Name); ok {
+					x.Value = op(before, x.Value)
 				}
-				out[name] = v
+				out = out.put(x.Name, x.Value)
 			}
 			return out
 		case left:
 			return l // a plain value says nothing of which control it is for
 		case right:
-			out := Controls{}
-			if a != nil {
-				out["value"] = a
+			if a == nil {
+				return r
 			}
-			for name, v := range r {
-				if name == "value" && a != nil {
-					v = op(a, v)
-				}
-				out[name] = v
+			value := a
+			if v, ok := r.Get("value"); ok {
+				value = op(a, v)
 			}
-			return out
+			return r.With("value", value)
 		}
 		return op(a, b)
 	}

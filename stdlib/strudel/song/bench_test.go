@@ -39,7 +39,7 @@ func BenchmarkEvents(b *testing.B) {
 	})
 	b.Run("yardstick", func(b *testing.B) {
 		n := len(events) / 64
-		p := pattern.Pure(pattern.Controls{"s": "bd"}).Fast(pattern.Cycles(int64(n)))
+		p := pattern.Pure(pattern.Controls{{Name: "s", Value: "bd"}}).Fast(pattern.Cycles(int64(n)))
 		for b.Loop() {
 			if _, err := p.Query(b.Context(), pattern.Time{}, pattern.Cycles(64), 1<<30); err != nil {
 				b.Fatal(err)

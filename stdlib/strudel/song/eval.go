@@ -502,29 +502,22 @@ func control(c vocab.Control, p *pattern.Pattern) *pattern.Pattern {
 	return p.Map(func(v any) any {
 		switch v := v.(type) {
 		case pattern.Controls:
-			if x, ok := v["value"]; ok && len(v) >= 1 {
-				out := pattern.Controls{}
-				for k, y := range v {
-					if k != "value" {
-						out[k] = y
-					}
-				}
-				out[c.Name] = x
-				return out
+			if x, ok := v.Get("value"); ok {
+				return v.Without("value").With(c.Name, x)
 			}
 			pattern.Fail("%s takes plain values, not sounds", c.Name)
 		case []any:
 			if c.More == nil || len(v) == 0 {
-				return pattern.Controls{c.Name: v}
+				return pattern.Controls{{Name: c.Name, Value: v}}
 			}
-			out := pattern.Controls{c.Name: v[0]}
+			out := pattern.Controls{{Name: c.Name, Value: v[0]}}
 			for i, x := range v[1:] {
 				if i < len(c.More) {
-					out[c.More[i]] = x
+					out = append(out, pattern.Control{Name: c.More[i], Value: x})
 				}
 			}
 			return out
 		}
-		return pattern.Controls{c.Name: v}
+		return pattern.Controls{{Name: c.Name, Value: v}}
 	})
 }

@@ -131,7 +131,7 @@ func allMethods() map[string]method {
 			if !ok {
 				pattern.Fail("partials takes a list of numbers, as in [1, 0, 0.5]")
 			}
-			return p.Combine(pattern.In, pattern.Pure(pattern.Controls{"partials": list}), pattern.Ops["set"])
+			return p.Combine(pattern.In, pattern.Pure(pattern.Controls{{Name: "partials", Value: list}}), pattern.Ops["set"])
 		}},
 
 		// Samples.
@@ -234,7 +234,7 @@ func echo(c *call, p *pat, count, delay, feedback int) any {
 			return pattern.With(c.pattern(feedback), func(v any) *pat {
 				var all []*pat
 				for i := range times(n) {
-					gain := pattern.Controls{"gain": math.Pow(pattern.Number(v), float64(i))}
+					gain := pattern.Controls{{Name: "gain", Value: math.Pow(pattern.Number(v), float64(i))}}
 					all = append(all, p.Late(t.Mul(pattern.Cycles(int64(i)))).Combine(pattern.In, pattern.Pure(gain), pattern.Ops["mul"]))
 				}
 				return pattern.Stack(all...)
@@ -306,10 +306,10 @@ func jux(p *pat, by float64, f func(*pat) *pat) *pat {
 				pattern.Fail("jux needs sounds, and got the plain value %s: put it behind note(…) or s(…)", pattern.Show(v))
 			}
 			at := 0.5
-			if v, ok := c["pan"]; ok {
+			if v, ok := c.Get("pan"); ok {
 				at = pattern.Number(v)
 			}
-			return pattern.Combine(pattern.Ops["set"])(c, pattern.Controls{"pan": at + to})
+			return c.With("pan", at+to)
 		})
 	}
 	return pattern.Stack(pan(-by/2), f(pan(by/2)))
@@ -379,7 +379,7 @@ func as(c *call, p *pat) any {
 					pattern.Fail("as takes names of controls, not %s", pattern.Show(n))
 				}
 				if i < len(parts) {
-					out[canonical(name)] = parts[i]
+					out = out.With(canonical(name), parts[i])
 				}
 			}
 			return out
@@ -397,7 +397,7 @@ func envelope(names ...string) method {
 			out := pattern.Controls{}
 			for i, n := range names {
 				if i < len(parts) {
-					out[n] = parts[i]
+					out = out.With(n, parts[i])
 				}
 			}
 			return out

@@ -1,8 +1,6 @@
 package song
 
 import (
-	"maps"
-
 	"github.com/slopstudios/slop/stdlib/strudel/pattern"
 )
 
@@ -13,11 +11,11 @@ func sounds(name string, v any) pattern.Controls {
 	if !ok {
 		pattern.Fail("%s needs sounds, and got the plain value %s: put it behind s(…)", name, pattern.Show(v))
 	}
-	return maps.Clone(c)
+	return c
 }
 
 func of(c pattern.Controls, name string, otherwise float64) float64 {
-	if v, ok := c[name]; ok {
+	if v, ok := c.Get(name); ok {
 		return pattern.Number(v)
 	}
 	return otherwise
@@ -26,7 +24,7 @@ func of(c pattern.Controls, name string, otherwise float64) float64 {
 func hurry(p *pat, r time) *pat {
 	return p.Fast(r).Map(func(v any) any {
 		c := sounds("hurry", v)
-		c["speed"] = of(c, "speed", 1) * r.Float()
+		c = c.With("speed", of(c, "speed", 1)*r.Float())
 		return c
 	})
 }
@@ -43,9 +41,8 @@ func cuts(name string, n int64) {
 // piece is part i of n of what a sound plays.
 func piece(c pattern.Controls, i, n int64) pattern.Controls {
 	begin, end := of(c, "begin", 0), of(c, "end", 1)
-	out := maps.Clone(c)
-	out["begin"] = begin + (end-begin)*float64(i)/float64(n)
-	out["end"] = begin + (end-begin)*float64(i+1)/float64(n)
+	out := c.With("begin", begin+(end-begin)*float64(i)/float64(n))
+	out = out.With("end", begin+(end-begin)*float64(i+1)/float64(n))
 	return out
 }
 
@@ -79,8 +76,12 @@ func sliced(c *call, p *pat) *pat {
 		cuts("slice", n)
 		return index.Left(p, func(i, v any) any {
 			at := pattern.Number(i)
-			out := pattern.Controls{"begin": at / float64(n), "end": (at + 1) / float64(n), "_slices": float64(n)}
-			maps.Copy(out, sounds("slice", v))
+			out := sounds("slice", v)
+			for name, x := range map[string]float64{"begin": at / float64(n), "end": (at + 1) / float64(n), "_slices": float64(n)} {
+				if _, ok := out.Get(name); !ok {
+					out = out.With(name, x)
+				}
+			}
 			return out
 		})
 	})
@@ -92,8 +93,8 @@ func splice(c *call, p *pat) any {
 		v := sounds("splice", h.Value)
 		length := h.WholeOrPart().Length().Float()
 		if length > 0 {
-			v["speed"] = c.e.song.CPS / of(v, "_slices", 1) / length * of(v, "speed", 1)
-			v["unit"] = "c"
+			v = v.With("speed", c.e.song.CPS/of(v, "_slices", 1)/length*of(v, "speed", 1))
+			v = v.With("unit", "c")
 		}
 		h.Value = v
 		return h
@@ -108,8 +109,8 @@ func loopAt(c *call, p *pat) any {
 		}
 		return p.Slow(n).Map(func(v any) any {
 			out := sounds("loopAt", v)
-			out["speed"] = c.e.song.CPS / n.Float()
-			out["unit"] = "c"
+			out = out.With("speed", c.e.song.CPS/n.Float())
+			out = out.With("unit", "c")
 			return out
 		})
 	})
@@ -120,8 +121,8 @@ func fit(c *call, p *pat) any {
 		v := sounds("fit", h.Value)
 		if length := h.WholeOrPart().Length().Float(); length > 0 {
 			part := of(v, "end", 1) - of(v, "begin", 0)
-			v["speed"] = c.e.song.CPS / length * part
-			v["unit"] = "c"
+			v = v.With("speed", c.e.song.CPS/length*part)
+			v = v.With("unit", "c")
 		}
 		h.Value = v
 		return h

@@ -140,7 +140,7 @@ func (s *Song) Events(ctx context.Context, begin, end pattern.Time) ([]pattern.E
 			e.Whole = &whole
 		}
 		if c, ok := h.Value.(pattern.Controls); ok {
-			e.Value = c
+			e.Value = c.Map()
 		} else {
 			e.Value = map[string]any{"value": h.Value}
 		}
@@ -170,8 +170,9 @@ func (s *Song) query(ctx context.Context, begin, end pattern.Time, limit int) ([
 func plain(v any) error {
 	switch v := v.(type) {
 	case pattern.Controls:
-		for name, x := range v {
-			switch x := x.(type) {
+		for _, c := range v {
+			name := c.Name
+			switch x := c.Value.(type) {
 			case float64:
 				if math.IsNaN(x) || math.IsInf(x, 0) {
 					return &pattern.Mistake{Message: name + " is no number: is something divided by zero?"}

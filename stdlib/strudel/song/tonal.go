@@ -1,7 +1,6 @@
 package song
 
 import (
-	"maps"
 	"strings"
 
 	"github.com/slopstudios/slop/stdlib/strudel/pattern"
@@ -59,14 +58,13 @@ func inScale(s tonal.Scale, v any) any {
 	if !ok {
 		return noteInScale(s, v)
 	}
-	out := maps.Clone(sound)
-	if note, ok := sound["note"]; ok {
-		out["note"] = noteInScale(s, note)
-	} else if n, ok := sound["n"]; ok {
-		delete(out, "n")
-		out["note"] = noteInScale(s, n)
+	if note, ok := sound.Get("note"); ok {
+		return sound.With("note", noteInScale(s, note))
 	}
-	return out
+	if n, ok := sound.Get("n"); ok {
+		return sound.Without("n").With("note", noteInScale(s, n))
+	}
+	return sound
 }
 
 func noteInScale(s tonal.Scale, v any) any {
@@ -91,13 +89,11 @@ func notes(v any, what string, f func(note any) any) any {
 	if !ok {
 		return f(v)
 	}
-	note, ok := sound["note"]
+	note, ok := sound.Get("note")
 	if !ok {
 		pattern.Fail("%s needs a note, and this sound has none", what)
 	}
-	out := maps.Clone(sound)
-	out["note"] = f(note)
-	return out
+	return sound.With("note", f(note))
 }
 
 // scaleTranspose moves notes by steps of the scale they are in.
@@ -177,10 +173,8 @@ func rootNotes(c *call, p *pat) any {
 			if !ok {
 				return root(v)
 			}
-			out := maps.Clone(sound)
-			out["note"] = root(sound["chord"])
-			delete(out, "chord")
-			return out
+			chord, _ := sound.Get("chord")
+			return sound.Without("chord").With("note", root(chord))
 		})
 	})
 }
