@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -484,10 +485,20 @@ func (v *completeCmd) Run(c *console, k *kong.Kong) error {
 // runs names the newest runs, those that wait for an answer, or the questions or steps of one.
 func (v *completeCmd) runs(c *console) {
 	folder, _, err := v.place()
-	if _, missing := os.Stat(filepath.Join(folder, storeName)); err != nil || missing != nil {
+	if err != nil {
+		return
+	}
+	conf, err := v.storeConfig()
+	if err != nil {
+		return
+	}
+	if server, err := v.remote(conf); err != nil {
+		return
+	} else if _, missing := os.Stat(filepath.Join(folder, storeName)); missing != nil && server.address == "" {
 		return // completing a word makes no folders
 	}
-	ctx := context.Background()
+	ctx, stop := context.WithTimeout(context.Background(), maxPatience)
+	defer stop()
 	st, err := v.open(ctx)
 	if err != nil {
 		return
@@ -522,6 +533,9 @@ func (v *completeCmd) runs(c *console) {
 		fmt.Fprintln(c.out, path)
 	}
 }
+
+// maxPatience is how long somebody waits who wants a word completed.
+const maxPatience = 2 * time.Second
 
 // maxNames is how many steps are offered.
 const maxNames = 1000

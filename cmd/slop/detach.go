@@ -50,7 +50,11 @@ func (s *state) background(c *console, id run.ID) error {
 		return retry(err)
 	}
 	defer func() { _ = ready.Close() }()
-	err = spawn(log, says, "resume", "--background", "--color=never", "--state", s.folder, string(id))
+	args := []string{"resume", "--background", "--color=never"}
+	if s.server == "" {
+		args = append(args, "--state", s.folder)
+	}
+	err = spawn(log, says, s.environment(), append(args, string(id))...)
 	_ = says.Close()
 	if err != nil {
 		return retry(err)

@@ -8,7 +8,7 @@ import (
 )
 
 // spawn is not to be had here.
-func spawn(*os.File, *os.File, ...string) error {
+func spawn(*os.File, *os.File, []string, ...string) error {
 	return errors.New("this system has no work in the background")
 }
 

@@ -13,13 +13,13 @@ import (
 const readyFD = 3
 
 // spawn starts slop once more, in a session of its own, so that no terminal and no signal meant for this process reaches it.
-func spawn(log, ready *os.File, args ...string) error {
+func spawn(log, ready *os.File, env []string, args ...string) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
 	cmd := exec.Command(self, args...)
-	cmd.Env = append(os.Environ(), readyVar+"="+strconv.Itoa(readyFD))
+	cmd.Env = append(append(os.Environ(), env...), readyVar+"="+strconv.Itoa(readyFD))
 	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = log, log, []*os.File{ready}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {

@@ -35,7 +35,7 @@ func (v *doctorCmd) Run(c *console) error {
 	d := doctor{c: c, state: st, known: map[run.ID]bool{}}
 	fmt.Fprintf(c.out, "slop   %s\nstate  %s\n", versionText(), st.folder)
 	if st.server != "" {
-		fmt.Fprintf(c.out, "store  %s\n", st.server)
+		fmt.Fprintf(c.out, "store  %s (%s)\n", st.server, st.remote.from)
 	}
 	if err := d.count(ctx); err != nil {
 		return err

@@ -140,10 +140,17 @@ CONFIGURATION
     timeout = "10m"
     color = "auto"
 
+    [store]                   # of the folder one stands in, or one above it
+    url = "redis://host:6379" # a Redis that keeps runs; without a password
+    url_env = "OUR_REDIS"     # or the variable that holds the whole address
+    prefix = "slop"           # as SLOP_STORE_PREFIX; durability = "strict" and
+    lease = "15s"             # lease likewise. SLOP_STORE and --state name another
+    keep = "30d"              # place than all this. keep: in your own file only
+
 TRUST
 
-  A slop.toml that names a shell, tools, a secret, or where a key is sent, counts
-  only when you trust it. Yours in the folder you stand in is trusted.
+  A slop.toml that names a shell, tools, a secret, a store, or where a key is sent,
+  counts only when you trust it. Yours in the folder you stand in is trusted.
   Another is asked about once on a terminal; elsewhere pass --trust (remembered
   until the file changes) or set SLOP_TRUST=1. Checking a script needs no trust.
 `},

@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 //	tty CODE INPUT COMMAND…   the same on a terminal of 100×30, typing the file INPUT; stdout is what the terminal showed
 //	let NAME                  sets $NAME to the standard output of the last command
 //	newest NAME               sets $NAME to the id of the run that was begun last
-//	fill FILE…                puts $MODEL (a model server), $DEAD (an address nobody serves) and $WORK into files
+//	fill FILE…                puts $MODEL (a model server), $DEAD and $NOBODY (an address nobody serves) and $WORK into files
 func TestCLI(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("..", "..", "testdata", "cli"),
@@ -39,7 +39,9 @@ func TestCLI(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(model))
 			e.Defer(server.Close)
 			e.Setenv("MODEL", server.URL+"/v1")
-			e.Setenv("DEAD", "http://"+unserved(t)+"/v1")
+			nobody := unserved(t)
+			e.Setenv("DEAD", "http://"+nobody+"/v1")
+			e.Setenv("NOBODY", nobody)
 			e.Setenv("SLOP_HOME", filepath.Join(e.WorkDir, ".slop"))
 			e.Setenv("TERM", "xterm")
 			return nil
@@ -93,7 +95,7 @@ func newest(ts *testscript.TestScript, neg bool, args []string) {
 func fill(ts *testscript.TestScript, neg bool, args []string) {
 	for _, name := range args {
 		text := ts.ReadFile(name)
-		for _, v := range []string{"MODEL", "DEAD", "WORK"} {
+		for _, v := range []string{"MODEL", "DEAD", "NOBODY", "WORK"} {
 			text = strings.ReplaceAll(text, "$"+v, ts.Getenv(v))
 		}
 		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(text), 0o644))

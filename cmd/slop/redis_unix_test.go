@@ -82,3 +82,33 @@ func TestRunsOnARedis(t *testing.T) {
 		t.Errorf("what was done:\n%s", got)
 	}
 }
+
+// A project says in its slop.toml where its runs are kept, and a run in the background is kept there too.
+func TestRunsOnTheStoreOfTheProject(t *testing.T) {
+	server := redistest.Start(t, "--appendonly", "yes")
+	server.Do("ACL", "SETUSER", "me", "on", ">hunter22", "~*", "&*", "+@all")
+	s := newStory(t, "output shell(sh: 'echo done')\n")
+	if err := os.WriteFile(filepath.Join(s.dir, "slop.toml"), []byte("[store]\nurl_env = \"THE_STORE\"\nprefix = \"ours\"\nlease = \"5s\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	address := "redis://me:hunter22@" + server.Addr()
+	t.Setenv("THE_STORE", address)
+	s.want(exitOK, "done\n", "run", "-q", "main.slop")
+	out, problems, code := s.slop("run", "--detach", "main.slop")
+	id := strings.TrimSpace(out)
+	if code != exitOK || len(id) != 26 {
+		t.Fatalf("exit %d, %q\n%s", code, out, problems)
+	}
+	if out, problems, code := s.slop("runs", "logs", "-f", id); code != exitOK || !strings.Contains(out, "run succeeded") {
+		t.Errorf("exit %d\n%s%s", code, out, problems)
+	}
+	if out, _, _ := s.slop("doctor"); !strings.Contains(out, "store  redis://me@"+server.Addr()+" (THE_STORE)") || strings.Contains(out, "hunter22") {
+		t.Errorf("doctor says\n%s", out)
+	}
+	elsewhere := newStory(t, "")
+	t.Setenv("SLOP_STORE", address)
+	t.Setenv("SLOP_STORE_PREFIX", "ours")
+	if out, problems, code := elsewhere.slop("runs", "--json"); code != exitOK || strings.Count(out, `"succeeded"`) != 2 {
+		t.Errorf("from elsewhere: exit %d\n%s%s", code, out, problems)
+	}
+}

@@ -89,7 +89,7 @@ func (v *runCmd) prepare(c *console) (r prepared, err error) {
 	if r.options, err = v.options(conf); err != nil {
 		return r, err
 	}
-	if r.keep, err = v.keep(); err != nil {
+	if r.keep, err = v.keep(r.project.config); err != nil {
 		return r, err
 	}
 	if conf.Color != "" {
@@ -268,9 +268,12 @@ func (c *console) askInput(in plan.Input) (any, error) {
 	}
 }
 
-// keep puts the flag before the environment. slop.toml has no say: a project does not remove the runs of others.
-func (v *runCmd) keep() (time.Duration, error) {
+// keep puts the flag before the environment before the user's slop.toml. A project's has no say: it does not remove the runs of others.
+func (v *runCmd) keep(conf *config.Config) (time.Duration, error) {
 	age, from := os.Getenv("SLOP_KEEP"), "SLOP_KEEP"
+	if age == "" {
+		age, from = conf.Keep, "slop.toml: keep"
+	}
 	if v.Keep != nil {
 		age, from = *v.Keep, "--keep"
 	}

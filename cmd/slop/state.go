@@ -30,8 +30,9 @@ type stateFlag struct {
 type state struct {
 	folder    string
 	said      string // how a command line names it; "" when it goes without saying
-	server    string // of SLOP_STORE, without its password; "" when runs are kept in the folder
-	forgets   bool   // the store may lose its last seconds
+	server    string // its address without the password; "" when runs are kept in the folder
+	remote    remote
+	forgets   bool // the store may lose its last seconds
 	store     store.Store
 	lease     time.Duration // how long this process keeps a run when it no longer answers
 	processes *presence.Folder
@@ -48,9 +49,12 @@ const (
 	maxLease = 24 * time.Hour
 )
 
-// lease reads SLOP_LEASE.
-func lease() (time.Duration, error) {
-	text := os.Getenv("SLOP_LEASE")
+// lease puts SLOP_LEASE before slop.toml.
+func lease(conf config.Store) (time.Duration, error) {
+	text, from := os.Getenv("SLOP_LEASE"), "SLOP_LEASE"
+	if text == "" && conf.Lease > 0 {
+		text, from = conf.Lease.String(), "slop.toml: lease"
+	}
 	if text == "" {
 		return leaseTime, nil
 	}
@@ -59,9 +63,61 @@ func lease() (time.Duration, error) {
 		err = fmt.Errorf("it is from %v to %v", minLease, maxLease)
 	}
 	if err != nil {
-		return 0, usage("SLOP_LEASE %s: %s", text, err)
+		return 0, usage("%s %s: %s", from, text, err)
 	}
 	return d, nil
+}
+
+// remote is a server that keeps runs.
+type remote struct {
+	address, prefix, durability string
+	from                        string // who said so
+}
+
+// storeConfig is [store] of the slop.toml around the folder one stands in, as far as it counts: --state and SLOP_STORE name another store than it is about.
+func (f stateFlag) storeConfig() (config.Store, error) {
+	if f.State != "" || os.Getenv("SLOP_STORE") != "" {
+		return config.Store{}, nil
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		return config.Store{}, nil // the folder is gone: nothing lies in it
+	}
+	places := config.UserPlaces(os.Getenv)
+	conf, err := config.Load(here, places)
+	if err != nil {
+		return config.Store{}, &exit{exitUsage, err}
+	}
+	if s := conf.Store; s.File != nil && os.Getenv("SLOP_TRUST") != "1" && (s.URL != "" || s.URLEnv != "") && !places.Trusted(s.File, here) {
+		return config.Store{}, usage("%s is not trusted yet. It\n  %s\n  read it, then slop run --trust (remembered until it changes) or SLOP_TRUST=1; SLOP_STORE or --state name another place", s.File.Source.Name, strings.Join(s.File.Asks, "\n  "))
+	}
+	return conf.Store, nil
+}
+
+// remote is the server that keeps runs; its address is "" when they are kept in the folder.
+func (f stateFlag) remote(conf config.Store) (remote, error) {
+	r := remote{address: conf.URL, prefix: conf.Prefix, durability: conf.Durability}
+	switch {
+	case f.State != "":
+		return remote{}, nil
+	case os.Getenv("SLOP_STORE") != "":
+		r.address, r.from = os.Getenv("SLOP_STORE"), "SLOP_STORE"
+	case conf.URLEnv != "":
+		if r.address, r.from = os.Getenv(conf.URLEnv), conf.URLEnv; r.address == "" {
+			return r, usage("set %s, which %s names as url_env of the store; or SLOP_STORE or --state, which name another place", conf.URLEnv, conf.File.Source.Name)
+		}
+	case conf.URL != "":
+		r.from = conf.File.Source.Name
+	default:
+		return remote{}, nil
+	}
+	if prefix := os.Getenv("SLOP_STORE_PREFIX"); prefix != "" {
+		r.prefix = prefix
+	}
+	if durability := os.Getenv("SLOP_DURABILITY"); durability != "" {
+		r.durability = durability
+	}
+	return r, nil
 }
 
 // poolPrefix begins the pool of a run that `slop run` began: what follows is the folder it was begun in. No server takes up a run of such a pool.
@@ -91,12 +147,19 @@ func (f stateFlag) open(ctx context.Context) (*state, error) {
 		return nil, err
 	}
 	s := &state{folder: folder, said: said}
-	if f.State == "" && os.Getenv("SLOP_STORE") != "" {
-		if s.server, err = serverName(os.Getenv("SLOP_STORE")); err != nil {
+	conf, err := f.storeConfig()
+	if err != nil {
+		return nil, err
+	}
+	if s.remote, err = f.remote(conf); err != nil {
+		return nil, err
+	}
+	if s.remote.address != "" {
+		if s.server, err = s.remote.name(); err != nil {
 			return nil, err
 		}
 	}
-	if s.lease, err = lease(); err != nil {
+	if s.lease, err = lease(conf); err != nil {
 		return nil, err
 	}
 	if err := s.begin(ctx); err != nil {
@@ -120,16 +183,24 @@ func (s *state) begin(ctx context.Context) (err error) {
 		s.store, err = embedded(ctx, s.folder, s.processes.Dead)
 		return err
 	}
-	s.forgets = os.Getenv("SLOP_DURABILITY") != "strict"
-	s.store, err = shared(ctx, os.Getenv("SLOP_STORE"), os.Getenv("SLOP_STORE_PREFIX"), os.Getenv("SLOP_DURABILITY"), s.processes.Dead)
+	s.forgets = s.remote.durability != "strict"
+	s.store, err = shared(ctx, s.remote.address, s.remote.prefix, s.remote.durability, s.processes.Dead)
 	return err
 }
 
-// serverName is how messages name the server of SLOP_STORE: without its password, which stands in the environment because command lines can be read by others.
-func serverName(address string) (string, error) {
-	u, err := url.Parse(address)
+// environment lets another process that this one starts keep runs where it does, wherever that stands.
+func (s *state) environment() []string {
+	return []string{
+		"SLOP_STATE=" + s.folder, "SLOP_STORE=" + s.remote.address, "SLOP_STORE_PREFIX=" + s.remote.prefix, "SLOP_DURABILITY=" + s.remote.durability,
+		"SLOP_LEASE=" + s.lease.String(),
+	}
+}
+
+// name is how messages name a server: without its password, which stands in the environment because command lines can be read by others.
+func (r remote) name() (string, error) {
+	u, err := url.Parse(r.address)
 	if err != nil || u.Scheme == "" {
-		return "", usage("SLOP_STORE is not the address of a store: redis://host:6379, rediss:// with TLS, redis+sentinel://, redis+cluster://")
+		return "", usage("%s is not the address of a store: redis://host:6379, rediss:// with TLS, redis+sentinel://, redis+cluster://", r.from)
 	}
 	u.RawQuery = ""
 	if u.User != nil {
@@ -151,7 +222,7 @@ func (s *state) close() {
 // unusable says what to do about a folder that cannot be used.
 func (s *state) unusable(err error) error {
 	if s.server != "" {
-		return &exit{exitUnreachable, fmt.Errorf("the runs on %s cannot be used: %w\n  SLOP_STORE names the server; without it runs are kept in %s", s.server, err, s.folder)}
+		return &exit{exitUnreachable, fmt.Errorf("the runs on %s cannot be used: %w\n  %s names the server; without it runs are kept in %s", s.server, err, s.remote.from, s.folder)}
 	}
 	if found := s.probe(); found != nil {
 		err = found // plainer than what a database says of it

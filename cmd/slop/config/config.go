@@ -30,6 +30,8 @@ type Config struct {
 	Agents  map[string]Agent
 	Secrets map[string]Secret
 	Run     Run
+	Store   Store
+	Keep    string // age at which `slop run` removes old runs; the user's alone to say
 }
 
 // File is one slop.toml as it was read.
@@ -41,6 +43,8 @@ type File struct {
 	agents  map[string]Agent
 	secrets map[string]Secret
 	run     Run
+	store   Store
+	keep    string
 }
 
 // Agent is a table [agents.NAME]. Fields that were not written are zero.
@@ -81,6 +85,16 @@ type Run struct {
 	Cache       string
 }
 
+// Store says where runs are kept. A project that names a server replaces all that the user says of one. Zero: not said.
+type Store struct {
+	URL        string // of a Redis, without a password
+	URLEnv     string // the environment variable that holds it, and may hold a password
+	Prefix     string
+	Durability string
+	Lease      time.Duration
+	File       *File
+}
+
 // Error is a mistake in a slop.toml and where it stands.
 type Error struct {
 	File    *source.File
@@ -110,6 +124,12 @@ func Load(folder string, places Places) (*Config, error) {
 		if c.Project, err = Read(path); err != nil {
 			return nil, err
 		}
+		if c.Project.keep != "" {
+			return nil, &Error{
+				File: c.Project.Source, Span: locate(c.Project.Source, []string{"store", "keep"}), Message: "a project does not remove the runs of others",
+				Help: []string{"`keep` stands in your own slop.toml (slop help environment), or use --keep and SLOP_KEEP"},
+			}
+		}
 		c.add(c.Project)
 	}
 	return c, nil
@@ -121,6 +141,17 @@ func (c *Config) add(f *File) {
 	}
 	for name, s := range f.secrets {
 		c.Secrets[name] = s
+	}
+	if f.store.URL != "" || f.store.URLEnv != "" {
+		lease := c.Store.Lease
+		c.Store = f.store
+		c.Store.Lease = lease
+	}
+	if f.store.Lease > 0 {
+		c.Store.Lease = f.store.Lease
+	}
+	if f.keep != "" {
+		c.Keep = f.keep
 	}
 	if f.run.MaxParallel != 0 {
 		c.Run.MaxParallel = f.run.MaxParallel

@@ -38,6 +38,13 @@ func TestMistakes(t *testing.T) {
 		{"password", "[agents.w]\nbase_url = \"http://me:hunter22@host/v1\"\n", "2:1", "a name and password do not belong in `base_url`", "name the variable that holds the key: api_key_env"},
 		{"query", "[agents.w]\nbase_url = \"http://host/v1?version=1\"\n", "2:1", "`base_url` ends before the ? or #: the path of each request is put behind it", ""},
 		{"name", "[agents.my-agent]\n", "1:2", "`my-agent` cannot be the name of an agent: use letters, digits and _, a letter first", ""},
+		{"store", "[store]\nurl = \"http://host\"\n", "2:1", "`url` must be the address of a Redis: redis://host:6379, rediss:// with TLS, redis+sentinel://, redis+cluster://", ""},
+		{"store's password", "[store]\nurl = \"redis://me:hunter22@host\"\n", "2:1", "a name and password do not belong in `url`", "put the whole address into a variable, and name that: url_env"},
+		{"address for name", "[store]\nurl_env = \"redis://me:hunter22@host\"\n", "2:1", "`url_env` names the environment variable that holds the address", "the name of the variable, not the address"},
+		{"two stores", "[store]\nurl = \"redis://host\"\nurl_env = \"A\"\n", "3:1", "`url` and `url_env` both say where runs are kept: choose one", ""},
+		{"no store", "[store]\nprefix = \"p\"\n", "1:2", "`prefix` and `durability` are about a server: say which, with `url` or `url_env`", ""},
+		{"durability", "[store]\nurl = \"redis://host\"\ndurability = \"strickt\"\n", "3:1", "`durability` is \"strict\", or is left out", ""},
+		{"lease", "[store]\nlease = 15\n", "2:1", "`lease` must be a text in quotes", ""},
 		{"run", "[run]\ntimeout = \"10 minutes\"\n", "2:1", "\"10 minutes\" is not a duration such as 30s, 5m, 2h or 7d", ""},
 	}
 	for _, tt := range tests {
@@ -86,6 +93,33 @@ func TestLayers(t *testing.T) {
 	}
 }
 
+// A project that names a server replaces what the user says of one as a whole, and has no say in how long runs are kept.
+func TestLayersOfTheStore(t *testing.T) {
+	dir := t.TempDir()
+	places := config.Places{Config: filepath.Join(dir, "home")}
+	load := func(project string) (*config.Config, error) {
+		write(t, filepath.Join(dir, "p", config.Name), project)
+		return config.Load(filepath.Join(dir, "p"), places)
+	}
+	write(t, filepath.Join(dir, "home", config.Name), "[store]\nurl_env = \"MINE\"\nprefix = \"me\"\nlease = \"5s\"\nkeep = \"30d\"\n")
+	c, err := load("[run]\ncolor = \"never\"\n")
+	if err != nil || c.Store.URLEnv != "MINE" || c.Store.Prefix != "me" || c.Store.Lease != 5*time.Second || c.Keep != "30d" {
+		t.Errorf("the user's: %+v, keep %q, %v", c.Store, c.Keep, err)
+	}
+	c, err = load("[store]\nurl = \"redis://host\"\n")
+	if err != nil || c.Store.URL != "redis://host" || c.Store.URLEnv != "" || c.Store.Prefix != "" || c.Store.Lease != 5*time.Second || c.Store.File != c.Project {
+		t.Errorf("the project's: %+v, %v", c.Store, err)
+	}
+	c, err = load("[store]\nlease = \"1m\"\n")
+	if err != nil || c.Store.URLEnv != "MINE" || c.Store.Lease != time.Minute || c.Store.File != c.User {
+		t.Errorf("a lease alone: %+v, %v", c.Store, err)
+	}
+	var e *config.Error
+	if _, err = load("[store]\nkeep = \"1s\"\n"); !errors.As(err, &e) || e.Message != "a project does not remove the runs of others" || e.File.Pos(e.Span.Start).Line != 2 {
+		t.Errorf("a project that removes runs: %v", err)
+	}
+}
+
 // What reaches the machine, a key or a secret needs trust; the rest does not.
 func TestAsks(t *testing.T) {
 	tests := []struct {
@@ -99,6 +133,9 @@ func TestAsks(t *testing.T) {
 		{"[agents.s]\nuse = \"shell\"\n", []string{"agent s: runs commands on this machine"}},
 		{"[agents.c]\nuse = \"claude\"\ntools = [\"Bash\"]\n", []string{"agent c: lets the model use tools on this machine (Bash)"}},
 		{"[agents.o]\nuse = \"openai\"\napi_key_env = \"GH\"\n", []string{"agent o: sends GH to the service behind openai"}},
+		{"[store]\nurl = \"redis://evil.example\"\n", []string{"keeps runs on redis://evil.example"}},
+		{"[store]\nurl_env = \"A\"\nprefix = \"b\"\n", []string{"keeps runs on the server that A names"}},
+		{"[store]\nlease = \"20s\"\n", nil},
 		{"[secrets]\nk = {env = \"AWS_KEY\"}\n", []string{"secret k: reads the environment variable AWS_KEY"}},
 	}
 	for _, tt := range tests {
@@ -259,5 +296,9 @@ model = "m1"
 	_, err = config.Read(write(t, path, "[agents.a]\nuse = \"openai\"\nbase_url = \"http://me:hunter22@host/v1\"\n"))
 	if !errors.As(err, &e) || strings.Contains(e.File.Text, "hunter22") {
 		t.Errorf("messages show the password of an address: %v", err)
+	}
+	_, err = config.Read(write(t, path, "[store]\nurl = \"redis://me:hunter22@host\"\n"))
+	if !errors.As(err, &e) || strings.Contains(e.File.Text, "hunter22") {
+		t.Errorf("messages show the password of a store: %v", err)
 	}
 }

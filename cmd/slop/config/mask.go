@@ -37,15 +37,15 @@ var (
 )
 
 // open are the keys whose texts are meant to be read.
-var open = append([]string{"file", "max_parallel", "budget", "color"}, agentKeys...)
+var open = append([]string{"file", "max_parallel", "budget", "color", "cache", "url", "url_env", "prefix", "durability", "lease", "keep"}, agentKeys...)
 
 func private(table, key, value string) bool {
 	switch {
 	case tokenLike.MatchString(value):
 		return true
-	case strings.HasSuffix(key, "base_url") && strings.Contains(value, "@"):
+	case strings.HasSuffix(key, "url") && (strings.Contains(value, "@") || strings.Contains(value, "password")):
 		return true
-	case key == "env" || key == "api_key_env":
+	case key == "env" || key == "api_key_env" || key == "url_env":
 		return !variable.MatchString(value)
 	case table == "secrets" && key != "file":
 		return true

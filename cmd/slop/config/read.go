@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/BurntSushi/toml"
 
@@ -122,8 +123,15 @@ func (r *reader) top(tree map[string]any) {
 				return
 			}
 			r.run(t)
+		case "store":
+			t, ok := tree[key].(map[string]any)
+			if !ok {
+				r.fail([]string{key}, "write it as a table: [store]", "`store` must be a table")
+				return
+			}
+			r.store(t)
 		default:
-			r.unknown([]string{key}, []string{"agents", "secrets", "run"})
+			r.unknown([]string{key}, []string{"agents", "secrets", "run", "store"})
 		}
 	}
 }
@@ -224,13 +232,7 @@ func (r *reader) agent(name string, v any) {
 		case "env":
 			a.Env = r.texts(at, v)
 		case "timeout":
-			var s string
-			r.text(at, v, &s)
-			d, err := Duration(s)
-			if err != nil {
-				r.fail(at, "", "%s", err)
-			}
-			a.Timeout = d
+			a.Timeout, _ = r.duration(at, v)
 		default:
 			r.unknown(at, agentKeys)
 		}
@@ -311,10 +313,7 @@ func (r *reader) run(t map[string]any) {
 		case "budget":
 			r.text(at, v, &r.file.run.Budget)
 		case "timeout":
-			r.text(at, v, &r.file.run.Timeout)
-			if _, err := Duration(r.file.run.Timeout); err != nil {
-				r.fail(at, "", "%s", err)
-			}
+			_, r.file.run.Timeout = r.duration(at, v)
 		case "color":
 			r.text(at, v, &r.file.run.Color)
 			if !slices.Contains([]string{"auto", "always", "never"}, r.file.run.Color) {
@@ -329,6 +328,69 @@ func (r *reader) run(t map[string]any) {
 			r.unknown(at, known)
 		}
 	}
+}
+
+func (r *reader) store(t map[string]any) {
+	s := Store{File: r.file}
+	for _, key := range r.ordered([]string{"store"}, t) {
+		at, v := []string{"store", key}, t[key]
+		switch key {
+		case "url":
+			r.text(at, v, &s.URL)
+			r.address(at, s.URL)
+		case "url_env":
+			r.text(at, v, &s.URLEnv)
+			if !variable.MatchString(s.URLEnv) {
+				r.fail(at, "the name of the variable, not the address", "`url_env` names the environment variable that holds the address")
+			}
+		case "prefix":
+			r.text(at, v, &s.Prefix)
+		case "durability":
+			r.text(at, v, &s.Durability)
+			if s.Durability != "strict" {
+				r.fail(at, "", "`durability` is \"strict\", or is left out")
+			}
+		case "lease":
+			s.Lease, _ = r.duration(at, v)
+		case "keep":
+			_, r.file.keep = r.duration(at, v)
+		default:
+			r.unknown(at, []string{"url", "url_env", "prefix", "durability", "lease", "keep"})
+		}
+	}
+	switch {
+	case s.URL != "" && s.URLEnv != "":
+		r.fail([]string{"store", "url_env"}, "", "`url` and `url_env` both say where runs are kept: choose one")
+	case s.URL != "":
+		r.asks = append(r.asks, "keeps runs on "+s.URL)
+	case s.URLEnv != "":
+		r.asks = append(r.asks, "keeps runs on the server that "+s.URLEnv+" names")
+	case s.Prefix != "" || s.Durability != "":
+		r.fail([]string{"store"}, "", "`prefix` and `durability` are about a server: say which, with `url` or `url_env`")
+	}
+	if s != (Store{File: r.file}) {
+		r.file.store = s
+	}
+}
+
+// address checks the address of a store.
+func (r *reader) address(at []string, address string) {
+	u, err := url.Parse(address)
+	switch {
+	case err != nil || !strings.HasPrefix(u.Scheme, "redis") && u.Scheme != "unix":
+		r.fail(at, "", "`url` must be the address of a Redis: redis://host:6379, rediss:// with TLS, redis+sentinel://, redis+cluster://")
+	case u.User != nil, strings.Contains(u.RawQuery, "password"):
+		r.fail(at, "put the whole address into a variable, and name that: url_env", "a name and password do not belong in `url`")
+	}
+}
+
+func (r *reader) duration(at []string, v any) (d time.Duration, text string) {
+	r.text(at, v, &text)
+	d, err := Duration(text)
+	if err != nil {
+		r.fail(at, "", "%s", err)
+	}
+	return d, text
 }
 
 // abs resolves a path against the folder of the file; ~/ is the user's home.
