@@ -133,7 +133,13 @@ func standard() []types.Signature {
 		memory("delete", types.Do, of(types.Nothing), needs("path", of(types.String))),
 		{
 			Name: "strudel.validate", Primary: "code", Text: types.Code, Params: []types.Param{needs("code", of(types.String))}, Effect: types.Read, Kind: types.Call,
-			Result: record(types.Field{Name: "valid", Type: of(types.Bool)}, types.Field{Name: "problem", Type: of(types.String)}, types.Field{Name: "problems", Type: list(of(types.String))}),
+			Result: record(types.Field{Name: "valid", Type: of(types.Bool)}, types.Field{Name: "problem", Type: of(types.String)}, types.Field{Name: "problems", Type: list(record(types.Field{Name: "line", Type: of(types.Int)},
+				types.Field{Name: "column", Type: of(types.Int)}, types.Field{Name: "message", Type: of(types.String)}, types.Field{Name: "suggestion", Type: of(types.String)}))}),
+		},
+		{
+			Name: "strudel.events", Primary: "code", Text: types.Code, Params: []types.Param{needs("code", of(types.String)), takes("cycles", of(types.Int))}, Effect: types.Read, Kind: types.Call,
+			Result: list(record(types.Field{Name: "begin", Type: of(types.Float)}, types.Field{Name: "end", Type: of(types.Float)}, types.Field{Name: "whole", Type: of(types.String)},
+				types.Field{Name: "time", Type: of(types.Float)}, types.Field{Name: "duration", Type: of(types.Float)}, types.Field{Name: "values", Type: of(types.Any)})),
 		},
 		{
 			Name: "strudel.render", Primary: "code", Text: types.Code, Result: of(types.File), Effect: types.Read, Kind: types.Call,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sort"
 )
 
 // Hap is what a pattern says happens: a value, and the span it is for. It is an Event before its value has become controls.
@@ -259,6 +260,7 @@ func (p *Pattern) Collect(f func(together []Hap) []Hap) *Pattern {
 			if used[i] {
 				continue
 			}
+			a.spend(len(haps))
 			var same []Hap
 			for j := i; j < len(haps); j++ {
 				if !used[j] && haps[j].Whole == h.Whole && haps[j].Continuous == h.Continuous {
@@ -398,14 +400,18 @@ func TimeCat(all ...Weighted) *Pattern {
 		var out []Hap
 		sam := Cycles(cycle)
 		from, to := s.Begin.Sub(sam), s.End.Sub(sam)
-		for i, w := range all {
-			if begins[i+1].Cmp(from) <= 0 && from != to || begins[i] == begins[i+1] {
-				continue
-			}
+		first := sort.Search(len(all), func(i int) bool { return from.Before(begins[i+1]) })
+		for i := first; i < len(all); i++ {
 			if to.Cmp(begins[i]) <= 0 && from != to {
 				break
 			}
-			out = append(out, w.Pattern.squeezed(a, cycle, Span{begins[i], begins[i+1]}, s)...)
+			if begins[i] == begins[i+1] {
+				continue
+			}
+			out = append(out, all[i].Pattern.squeezed(a, cycle, Span{begins[i], begins[i+1]}, s)...)
+			if from == to {
+				break
+			}
 		}
 		return out
 	}).withSteps(total)

@@ -56,14 +56,14 @@ func (p Problem) String() string {
 
 // Steps that one reading of code and one question may take. A dense minute of music needs a hundredth of the second.
 const (
-	maxCalls     = 100_000
-	maxQuery     = 20_000_000
-	maxEvents    = 200_000
-	checkCycles  = 8
-	checkQuery   = 4_000_000
-	maxCycles    = 4_096
-	maxProblems  = 20
-	maxVoiceText = 64
+	maxCalls    = 100_000
+	maxQuery    = 2_000_000 // of a block
+	maxEvents   = 200_000
+	checkCycles = 8
+	checkQuery  = 1_000_000
+	maxCycles   = 4_096
+	maxProblems = 20
+	block       = 64 // cycles asked for at once
 )
 
 // Read reads code. A song comes back only when there is no problem; the sounds it names are not looked at (Check does that).
@@ -120,7 +120,7 @@ func (s *Song) Events(ctx context.Context, begin, end pattern.Time) ([]pattern.E
 	if end.Sub(begin).Cmp(pattern.Cycles(maxCycles)) > 0 {
 		return nil, fmt.Errorf("%s cycles are too many at once: ask for at most %d", end.Sub(begin), maxCycles)
 	}
-	haps, err := s.query(ctx, begin, end, maxQuery)
+	haps, err := s.blocks(ctx, begin, end)
 	if err != nil {
 		if ctx.Err() == nil && !errors.Is(err, pattern.ErrMany) {
 			r := &reader{code: s.code}
@@ -128,9 +128,6 @@ func (s *Song) Events(ctx context.Context, begin, end pattern.Time) ([]pattern.E
 			return nil, errors.New(r.problems[0].String())
 		}
 		return nil, err
-	}
-	if len(haps) > maxEvents {
-		return nil, pattern.ErrMany
 	}
 	events := make([]pattern.Event, len(haps))
 	for i, h := range haps {
@@ -147,6 +144,23 @@ func (s *Song) Events(ctx context.Context, begin, end pattern.Time) ([]pattern.E
 		events[i] = e
 	}
 	return events, nil
+}
+
+// blocks asks for some cycles after the other, so that a long question needs little memory.
+func (s *Song) blocks(ctx context.Context, begin, end pattern.Time) ([]pattern.Hap, error) {
+	var all []pattern.Hap
+	for begin.Before(end) {
+		next := pattern.Earlier(end, begin.Sam().Add(pattern.Cycles(block)))
+		haps, err := s.query(ctx, begin, next, maxQuery)
+		if err != nil {
+			return nil, err
+		}
+		if all = append(all, haps...); len(all) > maxEvents {
+			return nil, pattern.ErrMany
+		}
+		begin = next
+	}
+	return all, nil
 }
 
 // query asks the pattern, and sorts what it says: by time, the longer first, and then as the code has it.

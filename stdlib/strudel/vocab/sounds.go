@@ -167,5 +167,5 @@ var plainNames = map[string]string{
 	"openhat": "oh", "open_hat": "oh", "ohh": "oh", "hho": "oh", "clp": "cp", "crash": "cr", "ride": "rd", "rimshot": "rim", "tom": "mt", "lowtom": "lt", "hightom": "ht",
 	"shaker": "sh", "noise": "white", "sub": "sine", "synth": "sawtooth", "lead": "sawtooth", "guitar": "gm_acoustic_guitar_nylon", "strings": "gm_string_ensemble_1",
 	"violin": "gm_violin", "cello": "gm_cello", "flute": "gm_flute", "trumpet": "gm_trumpet", "organ": "gm_drawbar_organ", "choir": "gm_choir_aahs",
-	"rhodes": "gm_epiano1", "epiano": "gm_epiano1", "gm_acoustic_grand_piano": "gm_piano", "gm_bass": "gm_acoustic_bass", "gm_epiano": "gm_epiano1",
+	"gm_strings": "gm_string_ensemble_1", "rhodes": "gm_epiano1", "epiano": "gm_epiano1", "gm_acoustic_grand_piano": "gm_piano", "gm_bass": "gm_acoustic_bass", "gm_epiano": "gm_epiano1",
 }
