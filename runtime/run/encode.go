@@ -23,24 +23,48 @@ type header struct {
 
 // EncodeFact writes {"v":1,"seq":3,"at":"2026-…","kind":"call_done",…}. Values are written as EncodeValue writes them.
 func EncodeFact(f Fact) ([]byte, error) {
+	b, err := AppendFact(make([]byte, 0, usualFact), f)
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// usualFact has room for the beginning or the end of a call with a short result.
+const usualFact = 320
+
+// AppendFact is EncodeFact into a buffer, which stays as it was when there is an error.
+func AppendFact(b []byte, f Fact) ([]byte, error) {
 	if f.Body == nil {
-		return nil, fmt.Errorf("encode fact %d: it has no body", f.Seq)
+		return b, fmt.Errorf("encode fact %d: it has no body", f.Seq)
 	}
-	body, err := encodeBody(f.Body)
+	out, err := appendHeader(b, f)
+	if err == nil {
+		out, err = appendBody(out, f.Body)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("encode fact %d (%s): %w", f.Seq, f.Kind(), err)
+		return b, fmt.Errorf("encode fact %d (%s): %w", f.Seq, f.Kind(), err)
 	}
-	head, err := json.Marshal(header{EncodingVersion, f.Seq, f.At.Round(0).UTC(), f.Kind()})
+	return out, nil
+}
+
+// appendBody puts the fields of a body into the object that the header has begun, and ends it. The beginning and the end of a call are nearly all there is in a
+// log, so these are written by hand, to the same bytes.
+func appendBody(b []byte, body Body) ([]byte, error) {
+	switch body := body.(type) {
+	case *CallStarted:
+		return body.appendFields(b), nil
+	case *CallDone:
+		return body.appendFields(b)
+	}
+	raw, err := encodeBody(body)
 	if err != nil {
-		return nil, fmt.Errorf("encode fact %d (%s): %w", f.Seq, f.Kind(), err)
+		return b, err
 	}
-	if len(body) == 2 { // {}
-		return head, nil
+	if len(raw) > len("{}") {
+		b = append(b, ',')
 	}
-	out := make([]byte, 0, len(head)+len(body))
-	out = append(out, head[:len(head)-1]...)
-	out = append(out, ',')
-	return append(out, body[1:]...), nil
+	return append(b, raw[1:]...), nil
 }
 
 // DecodeFact reads what EncodeFact wrote. It refuses facts of a later encoding, of an unknown kind and over MaxFactBytes; it never panics.
@@ -87,13 +111,6 @@ func encodeBody(b Body) ([]byte, error) {
 			}
 		}
 		return json.Marshal(w)
-	case *CallDone:
-		if raw, err = EncodeValue(b.Value); err != nil {
-			return nil, err
-		}
-		c := *b
-		c.Value = raw
-		return json.Marshal(c)
 	case *CallFailed:
 		c := *b
 		if b.Answer != nil {
