@@ -1020,9 +1020,11 @@ func (s *session) bury() {
 	}
 	if !resting {
 		s.engine.forget(s)
-		if errors.Is(s.err, errClosing) {
+		switch {
+		case s.finished != nil: // which ended the lease too
+		case errors.Is(s.err, errClosing):
 			s.engine.handOver(s)
-		} else {
+		default:
 			s.engine.release(s.lease.Load().Lease)
 		}
 	}

@@ -51,7 +51,7 @@ type Log interface {
 	Rest(ctx context.Context, lease run.Lease, head run.Seq, wake time.Time) error
 	// Append adds facts after head; only the holder of the run's lease may. The facts are numbered head+1, head+2, …
 	// ErrFenced: the lease went to another. ErrConflict: the head moved. ErrFinished: nothing follows Finished. Then nothing was stored.
-	// Any other error leaves it unknown whether they were stored: reload and look.
+	// Any other error leaves it unknown whether they were stored: reload and look. With Finished the lease has served: it need not be given back.
 	Append(ctx context.Context, lease run.Lease, head run.Seq, facts ...run.Fact) error
 	// Tell adds one fact from outside at whatever the head is, wakes the run (Told hears, and its pool's queue has a hint that is due), and returns its
 	// seq. It needs no lease. f.Seq is ignored.
@@ -69,7 +69,7 @@ type Log interface {
 	// Strays yields the unfinished runs of a pool that nobody holds and that no hint will wake, as a lost write leaves them. A run that rests until it
 	// is told something is none.
 	Strays(ctx context.Context, pool string) iter.Seq2[run.ID, error]
-	// Holder tells who holds the lease of a run: "" when nobody does, or when the holder is known to be dead. ErrNotFound.
+	// Holder tells who holds the lease of a run: "" when nobody does, when the holder is known to be dead, or when the run is finished. ErrNotFound.
 	Holder(ctx context.Context, id run.ID) (owner string, err error)
 	// Remove takes the log of a finished run away, with its index entry. ErrNotFound; an unfinished run stays: ErrHeld.
 	Remove(ctx context.Context, id run.ID) error

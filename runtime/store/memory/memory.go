@@ -191,7 +191,7 @@ func (s *Store) Holder(ctx context.Context, id run.ID) (string, error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.lapsed() {
+	if l.finished || l.lapsed() {
 		return "", nil
 	}
 	return l.owner, nil

@@ -62,9 +62,10 @@ func (s *Store) Create(ctx context.Context, id run.ID, owner string, ttl time.Du
 	case !r.is("ok"):
 		return run.Lease{}, refusal(r, "create", id)
 	}
-	s.marks.set(id, 1, entryID(run.Seq(len(facts)), m))
 	if ends {
 		s.unregister(ctx, id, pool)
+	} else {
+		s.marks.set(id, 1, entryID(run.Seq(len(facts)), m))
 	}
 	return run.Lease{Run: id, Token: 1, Owner: owner, Until: until}, nil
 }
@@ -163,11 +164,11 @@ func (s *Store) Append(ctx context.Context, lease run.Lease, head run.Seq, facts
 	case !r.is("ok"):
 		return refusal(r, "append to", id)
 	}
-	if len(texts) > 0 {
-		s.marks.set(id, lease.Token, entryID(head+run.Seq(len(texts)), m))
-	}
 	if ends {
+		s.marks.drop(id, lease.Token)
 		s.unregister(ctx, id, r.at(1))
+	} else if len(texts) > 0 {
+		s.marks.set(id, lease.Token, entryID(head+run.Seq(len(texts)), m))
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/slopstudios/slop/runtime/run"
@@ -119,27 +120,39 @@ func encode(facts []run.Fact) ([]batch, int, error) {
 	var out []batch
 	size := 0
 	for i, f := range facts {
-		line, err := run.EncodeFact(f)
-		if err != nil {
-			return nil, 0, err
-		}
-		if len(line) > run.MaxFactBytes {
-			return nil, 0, fmt.Errorf("fact %d (%s) has %d bytes, more than the limit of %d", f.Seq, f.Kind(), len(line), run.MaxFactBytes)
-		}
-		if i == 0 || len(out[len(out)-1].data)+len(line) >= maxRow {
-			out = append(out, batch{})
+		if i == 0 {
+			out = append(out, batch{data: make([]byte, 0, min(len(facts)*usualFact, maxRow))})
 		}
 		b := &out[len(out)-1]
+		before := len(b.data)
 		if b.facts > 0 {
 			b.data = append(b.data, '\n')
 		}
-		b.data = append(b.data, line...)
+		start := len(b.data)
+		data, err := run.AppendFact(b.data, f)
+		if err != nil {
+			return nil, 0, err
+		}
+		line := data[start:]
+		if len(line) > run.MaxFactBytes {
+			return nil, 0, fmt.Errorf("fact %d (%s) has %d bytes, more than the limit of %d", f.Seq, f.Kind(), len(line), run.MaxFactBytes)
+		}
+		size += len(line)
+		if b.facts > 0 && len(data) > maxRow {
+			b.data = b.data[:before]
+			out = append(out, batch{data: slices.Clone(line)})
+			b = &out[len(out)-1]
+		} else {
+			b.data = data
+		}
 		b.facts++
 		_, b.ends = f.Body.(*run.Finished)
-		size += len(line)
 	}
 	return out, size, nil
 }
+
+// usualFact is about the size of the beginning or the end of a call with a short result.
+const usualFact = 256
 
 // add writes batches behind the head of a run.
 func (t *tx) add(s *Store, r *state, batches []batch) error {
@@ -623,7 +636,7 @@ func (s *Store) Holder(ctx context.Context, id run.ID) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if r.free(s.dead) {
+	if r.finished || r.free(s.dead) {
 		return "", nil
 	}
 	return r.owner, nil

@@ -223,6 +223,9 @@ func finished(t *testing.T, s store.Store) {
 	if err := s.Append(t.Context(), l, 1, end(2)); err != nil {
 		t.Fatal(err)
 	}
+	if who, err := s.Holder(t.Context(), "r"); err != nil || who != "" {
+		t.Errorf("a finished run is held by %q, %v", who, err)
+	}
 	wantErr(t, "append", s.Append(t.Context(), l, 2, fired(3, "a")), store.ErrFinished)
 	_, err := s.Tell(t.Context(), "r", run.Fact{At: at, Body: &run.CancelAsked{}}, "")
 	wantErr(t, "tell", err, store.ErrFinished)
