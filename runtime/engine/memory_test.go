@@ -391,7 +391,7 @@ func TestSharedStateOutOfReach(t *testing.T) {
 		w := remembering(t)
 		var down atomic.Bool
 		down.Store(true)
-		time.AfterFunc(time.Minute, func() { down.Store(false) })
+		time.AfterFunc(time.Second, func() { down.Store(false) })
 		h := &hooks{Store: memory.New(), getDoc: func(string) error {
 			if down.Load() {
 				return errors.New("connection refused")
