@@ -191,14 +191,16 @@ func (e *Engine) Start(ctx context.Context, p *plan.Plan, inputs map[string]any,
 	if seated {
 		defer e.stand(s.id)
 	}
-	if err := e.create(ctx, s, first); err != nil {
-		return "", err
-	}
 	if !seated {
+		if err := e.create(ctx, s, first); err != nil {
+			return "", err
+		}
 		e.line(ctx, s, first, first.Seq)
 		return s.id, nil
 	}
-	s.advance(first)
+	if err := s.open(ctx, first); err != nil {
+		return "", err
+	}
 	return s.id, e.animate(s)
 }
 
@@ -344,8 +346,12 @@ func (e *Engine) crowded() bool {
 
 // reclaim looks whether a run was created after all, when the store could not say.
 func (e *Engine) reclaim(ctx context.Context, id run.ID, count int, cause error) (run.Lease, error) {
-	if facts, err := e.store.Load(ctx, id, 0); err != nil || len(facts) != count {
+	facts, err := e.store.Load(ctx, id, 0)
+	if err != nil || len(facts) != count || count == 0 {
 		return run.Lease{}, cause
+	}
+	if _, ended := facts[count-1].Body.(*run.Finished); ended {
+		return run.Lease{Run: id, Owner: e.owner}, nil // there is nothing left to lease
 	}
 	return e.store.Claim(ctx, id, e.owner, e.ttl)
 }

@@ -328,6 +328,7 @@ func (s *session) settle() {
 			s.commit()
 			continue
 		}
+		s.finished = s.machine.Finished() // all that was folded is stored
 		for _, r := range s.replies {
 			r.to <- r.err
 		}
@@ -958,12 +959,7 @@ func (s *session) commit() {
 	switch {
 	case err == nil:
 		s.engine.heed(&s.engine.troubles.facts, "store what happened", nil)
-		s.head += run.Seq(len(s.batch))
-		s.gallery.facts(s.batch)
-		s.memorize(s.batch)
-		s.finished = s.machine.Finished()
-		clear(s.batch)
-		s.batch = s.batch[:0]
+		s.stored()
 	case errors.Is(err, store.ErrFenced):
 		s.regain() // nothing was stored: the batch is appended again, if that is still allowed
 	case errors.Is(err, store.ErrFinished):
@@ -974,6 +970,28 @@ func (s *session) commit() {
 		s.engine.heed(&s.engine.troubles.facts, "store what happened", err)
 		s.refold()
 	}
+}
+
+// stored takes note that the batch is.
+func (s *session) stored() {
+	s.head += run.Seq(len(s.batch))
+	s.gallery.facts(s.batch)
+	s.memorize(s.batch)
+	clear(s.batch)
+	s.batch = s.batch[:0]
+}
+
+// open stores a new run, together with the beginning of whatever it can do at once.
+func (s *session) open(ctx context.Context, first run.Fact) error {
+	s.advance(first)
+	s.admit()
+	if err := s.engine.create(ctx, s, append([]run.Fact{first}, s.batch...)...); err != nil {
+		s.err = err
+		s.bury()
+		return err
+	}
+	s.stored()
+	return nil
 }
 
 // bury ends the session: calls are told, watchers and waiters hear, the lease goes back.
@@ -1021,6 +1039,7 @@ func (s *session) bury() {
 	if !resting {
 		s.engine.forget(s)
 		switch {
+		case s.lease.Load() == nil: // the run was never stored
 		case s.finished != nil: // which ended the lease too
 		case errors.Is(s.err, errClosing):
 			s.engine.handOver(s)
