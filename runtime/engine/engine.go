@@ -219,7 +219,7 @@ func (e *Engine) submit(ctx context.Context, s *session, facts ...run.Fact) (run
 		return "", err
 	}
 	s.stop(nil)
-	e.dropped("list a run", s.id, e.store.PutEntry(ctx, Entry(s.id, s.plan, facts))) // derived: whoever adopts the run writes it too
+	e.dropped("list a run", s.id, e.store.PutEntries(ctx, Entry(s.id, s.plan, facts))) // derived: whoever adopts the run writes it too
 	if err := e.store.Release(ctx, s.lease.Load().Lease); err != nil {
 		return s.id, fmt.Errorf("give run %s away: %w", s.id, err)
 	}

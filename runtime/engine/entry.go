@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -97,12 +98,12 @@ func (s *session) list() {
 	s.engine.clerk.put(s.engine, e)
 }
 
-// clerk writes entries beside the work of the runs: of each run the newest only, so a store that is slow is asked less often. An entry that could not be
-// written is written when the run changes next or is folded next.
+// clerk writes entries beside the work of the runs: of each run the newest only, and those of many runs together, so a store that is slow is asked less often. An
+// entry that could not be written is written when the run changes next or is folded next.
 type clerk struct {
 	mu      sync.Mutex
 	pending map[run.ID]*draft
-	writers int
+	writing bool
 }
 
 type draft struct {
@@ -110,8 +111,8 @@ type draft struct {
 	written chan struct{} // closed when it was tried
 }
 
-// maxWriters is how many entries are written at a time: enough for a store to join them in one write.
-const maxWriters = 8
+// maxDrafts is how many entries are written together.
+const maxDrafts = 256
 
 // put has an entry written soon. What it returns is closed when that was tried.
 func (c *clerk) put(e *Engine, entry store.Entry) <-chan struct{} {
@@ -126,38 +127,55 @@ func (c *clerk) put(e *Engine, entry store.Entry) <-chan struct{} {
 	}
 	d := &draft{entry, make(chan struct{})}
 	c.pending[entry.Run] = d
-	if c.writers < maxWriters {
-		c.writers++
+	if !c.writing {
+		c.writing = true
 		e.workers.do(func() { c.write(e) })
 	}
 	return d.written
 }
 
 func (c *clerk) write(e *Engine) {
-	for d := c.next(); d != nil; d = c.next() {
+	for drafts := c.next(); len(drafts) > 0; drafts = c.next() {
+		entries := make([]store.Entry, len(drafts))
+		for i, d := range drafts {
+			entries[i] = d.entry
+		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(e.ctx), releaseTimeout)
-		e.heed(&e.troubles.listing, "list runs", e.store.PutEntry(ctx, d.entry)) // derived: it never fails a run
+		err := e.store.PutEntries(ctx, entries...)
+		if err != nil && len(entries) > 1 { // the trouble of one is not everybody's
+			err = nil
+			for _, entry := range entries {
+				err = cmp.Or(e.store.PutEntries(ctx, entry), err)
+			}
+		}
+		e.heed(&e.troubles.listing, "list runs", err) // derived: it never fails a run
 		cancel()
-		close(d.written)
+		for _, d := range drafts {
+			close(d.written)
+		}
 	}
 }
 
-func (c *clerk) next() *draft {
+func (c *clerk) next() []*draft {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	drafts := make([]*draft, 0, min(len(c.pending), maxDrafts))
 	for id, d := range c.pending {
+		if len(drafts) == maxDrafts {
+			break
+		}
 		delete(c.pending, id)
-		return d
+		drafts = append(drafts, d)
 	}
-	c.writers--
-	return nil
+	c.writing = len(drafts) > 0
+	return drafts
 }
 
 // Relist derives the entry of a run from its facts again, as after a write that was lost.
 func (e *Engine) Relist(ctx context.Context, id run.ID) error {
 	facts, p, err := e.history(ctx, id)
 	if err == nil {
-		err = e.store.PutEntry(ctx, Entry(id, p, facts))
+		err = e.store.PutEntries(ctx, Entry(id, p, facts))
 	}
 	if err != nil {
 		return fmt.Errorf("list run %s: %w", id, outward(err))

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -72,7 +73,7 @@ output fails "x" after w`)
 // forgetful loses what is written into its index.
 type forgetful struct{ store.Store }
 
-func (forgetful) PutEntry(context.Context, store.Entry) error { return errors.New("lost") }
+func (forgetful) PutEntries(context.Context, ...store.Entry) error { return errors.New("lost") }
 
 func TestALostEntryFailsNoRunAndIsRepaired(t *testing.T) {
 	w := newWorld(t)
@@ -100,6 +101,50 @@ func TestALostEntryFailsNoRunAndIsRepaired(t *testing.T) {
 	if got, err := s.GetEntry(t.Context(), open); err != nil || len(got.Waiting) != 1 {
 		t.Errorf("taken up again: %+v, %v", got, err)
 	}
+}
+
+// picky refuses the entries of one flow, alone or among others.
+type picky struct {
+	store.Store
+	gate    chan struct{} // holds the first write up, so that the next ones come together
+	refused atomic.Int32
+}
+
+func (p *picky) PutEntries(ctx context.Context, entries ...store.Entry) error {
+	<-p.gate
+	for _, e := range entries {
+		if e.Flow == "bad" {
+			p.refused.Add(1)
+			return errors.New("refused")
+		}
+	}
+	return p.Store.PutEntries(ctx, entries...)
+}
+
+func TestTheTroubleOfOneEntryIsNotEverybodys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		p := w.plan(`output "x"`)
+		bad := *p
+		bad.Name = "bad"
+		s := &picky{Store: memory.New(), gate: make(chan struct{})}
+		e := engine.New(engine.Config{Registry: w.registry, Store: s})
+		defer shut(t, e)
+		start(t, e, p, run.Options{})
+		synctest.Wait()
+		ids := []run.ID{start(t, e, p, run.Options{}), start(t, e, &bad, run.Options{}), start(t, e, p, run.Options{})}
+		synctest.Wait()
+		close(s.gate)
+		synctest.Wait()
+		for i, want := range []bool{true, false, true} {
+			if _, err := s.GetEntry(t.Context(), ids[i]); (err == nil) != want {
+				t.Errorf("the entry of run %d: %v", i, err)
+			}
+		}
+		if n := s.refused.Load(); n != 2 {
+			t.Errorf("it was refused %d times, want once among others and once alone", n)
+		}
+	})
 }
 
 // asked waits until a run has put a question.

@@ -29,6 +29,9 @@ func (e *Engine) held(lease run.Lease, asked time.Time) *held {
 // wall is the time that goes on while a machine sleeps.
 func wall() time.Time { return time.Now().Round(0) }
 
+// maxExtending is how many leases are extended at a time: enough for a store to join them in one write.
+const maxExtending = 8
+
 // keeper makes the leases of all sessions last.
 func (e *Engine) keeper() {
 	defer e.group.Done()
@@ -41,7 +44,7 @@ func (e *Engine) keeper() {
 			return
 		}
 		var group errgroup.Group
-		group.SetLimit(maxWriters)
+		group.SetLimit(maxExtending)
 		for _, s := range e.all() {
 			group.Go(func() error {
 				s.extend()

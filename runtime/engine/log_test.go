@@ -31,7 +31,7 @@ func (s *flaky) Append(ctx context.Context, lease run.Lease, head run.Seq, facts
 	return s.Store.Append(ctx, lease, head, facts...)
 }
 
-func (s *flaky) PutEntry(context.Context, store.Entry) error { return errFull }
+func (s *flaky) PutEntries(context.Context, ...store.Entry) error { return errFull }
 
 // What nobody waits for is logged: once when a store begins to fail, once when it answers again, however often it was tried meanwhile.
 func TestTheLogHearsOfWhatNobodyWaitsFor(t *testing.T) {

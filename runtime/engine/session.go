@@ -997,7 +997,9 @@ func (s *session) open(ctx context.Context, first run.Fact) error {
 // bury ends the session: calls are told, watchers and waiters hear, the lease goes back.
 func (s *session) bury() {
 	resting := errors.Is(s.err, errResting)
-	s.logEnd()
+	if s.lease.Load() != nil { // else its caller hears
+		s.logEnd()
+	}
 	s.stop(errClosing)
 	if s.clock != nil {
 		s.clock.Stop()

@@ -468,8 +468,8 @@ func (w *weather) Dequeue(ctx context.Context, pool string) (h store.Hint, ok bo
 	return h, ok && err == nil, next, err
 }
 
-func (w *weather) PutEntry(ctx context.Context, e store.Entry) error {
-	return through(w, 5, func() error { return w.Store.PutEntry(ctx, e) })
+func (w *weather) PutEntries(ctx context.Context, entries ...store.Entry) error {
+	return through(w, 5, func() error { return w.Store.PutEntries(ctx, entries...) })
 }
 
 func (w *weather) Tell(ctx context.Context, id run.ID, f run.Fact, dedup string) (seq run.Seq, err error) {

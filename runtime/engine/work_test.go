@@ -233,7 +233,7 @@ func TestReconcile(t *testing.T) {
 		t.Fatal(err)
 	}
 	lost.Status = run.Running
-	if err := s.PutEntry(t.Context(), lost); err != nil {
+	if err := s.PutEntries(t.Context(), lost); err != nil {
 		t.Fatal(err)
 	}
 	e = engine.New(engine.Config{Registry: w.registry, Store: s})

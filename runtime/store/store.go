@@ -152,8 +152,9 @@ const (
 
 // Index keeps an entry for each run, newest first.
 type Index interface {
-	// PutEntry keeps e unless a newer one (by Seq) is there. The entry of a run without a log is not kept.
-	PutEntry(ctx context.Context, e Entry) error
+	// PutEntries keeps each entry unless a newer one (by Seq) is there. The entry of a run without a log is not kept. Of several, an error leaves it unknown
+	// which are kept.
+	PutEntries(ctx context.Context, entries ...Entry) error
 	// GetEntry gives the entry of a run. ErrNotFound.
 	GetEntry(ctx context.Context, id run.ID) (Entry, error)
 	// List gives the entries that a filter chooses, by start, newest first, then by id; next is "" at the end. Between two pages no run is shown twice,

@@ -208,8 +208,8 @@ func (x *index) drop(id run.ID) {
 	delete(x.entries, id)
 }
 
-// PutEntry implements store.Index.
-func (s *Store) PutEntry(ctx context.Context, e store.Entry) error {
+// PutEntries implements store.Index.
+func (s *Store) PutEntries(ctx context.Context, entries ...store.Entry) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -218,13 +218,14 @@ func (s *Store) PutEntry(ctx context.Context, e store.Entry) error {
 	x := &s.index
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if old, ok := x.entries[e.Run]; s.logs[e.Run] == nil || ok && old.Seq > e.Seq {
-		return nil
-	}
 	if x.entries == nil {
 		x.entries = map[run.ID]store.Entry{}
 	}
-	x.entries[e.Run] = e
+	for _, e := range entries {
+		if old, ok := x.entries[e.Run]; s.logs[e.Run] != nil && (!ok || old.Seq <= e.Seq) {
+			x.entries[e.Run] = e
+		}
+	}
 	return nil
 }
 

@@ -331,7 +331,7 @@ func exercise(t *testing.T, conf redis.Config) {
 		must(t, err)
 	}
 	must(t, s.DropDoc(ctx, "k", "n", 1))
-	must(t, s.PutEntry(ctx, store.Entry{Run: "r", Started: at, Seq: 1}))
+	must(t, s.PutEntries(ctx, store.Entry{Run: "r", Started: at, Seq: 1}))
 	_, err = s.GetEntry(ctx, "r")
 	must(t, err)
 	_, _, err = s.List(ctx, store.Filter{})

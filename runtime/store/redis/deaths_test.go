@@ -86,7 +86,7 @@ func deathAfter(t *testing.T, server *redistest.Server, n int) (died bool) {
 	if listed("unfinished", s.Unfinished(ctx, pool)) || listed("strays", s.Strays(ctx, pool)) {
 		t.Errorf("after %d: it is finished and somebody looks for it", n)
 	}
-	must(t, s.PutEntry(ctx, store.Entry{Run: "r", Status: run.Succeeded, Started: at, Seq: 99}))
+	must(t, s.PutEntries(ctx, store.Entry{Run: "r", Status: run.Succeeded, Started: at, Seq: 99}))
 	if entries, _, err := s.List(ctx, store.Filter{}); err != nil || len(entries) != 1 {
 		t.Errorf("after %d: entries %v, %v", n, entries, err)
 	}
@@ -105,7 +105,7 @@ func live(t *testing.T, s store.Store) (sure int, removing bool) {
 		return 0, false
 	}
 	entry := store.Entry{Run: "r", Status: run.Running, Started: at, Seq: 1}
-	if s.PutEntry(ctx, entry) != nil || s.Append(ctx, lease, 1, fired(2, "a")) != nil {
+	if s.PutEntries(ctx, entry) != nil || s.Append(ctx, lease, 1, fired(2, "a")) != nil {
 		return 1, false
 	}
 	if s.Rest(ctx, lease, 2, time.Now().Add(time.Hour)) != nil {
@@ -127,7 +127,7 @@ func live(t *testing.T, s store.Store) (sure int, removing bool) {
 		return 4, false
 	}
 	entry.Status, entry.Seq = run.Succeeded, 5
-	if s.PutEntry(ctx, entry) != nil || s.Release(ctx, lease) != nil {
+	if s.PutEntries(ctx, entry) != nil || s.Release(ctx, lease) != nil {
 		return 5, false
 	}
 	_ = s.Remove(ctx, "r")

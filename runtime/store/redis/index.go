@@ -10,6 +10,7 @@ import (
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/store"
@@ -43,8 +44,20 @@ func decodeEntry(data []byte) (e store.Entry, err error) {
 
 func final(s run.Status) bool { return s == run.Succeeded || s == run.Failed || s == run.Cancelled }
 
-// PutEntry implements store.Index.
-func (s *Store) PutEntry(ctx context.Context, e store.Entry) error {
+// PutEntries implements store.Index.
+func (s *Store) PutEntries(ctx context.Context, entries ...store.Entry) error {
+	var group errgroup.Group
+	group.SetLimit(maxListing)
+	for _, e := range entries {
+		group.Go(func() error { return s.putEntry(ctx, e) })
+	}
+	return group.Wait()
+}
+
+// maxListing is how many entries are written at a time: enough to go out together, few enough to leave connections to others.
+const maxListing = 16
+
+func (s *Store) putEntry(ctx context.Context, e store.Entry) error {
 	data, err := json.Marshal(e)
 	if err != nil {
 		return err

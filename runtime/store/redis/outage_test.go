@@ -379,7 +379,7 @@ func TestDerivedIsMadeAgain(t *testing.T) {
 	lease, err := s.Create(t.Context(), "a{b}", "me", 0, run.Fact{Seq: 1, At: at, Body: &run.Started{Options: run.Options{Pool: "x"}}})
 	must(t, err)
 	must(t, s.Release(t.Context(), lease))
-	must(t, s.PutEntry(t.Context(), store.Entry{Run: "a{b}", Status: run.Running, Started: at, Seq: 1}))
+	must(t, s.PutEntries(t.Context(), store.Entry{Run: "a{b}", Status: run.Running, Started: at, Seq: 1}))
 	must(t, s.Close())
 	for _, key := range []string{"p:{x/0}:open", "p:pools", "p:{index}:all", "p:{index}:open"} {
 		if n := server.Do("DEL", key); n != int64(1) {
@@ -454,8 +454,8 @@ func TestDamage(t *testing.T) {
 	server.Do("HSET", "p:blob:"+hash, "d", "y")
 	_, err = s.GetBlob(ctx, hash)
 	want(t, "blob", err, store.ErrCorrupt)
-	must(t, s.PutEntry(ctx, store.Entry{Run: "sound", Started: at, Seq: 1}))
-	must(t, s.PutEntry(ctx, store.Entry{Run: "gap", Started: at, Seq: 1}))
+	must(t, s.PutEntries(ctx, store.Entry{Run: "sound", Started: at, Seq: 1}))
+	must(t, s.PutEntries(ctx, store.Entry{Run: "gap", Started: at, Seq: 1}))
 	server.Do("HSET", "p:{gap}:run", "e", "{")
 	entries, _, err := s.List(ctx, store.Filter{})
 	if err != nil || len(entries) != 1 || entries[0].Run != "sound" {
@@ -473,7 +473,7 @@ func TestKeep(t *testing.T) {
 	lease := create(t, s, "over", "me", 0)
 	create(t, s, "runs", "me", 0)
 	must(t, s.Append(ctx, lease, 1, run.Fact{Seq: 2, At: at, Body: &run.Finished{Status: run.Succeeded}}))
-	must(t, s.PutEntry(ctx, store.Entry{Run: "over", Status: run.Succeeded, Started: at, Seq: 2}))
+	must(t, s.PutEntries(ctx, store.Entry{Run: "over", Status: run.Succeeded, Started: at, Seq: 2}))
 	for key, expires := range map[string]bool{"p:{over}:run": true, "p:{over}:log": true, "p:{runs}:run": false, "p:{runs}:log": false} {
 		if ttl := server.Do("PTTL", key).(int64); (ttl > 0) != expires || ttl > time.Hour.Milliseconds() {
 			t.Errorf("%s: PTTL %d", key, ttl)

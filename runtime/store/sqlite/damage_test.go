@@ -58,7 +58,7 @@ func build(t *testing.T, s *sqlite.Store) world {
 			fail(s.Release(ctx, l))
 		}
 		e := store.Entry{Run: id, Flow: "f", Status: run.Running, Started: at.Add(time.Duration(i)), Pool: "p", Seq: 9}
-		fail(s.PutEntry(ctx, e))
+		fail(s.PutEntries(ctx, e))
 		w.entries[id] = e
 		if w.facts[id], err = s.Load(ctx, id, 0); err != nil {
 			t.Fatal(err)
@@ -276,7 +276,7 @@ func TestDamageToWhatIsDerivedStopsNobody(t *testing.T) {
 		_, err = s.Pass(ctx, "rate", store.Rate{Count: 9, Per: time.Hour})
 		fail("pass", err)
 		for _, e := range w.entries {
-			fail("put entry", s.PutEntry(ctx, e))
+			fail("put entry", s.PutEntries(ctx, e))
 		}
 		if list, _, err := s.List(ctx, store.Filter{}); err != nil || len(list) != len(w.entries) {
 			t.Errorf("%s: the list has %d entries, %v", statement, len(list), err)

@@ -12,32 +12,50 @@ import (
 	"github.com/slopstudios/slop/runtime/store"
 )
 
-// PutEntry implements store.Index. An entry is JSON, with what lists choose and sort by in columns.
-func (s *Store) PutEntry(ctx context.Context, e store.Entry) error {
-	data, err := json.Marshal(e)
-	if err != nil {
-		return fmt.Errorf("the entry of run %s: %w", e.Run, err)
+// PutEntries implements store.Index. An entry is JSON, with what lists choose and sort by in columns.
+func (s *Store) PutEntries(ctx context.Context, entries ...store.Entry) error {
+	texts := make([][]byte, len(entries))
+	size := 0
+	for i, e := range entries {
+		var err error
+		if texts[i], err = json.Marshal(e); err != nil {
+			return fmt.Errorf("the entry of run %s: %w", e.Run, err)
+		}
+		size += len(texts[i])
 	}
-	return s.passing(ctx, func(t *tx) error {
-		r, err := t.find(e.Run)
-		if errors.Is(err, store.ErrNotFound) {
-			return nil
+	return s.put(ctx, false, size, func(t *tx) error {
+		for i, e := range entries {
+			if err := t.enter(e, texts[i]); err != nil {
+				return err
+			}
 		}
-		if err != nil {
-			return err
-		}
+		return nil
+	})
+}
+
+func (t *tx) enter(e store.Entry, data []byte) error {
+	r, err := t.find(e.Run)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !r.entered {
 		old, err := readEntry(func(into ...any) error {
 			return t.row("SELECT id, crc, data FROM entries WHERE run = ?", []any{r.n}, into...)
 		})
 		if err != nil && !errors.Is(err, sql.ErrNoRows) && !spoiled(err) {
 			return err
 		}
-		if err == nil && old.Seq > e.Seq { // one that was damaged is written over
-			return nil
-		}
-		return t.exec(`INSERT OR REPLACE INTO entries (run, id, started, status, flow, pool, tenant, waiting, crc, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			r.n, string(e.Run), e.Started.UnixNano(), string(e.Status), e.Flow, e.Pool, e.Tenant, len(e.Waiting) > 0, sum(string(e.Run), data), data)
-	})
+		r.entered, r.entry = true, old.Seq // of one that was damaged, 0: it is written over
+	}
+	if r.entry > e.Seq {
+		return nil
+	}
+	r.entry = e.Seq
+	return t.exec(`INSERT OR REPLACE INTO entries (run, id, started, status, flow, pool, tenant, waiting, crc, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		r.n, string(e.Run), e.Started.UnixNano(), string(e.Status), e.Flow, e.Pool, e.Tenant, len(e.Waiting) > 0, sum(string(e.Run), data), data)
 }
 
 func readEntry(scan func(...any) error) (store.Entry, error) {

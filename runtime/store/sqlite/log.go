@@ -55,6 +55,9 @@ type state struct {
 	pool            string
 	priority        int
 
+	entered bool    // it is known what the run's entry in the index was derived at
+	entry   run.Seq // which is this; 0: there is none
+
 	damage error // of one in a page
 }
 
@@ -231,7 +234,7 @@ func (s *Store) Create(ctx context.Context, id run.ID, owner string, ttl time.Du
 		if !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
-		r := &state{id: id, token: 1, owner: owner, until: until(ttl), pool: options.Pool, priority: options.Priority}
+		r := &state{id: id, entered: true, token: 1, owner: owner, until: until(ttl), pool: options.Pool, priority: options.Priority}
 		r.n, err = t.insert("INSERT INTO runs (id, head, token, owner, until, finished, rests, pool, priority, crc) VALUES (?, 0, 1, ?, ?, 0, 0, ?, ?, 0)",
 			string(id), owner, r.until, r.pool, r.priority)
 		if err != nil {

@@ -79,7 +79,9 @@ func (l *life) live() (err error) {
 		return err
 	}
 	for _, do := range []func() error{
-		func() error { return s.PutEntry(ctx, store.Entry{Run: "r", Status: run.Running, Started: at, Seq: 1}) },
+		func() error {
+			return s.PutEntries(ctx, store.Entry{Run: "r", Status: run.Running, Started: at, Seq: 1})
+		},
 		func() error { return step(1, 3) },
 		func() error {
 			_, err := s.Take(ctx, "agent", "r", 1, time.Hour)
@@ -88,7 +90,9 @@ func (l *life) live() (err error) {
 		func() error { return step(3, 5) },
 		func() error { return s.Give(ctx, "agent", "r") },
 		func() error { return s.Rest(ctx, lease, 5, time.Time{}) },
-		func() error { return s.PutEntry(ctx, store.Entry{Run: "r", Status: run.Waiting, Started: at, Seq: 5}) },
+		func() error {
+			return s.PutEntries(ctx, store.Entry{Run: "r", Status: run.Waiting, Started: at, Seq: 5})
+		},
 		func() error {
 			l.told = true
 			return l.facts(6, func() error {
@@ -102,7 +106,7 @@ func (l *life) live() (err error) {
 		take,
 		func() error { return step(7, 9) },
 		func() error {
-			return s.PutEntry(ctx, store.Entry{Run: "r", Status: run.Succeeded, Started: at, Seq: 9})
+			return s.PutEntries(ctx, store.Entry{Run: "r", Status: run.Succeeded, Started: at, Seq: 9})
 		},
 		func() error { return s.Release(ctx, lease) },
 		func() error {
@@ -211,7 +215,7 @@ func secondLife(t *testing.T, s store.Store, removing bool) {
 	if diff := cmp.Diff(story, load(t, s, "r", 0)); diff != "" {
 		t.Error(diff)
 	}
-	fail(s.PutEntry(ctx, store.Entry{Run: "r", Status: run.Succeeded, Started: at, Seq: 9}))
+	fail(s.PutEntries(ctx, store.Entry{Run: "r", Status: run.Succeeded, Started: at, Seq: 9}))
 	if all, _, err := s.List(ctx, store.Filter{}); err != nil || len(all) != 1 || all[0].Status != run.Succeeded {
 		t.Errorf("the list is %+v, %v", all, err)
 	}

@@ -16,6 +16,7 @@ var indexes = map[string]func(*testing.T, store.Store){
 	"an entry is kept whole":                        entry,
 	"an older entry never replaces a newer one":     entryAge,
 	"the entry of a run without a log is not kept":  entryWithout,
+	"many entries are kept together":                entries,
 	"filters choose":                                filters,
 	"pages show each run once":                      pages,
 	"a page goes on where it ended, whatever comes": cursors,
@@ -27,7 +28,7 @@ func put(t *testing.T, s store.Store, entries ...store.Entry) {
 	t.Helper()
 	for _, e := range entries {
 		create(t, s, e.Run)
-		if err := s.PutEntry(t.Context(), e); err != nil {
+		if err := s.PutEntries(t.Context(), e); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -55,14 +56,14 @@ func entryAge(t *testing.T, s store.Store) {
 	put(t, s, e)
 	old := e
 	old.Seq, old.Status = 4, run.Queued
-	if err := s.PutEntry(t.Context(), old); err != nil {
+	if err := s.PutEntries(t.Context(), old); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := s.GetEntry(t.Context(), "r"); err != nil || got.Status != run.Running {
 		t.Errorf("%+v, %v", got, err)
 	}
 	e.Seq, e.Status = 6, run.Succeeded
-	if err := s.PutEntry(t.Context(), e); err != nil {
+	if err := s.PutEntries(t.Context(), e); err != nil {
 		t.Fatal(err)
 	}
 	for status, want := range map[run.Status]int{run.Running: 0, run.Queued: 0, run.Succeeded: 1} {
@@ -72,8 +73,35 @@ func entryAge(t *testing.T, s store.Store) {
 	}
 }
 
+// Of entries that come together each is kept or not as if it came alone.
+func entries(t *testing.T, s store.Store) {
+	var all []store.Entry
+	for i := range 50 {
+		e := store.Entry{Run: run.ID(fmt.Sprint("r", i)), Flow: "f", Status: run.Running, Started: at.Add(time.Duration(i)), Seq: 5}
+		if i == 7 {
+			newer := e
+			newer.Seq, newer.Status = 6, run.Succeeded
+			put(t, s, newer)
+		} else if i != 8 {
+			create(t, s, e.Run)
+		}
+		all = append(all, e)
+	}
+	if err := s.PutEntries(t.Context()); err != nil {
+		t.Errorf("none at all: %v", err)
+	}
+	if err := s.PutEntries(t.Context(), all...); err != nil {
+		t.Fatal(err)
+	}
+	for status, want := range map[run.Status]int{run.Running: 48, run.Succeeded: 1} {
+		if got, _, err := s.List(t.Context(), store.Filter{Status: []run.Status{status}}); err != nil || len(got) != want {
+			t.Errorf("%d are %s, want %d, %v", len(got), status, want, err)
+		}
+	}
+}
+
 func entryWithout(t *testing.T, s store.Store) {
-	if err := s.PutEntry(t.Context(), store.Entry{Run: "nobody", Started: at, Seq: 1}); err != nil {
+	if err := s.PutEntries(t.Context(), store.Entry{Run: "nobody", Started: at, Seq: 1}); err != nil {
 		t.Fatal(err)
 	}
 	_, err := s.GetEntry(t.Context(), "nobody")
@@ -191,7 +219,7 @@ func cursors(t *testing.T, s store.Store) {
 		t.Fatal(err)
 	}
 	all[3].Seq, all[3].Status = 3, run.Succeeded
-	if err := s.PutEntry(t.Context(), all[3]); err != nil {
+	if err := s.PutEntries(t.Context(), all[3]); err != nil {
 		t.Fatal(err)
 	}
 	if got := shown(t, s, store.Filter{Limit: 2, Cursor: next}); !slices.Equal(got, []run.ID{"r4", "r3", "r2", "r1", "r0"}) {

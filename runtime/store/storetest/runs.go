@@ -341,7 +341,7 @@ func remove(t *testing.T, s store.Store) {
 	if err := s.Append(ctx, l, 2, end(3)); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.PutEntry(ctx, store.Entry{Run: "r", Started: at, Seq: 3}); err != nil {
+	if err := s.PutEntries(ctx, store.Entry{Run: "r", Started: at, Seq: 3}); err != nil {
 		t.Fatal(err)
 	}
 	create(t, s, "other")
@@ -359,7 +359,7 @@ func remove(t *testing.T, s store.Store) {
 	if got := ids(t, s.Unfinished(ctx, "")); !slices.Equal(got, []run.ID{"other"}) {
 		t.Errorf("unfinished are %v", got)
 	}
-	if err := s.PutEntry(ctx, store.Entry{Run: "r", Started: at, Seq: 4}); err != nil {
+	if err := s.PutEntries(ctx, store.Entry{Run: "r", Started: at, Seq: 4}); err != nil {
 		t.Fatal(err)
 	}
 	_, err = s.GetEntry(ctx, "r")

@@ -274,9 +274,9 @@ func (s *Store) Pass(ctx context.Context, name string, rate store.Rate) (wait ti
 	return wait, err
 }
 
-// PutEntry implements store.Index.
-func (s *Store) PutEntry(ctx context.Context, e store.Entry) error {
-	return s.write("put entry", func() error { return s.Store.PutEntry(ctx, e) })
+// PutEntries implements store.Index.
+func (s *Store) PutEntries(ctx context.Context, entries ...store.Entry) error {
+	return s.write("put entries", func() error { return s.Store.PutEntries(ctx, entries...) })
 }
 
 // GetEntry implements store.Index.
