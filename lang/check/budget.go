@@ -102,8 +102,9 @@ func (c *checker) priced(at source.Span, sites []callSite) {
 }
 
 func (c *checker) unpricedCall(site callSite) bool {
-	s := c.info.Calls[site.call].Signature
-	return effectOf(s) == types.Think && !s.Free && c.priceOf(site) == nil
+	t := c.info.Calls[site.call]
+	s := t.Signature
+	return t.Agent == nil && effectOf(s) == types.Think && !s.Free && c.priceOf(site) == nil
 }
 
 // priceOf is the price of the model that a call names. One that is only known when the call is made is taken for the agent's own.

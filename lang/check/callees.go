@@ -15,7 +15,10 @@ import (
 
 // resolveCall finds whom a call calls, and resolves its arguments and text.
 func (c *checker) resolveCall(call *syntax.Call, n *Node) {
-	t := c.findCallee(call.Callee, "", func() bool { return c.valueInsteadOfAgent(call, n) })
+	t := c.valueCallee(call, n)
+	if t == nil {
+		t = c.findCallee(call.Callee, "", func() bool { return c.valueInsteadOfAgent(call, n) })
+	}
 	if t != nil {
 		if t.Flow != nil {
 			n.Kind = plan.FlowNode
@@ -34,7 +37,7 @@ func (c *checker) resolveCall(call *syntax.Call, n *Node) {
 	}
 	for i := range call.Args {
 		a := &call.Args[i]
-		here := at
+		here := at.lending()
 		here.secret = sig == nil && t == nil
 		if sig != nil {
 			if p := param(sig, a.Name.Text); p != nil {
@@ -89,7 +92,14 @@ func (c *checker) asType(t *syntax.Type) types.Type {
 	if of, ok := c.info.Named[t]; ok {
 		return of
 	}
-	return c.typeOf(t)
+	of := c.typeOf(t)
+	if types.HoldsAgent(of) {
+		c.add(diag.Diagnostic{
+			Code: "E0128", Span: t.At, Message: "an answer cannot hold an agent", Label: "an answer is text, and who can be called is known before the flow runs",
+			Help: []string{"let it answer with a name or a role, and find the agent by that: `find(panel, .role == answer)`"},
+		})
+	}
+	return of
 }
 
 // givesPrimary reports whether a call or its persona fills the primary parameter by name.
@@ -395,6 +405,13 @@ func (c *checker) resolvePersonas() {
 				visit(base)
 			}
 		}
+		if item.Base != nil {
+			for _, of := range c.mentionedAgents(item.Base.Args) {
+				if state[of.Name.Text] == 0 {
+					visit(of)
+				}
+			}
+		}
 		c.resolvePersona(p, name)
 		state[name] = 2
 	}
@@ -412,7 +429,7 @@ func (c *checker) resolvePersona(p *Persona, name string) {
 		return
 	}
 	if !p.bad {
-		t := c.findCallee(base.Callee, name, nil)
+		t := c.findCallee(base.Callee, name, func() bool { return c.madeOfInput(base.Callee) })
 		if t == nil {
 			p.bad = true
 		} else {
@@ -422,7 +439,7 @@ func (c *checker) resolvePersona(p *Persona, name string) {
 	if p.Base != nil {
 		p.mentions = append(p.mentions, p.Base.mentions...)
 	}
-	at := place{block: c.info.Root}
+	at := place{block: c.info.Root, agents: true}
 	var exprs []*syntax.Expr
 	for i := range base.Args {
 		a := &base.Args[i]
@@ -443,7 +460,9 @@ func (c *checker) resolvePersona(p *Persona, name string) {
 	}
 	for _, e := range exprs {
 		c.eachRef(e, func(r Ref) {
-			if !r.Decl.Secret {
+			if a := r.Decl.agent; a != nil && a.Persona != nil {
+				p.mentions = append(p.mentions, a.Persona.mentions...)
+			} else if !r.Decl.Secret {
 				p.mentions = append(p.mentions, r.Decl)
 			}
 		})

@@ -24,6 +24,9 @@ func (c *checker) typeCall(call *syntax.Call, n *Node) known {
 	}
 	sig := t.Signature
 	k := known{Operand: eval.Operand{Type: sig.Result}}
+	if t.Agent != nil && !c.typeCallee(call, t) {
+		k.bad = true
+	}
 	if t.As != nil {
 		k.Type = *t.As
 	}

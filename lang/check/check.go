@@ -76,27 +76,28 @@ type checker struct {
 	scope types.Scope
 	info  *Info
 
-	typeDefs   map[string]*syntax.TypeDef
-	typeUses   map[string]int
-	typing     map[string]bool // declared types under way, against types that contain themselves
-	badTypes   map[string]bool
-	uses       map[string]*syntax.Use
-	useCount   map[string]int
-	agents     map[string]*syntax.Agent
-	secrets    map[string]*Decl
-	broken     map[string]bool // names whose declaration did not parse
-	signatures map[string]*types.Signature
-	trees      map[string]*parsed
-	unknown    map[string]int // index in diags of the first report of an unknown name
-	order      []*Block       // every block with its nodes, outer ones first
-	calls      []callSite
-	before     map[string]*Decl        // values of the scope whose names the file gives anew
-	anywhere   map[string][]*Decl      // every declared name, made when the first unknown one is met
-	answers    map[string][]types.Type // what the agents of the flow give, by callee, made for the first test
-	strangers  names                   // callees that the flow calls and nobody knows, made for the first test
-	compared   int                     // names, for suggestions
-	retyped    int
-	forgotten  *diag.Fix // puts in the `as` whose absence is being reported
+	typeDefs    map[string]*syntax.TypeDef
+	typeUses    map[string]int
+	typing      map[string]bool // declared types under way, against types that contain themselves
+	badTypes    map[string]bool
+	uses        map[string]*syntax.Use
+	useCount    map[string]int
+	agents      map[string]*syntax.Agent
+	secrets     map[string]*Decl
+	broken      map[string]bool // names whose declaration did not parse
+	signatures  map[string]*types.Signature
+	trees       map[string]*parsed
+	unknown     map[string]int // index in diags of the first report of an unknown name
+	order       []*Block       // every block with its nodes, outer ones first
+	calls       []callSite
+	before      map[string]*Decl        // values of the scope whose names the file gives anew
+	anywhere    map[string][]*Decl      // every declared name, made when the first unknown one is met
+	answers     map[string][]types.Type // what the agents of the flow give, by callee, made for the first test
+	agentValues map[string]*Decl        // agents that are mentioned as values
+	strangers   names                   // callees that the flow calls and nobody knows, made for the first test
+	compared    int                     // names, for suggestions
+	retyped     int
+	forgotten   *diag.Fix // puts in the `as` whose absence is being reported
 }
 
 // callSite is a call where it stands.
@@ -119,7 +120,7 @@ func newChecker(s *session, f *syntax.File, scope types.Scope) *checker {
 		typeDefs: map[string]*syntax.TypeDef{}, typeUses: map[string]int{}, typing: map[string]bool{}, badTypes: map[string]bool{},
 		uses: map[string]*syntax.Use{}, useCount: map[string]int{},
 		agents: map[string]*syntax.Agent{}, secrets: map[string]*Decl{}, broken: map[string]bool{},
-		signatures: map[string]*types.Signature{}, before: map[string]*Decl{}, trees: map[string]*parsed{}, unknown: map[string]int{},
+		signatures: map[string]*types.Signature{}, agentValues: map[string]*Decl{}, before: map[string]*Decl{}, trees: map[string]*parsed{}, unknown: map[string]int{},
 	}
 	c.info = &Info{
 		File: f, Name: flowName(f.Source.Name),
@@ -127,6 +128,7 @@ func newChecker(s *session, f *syntax.File, scope types.Scope) *checker {
 		Blocks: map[*syntax.Block]*Block{}, Calls: map[*syntax.Call]*Call{}, Exprs: make(map[*syntax.Expr]*Expr, len(f.Source.Text)/64),
 		Steps: map[syntax.Step]types.Type{}, Named: map[*syntax.Type]types.Type{},
 	}
+	c.info.signatures = c.signatures
 	for _, name := range f.Broken {
 		c.broken[name.Text] = true
 	}
@@ -140,12 +142,13 @@ func (s *session) file(f *syntax.File, scope types.Scope) *Info {
 	c.declareTypes()
 	c.resolveInputs()
 	c.resolvePersonas()
+	c.agentDefaults()
 	c.resolveBlock(c.info.Root)
 	c.measure()
 	c.findCycles()
 	c.typePersonas()
 	c.typeBlock(c.info.Root)
-	c.info.Output = c.info.Root.Type
+	c.info.Output = types.Named(c.info.Root.Type)
 	c.checkUnused()
 	c.checkQuestions()
 	c.checkLoops()

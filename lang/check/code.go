@@ -2,6 +2,7 @@ package check
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -13,6 +14,10 @@ func (c *checker) codeOf(e *syntax.Expr) string {
 	var b strings.Builder
 	skip, at := 0, -1
 	splices := c.info.Splices(e)
+	for _, at := range c.info.AgentsIn(e) {
+		splices = append(splices, Splice{at.Start, at.End, quote(at.Text)})
+	}
+	slices.SortFunc(splices, func(a, b Splice) int { return a.Start - b.Start })
 	for _, r := range e.Code {
 		at++
 		if skip > 0 { // the blanks that keep a placeholder as long as its text

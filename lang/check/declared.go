@@ -29,7 +29,7 @@ var runType = types.Type{Kind: types.Record, Fields: []types.Field{
 }}
 
 var builtinTypes = map[string]types.Kind{
-	"string": types.String, "int": types.Int, "float": types.Float, "bool": types.Bool, "any": types.Any, "file": types.File,
+	"string": types.String, "int": types.Int, "float": types.Float, "bool": types.Bool, "any": types.Any, "file": types.File, "agent": types.Agent,
 }
 
 func builtinType(name string) bool {
@@ -193,7 +193,7 @@ func (c *checker) unknownType(name syntax.Name) {
 func (c *checker) resolveInputs() {
 	for _, d := range c.info.Inputs {
 		in := d.Input
-		d.Type = c.typeOf(&in.Type)
+		d.Type = fromInput(d.Name, c.typeOf(&in.Type))
 		if in.Doc != nil {
 			c.plainText(in.Doc, "the question of an input")
 		}
@@ -203,7 +203,7 @@ func (c *checker) resolveInputs() {
 			c.resolveExpr(in.Must, place{block: scope})
 			c.condition(in.Must, "must")
 		}
-		if in.Default != nil {
+		if in.Default != nil && !types.HoldsAgent(d.Type) {
 			c.checkDefault(d)
 		}
 	}
@@ -213,16 +213,28 @@ func (c *checker) resolveInputs() {
 func (c *checker) checkDefault(d *Decl) {
 	e := d.Input.Default
 	before := len(*c.diags)
-	if at, ok := c.firstName(e); ok {
+	agents := types.HoldsAgent(d.Type)
+	if at, ok := c.firstName(e); ok && !agents {
 		c.add(diag.Diagnostic{
 			Code: "E0113", Span: at, Message: fmt.Sprintf("the default of `%s` must be a constant", d.Name), Label: "a name has no value yet when defaults are read",
 			Help: []string{fmt.Sprintf("leave the default out and write, below, `let my_%s = …`", d.Name)},
 		})
 		return
 	}
-	c.resolveExpr(e, place{block: &Block{Value: -1, names: map[string]*Decl{}}})
-	c.typeExpr(e)
-	if len(*c.diags) > before {
+	c.resolveExpr(e, place{block: &Block{Value: -1, names: map[string]*Decl{}}, agents: agents})
+	k := c.typeExpr(e)
+	if len(*c.diags) > before || k.bad {
+		return
+	}
+	if agents && !k.Fits(leaveOut(d.Type, k.Type)) {
+		x := diag.Diagnostic{
+			Code: "E0113", Span: e.At, Message: fmt.Sprintf("the default of `%s` is not of its type", d.Name), Label: fmt.Sprintf("this is %s", article(k.Type)),
+			Related: c.related(d.Input.Type.At, fmt.Sprintf("it is to be %s", d.Type)),
+		}
+		if k.Type.Kind == types.String {
+			x.Label = "an agent is named without quotes"
+		}
+		c.add(x)
 		return
 	}
 	value, err := evaluate(c.codeOf(e), nil)

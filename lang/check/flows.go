@@ -174,12 +174,18 @@ func (c *checker) flowArg(a *syntax.Arg, v known, f *Info, call *syntax.Call) {
 		if in.Name != a.Name.Text {
 			continue
 		}
-		if v.bad || in.bad || v.Fits(in.Type) {
+		if v.bad || in.bad || v.Fits(leaveOut(in.Type, v.Type)) {
 			return
 		}
 		d := diag.Diagnostic{
 			Code: "E0112", Span: a.Value.At, Message: fmt.Sprintf("the input `%s` of `%s` must be %s", in.Name, call.Callee, article(in.Type)), Label: fmt.Sprintf("this is %s", article(v.Type)),
 			Related: []diag.Related{{File: in.File.Source, Span: in.At, Message: "the input is here"}},
+		}
+		switch {
+		case in.Type.Kind == types.Agent && v.Type.Kind == types.String:
+			d.Help = []string{"an agent is given by its name alone, without quotes"}
+		case types.HoldsAgent(in.Type) && holdsAny(v.Type):
+			d.Help = []string{"who can be called must be known before the flow runs: write the list out, with the same fields in each of its items"}
 		}
 		bare := v.Type
 		bare.Optional = false
@@ -210,11 +216,14 @@ func (c *checker) flowArg(a *syntax.Arg, v known, f *Info, call *syntax.Call) {
 }
 
 func (c *checker) missingInputs(call *syntax.Call, t *Call, given names) {
-	var absent, sketch []string
+	var absent, sketch, help []string
 	var related []diag.Related
 	for _, in := range t.Flow.Inputs {
-		if in.Input.Default != nil || in.Type.Optional || given.has(in.Name) {
+		if !in.required() || given.has(in.Name) {
 			continue
+		}
+		if in.absent != "" {
+			help = append(help, fmt.Sprintf("left out, `%s` would be `%s`, and there is no such agent here; `slop agents` lists those there are", in.Name, in.absent))
 		}
 		absent = append(absent, in.Name)
 		sketch = append(sketch, in.Name+": …")
@@ -230,7 +239,7 @@ func (c *checker) missingInputs(call *syntax.Call, t *Call, given names) {
 	}
 	c.add(diag.Diagnostic{
 		Code: "E0112", Span: call.Callee.At, Message: fmt.Sprintf("the flow `%s` needs %s", call.Callee, quoted(absent)),
-		Label: fmt.Sprintf("write `%s(%s)`", call.Callee, strings.Join(sketch, ", ")), Related: related,
+		Label: fmt.Sprintf("write `%s(%s)`", call.Callee, strings.Join(sketch, ", ")), Related: related, Help: help,
 	})
 }
 
@@ -241,3 +250,39 @@ func (c *checker) measure() {
 	}
 	c.info.Effect = c.info.Root.effect()
 }
+
+// leaveOut is the type of an input without the optional fields that a value of the type given does not have: in what a flow is called with they are nothing.
+func leaveOut(want, given types.Type) types.Type {
+	switch {
+	case want.Kind == types.List && given.Kind == types.List:
+		item := leaveOut(want.Item(), given.Item())
+		want.Elem = &item
+	case want.Kind == types.Record && given.Kind == types.Record:
+		var fields []types.Field
+		for _, f := range want.Fields {
+			g, ok := given.Field(f.Name)
+			if !ok && f.Type.Optional {
+				continue
+			}
+			f.Type = leaveOut(f.Type, g.Type)
+			fields = append(fields, f)
+		}
+		want.Fields = fields
+	}
+	return want
+}
+
+func holdsAny(t types.Type) bool {
+	switch t.Kind {
+	case types.Any:
+		return true
+	case types.List:
+		return holdsAny(t.Item())
+	case types.Record:
+		return slices.ContainsFunc(t.Fields, func(f types.Field) bool { return holdsAny(f.Type) })
+	}
+	return false
+}
+
+// required reports whether an input must be given.
+func (d *Decl) required() bool { return (d.Input.Default == nil || d.absent != "") && !d.Type.Optional }

@@ -37,7 +37,9 @@ type Info struct {
 	// Effect is Do when a call of the flow is, else Think.
 	Effect types.Effect
 
-	size int // steps after unfolding the flows it uses
+	size       int                         // steps after unfolding the flows it uses
+	signatures map[string]*types.Signature // of the scope, as far as they were asked for
+	lent       []string                    // whom its inputs can be given from outside
 }
 
 // Block is a block of the file with its nodes in slots. The fallback of a step has a Block of its own even when it is a call or a text:
@@ -99,21 +101,27 @@ type Decl struct {
 	Input  *syntax.Input // when it is one
 	Secret bool          // `secret name`: no slot, lives in Info.Secrets
 
-	taint eval.Taint
-	bad   bool // its type rests on something that was reported already
-	reads int  // mentions; `after` is not one
-	after int
+	absent string // the agent that is its default and is not there: so it has none
+	agent  *Call  // when it is an agent as a value: it has no slot
+	taint  eval.Taint
+	bad    bool // its type rests on something that was reported already
+	reads  int  // mentions; `after` is not one
+	after  int
 }
 
 // Call is a resolved callee. Exactly one of Signature and Flow is set; with Persona, Signature is that of its root.
-// A call whose callee is unknown is not in Info.Calls.
+// A call whose callee is unknown is not in Info.Calls. That of a value has Agent, whose type knows the candidates; Signature is what they have in common.
 type Call struct {
+	Agent *syntax.Expr
+
 	Signature *types.Signature
 	Persona   *Persona
 	Flow      *Info
 	As        *types.Type  // the nearest `as`: of the call, else of its persona and its bases
 	Text      *syntax.Text // the text after the callee, or the one a fallback inherits from the call it stands in for
 	TextInput int          // of a flow: the input that Text fills; -1: none
+
+	lent bool // not a call: a mention of an agent as a value
 }
 
 // Persona is an `agent name = …` of the file.

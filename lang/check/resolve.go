@@ -20,8 +20,15 @@ type place struct {
 	block  *Block
 	node   *Node
 	secret bool    // secrets may stand here
+	agents bool    // agents may stand here as values
 	quiet  bool    // a second look at something that was resolved before: no edges, no counting
 	binds  []*Decl // names of this place alone: what `else fail "…"` knows
+}
+
+// lending is the place where agents may stand as values.
+func (p place) lending() place {
+	p.agents = true
+	return p
 }
 
 // resolveBlock resolves every mention in the block and in the blocks inside it, and draws the edges of the block.
@@ -44,7 +51,9 @@ func (c *checker) resolveNode(n *Node) {
 		return
 	}
 	if n.Expr != nil {
-		c.resolveExpr(n.Expr, at)
+		here := at
+		here.agents = n.Kind == plan.LetNode
+		c.resolveExpr(n.Expr, here)
 	}
 	if n.Text != nil {
 		c.resolveText(n.Text, at)
@@ -59,11 +68,11 @@ func (c *checker) resolveNode(n *Node) {
 	case *syntax.Call:
 		c.resolveCall(s, n)
 	case *syntax.Map:
-		c.resolveExpr(s.Over, at)
+		c.resolveExpr(s.Over, at.lending())
 	case *syntax.Reduce:
-		c.resolveExpr(s.Over, at)
+		c.resolveExpr(s.Over, at.lending())
 	case *syntax.Loop:
-		c.resolveExpr(s.From, at)
+		c.resolveExpr(s.From, at.lending())
 	case *syntax.If:
 		for _, br := range s.Branches {
 			c.resolveExpr(br.Cond, at)
@@ -167,7 +176,9 @@ func (c *checker) resolveExpr(e *syntax.Expr, at place) {
 	for _, name := range p.names {
 		if i, ok := syntax.PlaceholderIndex(name.Text); ok {
 			if i < len(e.Texts) {
-				c.resolveText(e.Texts[i], at)
+				inner := at
+				inner.agents = false
+				c.resolveText(e.Texts[i], inner)
 			}
 			continue
 		}
@@ -320,8 +331,13 @@ func (c *checker) resolveName(x *Expr, name string, span source.Span, at place) 
 	if old := c.before[name]; old != nil && c.ownLine(d, at) {
 		d = old
 	}
+	if d == nil && at.agents {
+		if d = c.agentValue(name, span); d != nil {
+			c.lend(d, span, at)
+		}
+	}
 	if d == nil {
-		if name != "run" {
+		if name != "run" && !(at.agents && c.nearAgent(name, span, at.block)) {
 			c.unknownName(name, span, at.block)
 		}
 		return

@@ -83,6 +83,13 @@ func (c *checker) reach(mocked map[string]bool) map[string]*Call {
 		}
 	}
 	visit(c.info)
+	if slices.ContainsFunc(c.info.Inputs, func(in *Decl) bool { return types.HoldsAgent(in.Type) }) {
+		for _, name := range c.info.lent {
+			if called[name] == nil {
+				called[name] = &Call{Signature: c.signature(name), lent: true}
+			}
+		}
+	}
 	return called
 }
 
@@ -95,7 +102,9 @@ func (s *session) distinct(info *Info) map[string]*Call {
 	if names == nil {
 		names = map[string]*Call{}
 		for call, t := range info.Calls {
-			names[call.Callee.String()] = t
+			if name := call.Callee.String(); t.Agent == nil && (names[name] == nil || !t.lent) { // of a value a test knows the agents
+				names[name] = t
+			}
 		}
 		s.callees[info] = names
 	}
@@ -139,7 +148,7 @@ func (c *checker) unresolved() names {
 }
 
 func (c *checker) checkGiven(line *syntax.Given, none *Block, given map[string]bool) {
-	c.resolveExpr(line.Value, place{block: none})
+	c.resolveExpr(line.Value, place{block: none, agents: true})
 	k := c.typeExpr(line.Value)
 	var names []string
 	for _, in := range c.info.Inputs {
@@ -199,7 +208,7 @@ func (c *checker) checkAnswer(e *syntax.Expr, callee syntax.Callee, called map[s
 	c.resolveExpr(e, place{block: none})
 	k := c.typeExpr(e)
 	t := called[callee.String()]
-	if k.bad || t == nil {
+	if k.bad || t == nil || t.lent {
 		return
 	}
 	if c.answers == nil {
@@ -240,6 +249,7 @@ func spelled(t types.Type) string {
 func (c *checker) answer(callee string, t *Call) {
 	of := types.Type{}
 	switch {
+	case t.lent: // whoever calls it says what it is to give
 	case t.Flow != nil:
 		of = t.Flow.Output
 	case t.As != nil:
@@ -261,7 +271,7 @@ func (c *checker) reads(e *syntax.Expr, k known, t types.Type) (problem string, 
 		return "", true
 	}
 	if _, named := c.firstName(e); named {
-		return fmt.Sprintf("this is %s", article(k.Type)), k.Fits(t)
+		return fmt.Sprintf("this is %s", article(k.Type)), k.Fits(leaveOut(t, k.Type))
 	}
 	value, err := evaluate(c.codeOf(e), nil)
 	if err != nil {
@@ -296,7 +306,7 @@ func (c *checker) checkExpect(e *syntax.Expr) {
 func (c *checker) missingGivens(t *syntax.Test, given map[string]bool) {
 	var names []string
 	for _, in := range c.info.Inputs {
-		if in.Input.Default == nil && !in.Type.Optional && !given[in.Name] {
+		if in.required() && !given[in.Name] {
 			names = append(names, in.Name)
 		}
 	}

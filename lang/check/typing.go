@@ -173,6 +173,12 @@ func (c *checker) showable(e *syntax.Expr, t types.Type, what string) bool {
 		}
 		c.add(d)
 		return false
+	case t.Kind == types.Agent:
+		c.add(diag.Diagnostic{
+			Code: "E0110", Span: e.At, Message: fmt.Sprintf("an agent cannot stand in %s", what), Label: "it is called with a text, and its answer can",
+			Help: []string{fmt.Sprintf("call it in a line of its own, and mention the answer: `answer = %s \"…\"`, then `<<answer>>`", written)},
+		})
+		return false
 	case t.Kind == types.List && t.Item().Kind == types.File:
 		c.add(diag.Diagnostic{
 			Code: "E0110", Span: e.At, Message: fmt.Sprintf("files cannot stand in %s as they are", what), Label: "this is a list of files",

@@ -211,6 +211,8 @@ func a(t types.Type) string {
 		return t.String()
 	case t.Kind == types.Int:
 		return "an int"
+	case t.Kind == types.Agent:
+		return "an agent"
 	case t.Kind == types.Record:
 		return "a record " + t.String()
 	case t.Kind == types.List && t.Item().Kind == types.Nothing:

@@ -71,7 +71,7 @@ func (r *reader) read(t types.Type, v any, path string, depth int) any {
 	switch t.Kind {
 	case types.Any:
 		return r.any(v, path, depth)
-	case types.String:
+	case types.String, types.Agent:
 		switch v.(type) {
 		case string, types.Secret, types.Parts, types.Large:
 			return v

@@ -17,6 +17,10 @@ func (l *lowering) call(s *syntax.Call, n *check.Node, p *plan.Node) {
 		p.Flow = l.used(s, c)
 		return
 	}
+	if c.Agent != nil {
+		l.valueCall(s, n, c, p)
+		return
+	}
 	sig := c.Signature
 	out := &plan.Call{Callee: l.callee(sig), Agent: s.Callee.String(), As: c.As}
 	args := arguments(s, c.Persona)
@@ -151,10 +155,12 @@ func (l *lowering) clauses(out *plan.Call, s *syntax.Call, c *check.Call, p *pla
 // used inlines a flow: its block stands alone, and binds its inputs.
 func (l *lowering) used(s *syntax.Call, c *check.Call) *plan.Flow {
 	f := l.builder.flow(c.Flow)
-	out := &plan.Flow{Name: c.Flow.Name, Inputs: f.inputs(), Budget: c.Flow.Budget}
-	out.Args = make([]*plan.Expr, len(out.Inputs))
 	args := arguments(s, c.Persona)
-	for i := range out.Inputs {
+	hidden := l.fromCaller(f, args)
+	out := &plan.Flow{Name: c.Flow.Name, Inputs: f.inputs(), Budget: c.Flow.Budget}
+	own := len(out.Inputs) - len(hidden)
+	out.Args = make([]*plan.Expr, own, len(out.Inputs))
+	for i := range own {
 		for _, a := range args {
 			if a.Name.Text == out.Inputs[i].Name {
 				out.Args[i] = l.expr(a.Value)
@@ -165,6 +171,7 @@ func (l *lowering) used(s *syntax.Call, c *check.Call) *plan.Flow {
 		out.Text, out.TextInput = l.text(c.Text), c.TextInput
 		out.Args[c.TextInput] = nil // the text of the call is nearer than an argument of its persona
 	}
+	out.Args = append(out.Args, hidden...)
 	out.Block = f.block(c.Flow.Root, -1)
 	return out
 }

@@ -15,7 +15,7 @@ import (
 func (l *lowering) expr(e *syntax.Expr) *plan.Expr {
 	var refs refSet
 	l.refs(&refs, e)
-	out := &plan.Expr{Code: l.code(e), Path: e.Path, At: l.pos(e.At), Refs: refs.list}
+	out := &plan.Expr{Code: l.code(e), Path: l.path(e), At: l.pos(e.At), Refs: refs.list}
 	if l.info.CallsTemplate(e) {
 		out.Written = strings.Join(strings.Fields(l.src.Slice(e.At)), " ")
 	}
@@ -119,7 +119,8 @@ func (f *flow) code(e *syntax.Expr) string {
 	var b strings.Builder
 	b.Grow(len(e.Code))
 	skip, blank, at := 0, false, -1
-	splices := f.info.Splices(e)
+	splices := append(f.info.Splices(e), f.agentNames(e)...)
+	slices.SortFunc(splices, func(a, b check.Splice) int { return a.Start - b.Start })
 	for _, r := range e.Code {
 		at++
 		if skip > 0 { // the blanks that keep a placeholder as long as its text

@@ -8,6 +8,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/slopstudios/slop/lang/check"
@@ -27,10 +29,15 @@ const (
 // Plan builds the plan of a script that was checked without errors.
 func Plan(info *check.Info) *plan.Plan {
 	b := &builder{
-		p:       &plan.Plan{Version: plan.Version, Name: info.Name, Budget: info.Budget, Output: info.Output},
-		callees: map[string]int{}, sources: map[string]bool{}, secrets: map[string]bool{},
+		p:       &plan.Plan{Version: plan.Version, Name: info.Name, Budget: info.Budget},
+		callees: map[string]int{}, sources: map[string]bool{}, secrets: map[string]bool{}, named: map[any]string{}, taken: map[string]bool{},
 	}
 	f := b.flow(info)
+	b.p.Output = f.plain(info.Output)
+	for _, name := range slices.Sorted(maps.Keys(info.Personas)) {
+		b.claim(info.Personas[name], info.Personas[name].Signature, info) // those of the script itself keep their names
+	}
+	f.fromOutside()
 	b.p.Inputs = f.inputs()
 	f.block(info.Root, -1)
 	return b.p
@@ -42,6 +49,8 @@ type builder struct {
 	callees map[string]int  // index in Plan.Callees by name
 	sources map[string]bool // by hash and name
 	secrets map[string]bool
+	named   map[any]string  // agents that are values, by persona or name of the capability: what they are called at run time
+	taken   map[string]bool // those names
 }
 
 // flow is one file on its way into the plan. A file used twice goes in twice.
@@ -49,10 +58,13 @@ type flow struct {
 	*builder
 	info *check.Info
 	src  *source.File
+
+	given  map[string][]candidate // by input: the agents that this use of the flow may be given
+	hidden []*check.Decl          // inputs that bring what they say
 }
 
 func (b *builder) flow(info *check.Info) *flow {
-	f := &flow{builder: b, info: info, src: info.File.Source}
+	f := &flow{builder: b, info: info, src: info.File.Source, given: map[string][]candidate{}}
 	b.source(f.src)
 	for _, item := range info.File.Items {
 		if u, ok := item.(*syntax.Use); ok && u.Template {
@@ -82,9 +94,9 @@ func (b *builder) source(src *source.File) {
 func (f *flow) inputs() []plan.Input {
 	var ins []plan.Input
 	for _, d := range f.info.Root.Binds {
-		in := plan.Input{Name: d.Name, Type: d.Type, Required: !d.Type.Optional}
+		in := plan.Input{Name: d.Name, Type: f.plain(d.Type), Required: !d.Type.Optional}
 		if s := d.Input; s != nil {
-			if s.Default != nil {
+			if s.Default != nil && !d.Absent() {
 				in.Default, in.Required = constant(f, s.Default), false
 			}
 			if s.Must != nil {
@@ -96,6 +108,9 @@ func (f *flow) inputs() []plan.Input {
 		}
 		ins = append(ins, in)
 	}
+	for _, d := range f.hidden {
+		ins = append(ins, plan.Input{Name: d.Name, Required: true})
+	}
 	return ins
 }
 
@@ -105,6 +120,11 @@ func (f *flow) block(b *check.Block, parent int) int {
 	f.p.Blocks = append(f.p.Blocks, plan.Block{Parent: parent, Value: b.Value, Nodes: make([]plan.Node, len(b.Nodes))})
 	for _, d := range b.Binds {
 		f.p.Blocks[i].Binds = append(f.p.Blocks[i].Binds, d.Name)
+	}
+	if b == f.info.Root {
+		for _, d := range f.hidden {
+			f.p.Blocks[i].Binds = append(f.p.Blocks[i].Binds, d.Name)
+		}
 	}
 	for slot, n := range b.Nodes {
 		l := lowering{flow: f, block: b, index: i}

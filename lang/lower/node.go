@@ -20,7 +20,7 @@ type lowering struct {
 }
 
 func (l *lowering) node(n *check.Node) plan.Node {
-	p := plan.Node{Kind: n.Kind, Name: n.Name, At: l.src.Pos(start(n)), Type: n.Type, Effect: n.Effect}
+	p := plan.Node{Kind: n.Kind, Name: n.Name, At: l.src.Pos(start(n)), Type: l.plain(n.Type), Effect: n.Effect}
 	switch n.Kind {
 	case plan.LetNode, plan.StopNode:
 		p.Expr = l.expr(n.Expr)
@@ -135,7 +135,9 @@ func (l *lowering) policies(n *check.Node, p *plan.Node) {
 	for _, c := range check.Clauses(n.Step) {
 		switch c.Kind {
 		case syntax.TimeoutClause:
-			p.Timeout = c.Duration
+			if _, call := n.Step.(*syntax.Call); !call || p.Match == nil { // of a call it is for one attempt, whoever is called
+				p.Timeout = c.Duration
+			}
 		case syntax.BudgetClause:
 			p.Budget = append(p.Budget, check.Amount(c.Amount))
 		case syntax.ElseClause:

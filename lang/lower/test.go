@@ -48,5 +48,5 @@ func (f *flow) testLine(line syntax.TestLine) plan.TestLine {
 }
 
 func (f *flow) free(e *syntax.Expr) plan.Expr {
-	return plan.Expr{Code: f.code(e), Path: e.Path, At: f.pos(e.At)}
+	return plan.Expr{Code: f.code(e), Path: f.path(e), At: f.pos(e.At)}
 }

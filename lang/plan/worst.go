@@ -20,7 +20,7 @@ type WorstCase struct {
 
 // Worst walks the plan once.
 func Worst(p *Plan) WorstCase {
-	w := worst{p: p, lengths: make(map[[2]int]int)}
+	w := worst{p: p, lengths: make(map[[2]int]int), used: make(map[int]use)}
 	t := w.block(0)
 	return WorstCase{Calls: t.calls, CallsKnown: !t.open, Money: Money(t.money), MoneyKnown: !t.open && !t.unpriced}
 }
@@ -28,6 +28,13 @@ func Worst(p *Plan) WorstCase {
 type worst struct {
 	p       *Plan
 	lengths map[[2]int]int // of lists, by block and slot; -1: unknown
+	used    map[int]use    // by the block of a flow: where it is used
+}
+
+// use is a flow where it is called.
+type use struct {
+	block int
+	flow  *Flow
 }
 
 // tally is a number of calls and what they cost. Sums stop at the largest int64.
@@ -105,6 +112,7 @@ func (w *worst) step(b int, n *Node) tally {
 	case LoopNode:
 		return w.loop(n.Loop)
 	case FlowNode:
+		w.used[n.Flow.Block] = use{b, n.Flow}
 		return w.block(n.Flow.Block)
 	default:
 		return tally{}
@@ -229,7 +237,16 @@ func (w *worst) length(b int, e *Expr) int {
 	}
 	nodes := w.p.Blocks[b].Nodes
 	slot := e.Refs[0].Slot
-	if slot >= len(nodes) {
+	if i := slot - len(nodes); i >= 0 {
+		u, flow := w.used[b]
+		switch {
+		case !flow || i >= len(u.flow.Args):
+			return -1
+		case u.flow.Args[i] != nil:
+			return w.length(u.block, u.flow.Args[i])
+		case u.flow.Text == nil || i != u.flow.TextInput:
+			return listLength(string(u.flow.Inputs[i].Default))
+		}
 		return -1
 	}
 	if n, seen := w.lengths[[2]int{b, slot}]; seen {

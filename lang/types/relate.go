@@ -62,6 +62,8 @@ func (t Type) bare() string {
 		return "file"
 	case Nothing:
 		return "nothing"
+	case Agent:
+		return "agent"
 	case List:
 		return t.list()
 	case Enum:
@@ -130,7 +132,7 @@ func Same(a, b Type) bool {
 	switch a.Kind {
 	case List:
 		return Same(a.Item(), b.Item())
-	case Enum:
+	case Enum, Agent:
 		return subset(a.Values, b.Values) && subset(b.Values, a.Values)
 	case Record:
 		if len(a.Fields) != len(b.Fields) {
@@ -147,7 +149,7 @@ func Same(a, b Type) bool {
 }
 
 // Fits reports whether a value of type from may stand where to is wanted: int fits float, an enum fits string, T fits T?,
-// a record fits one with fewer fields, and any goes both ways (it is checked where it is used).
+// a record fits one with fewer fields, and any goes both ways (it is checked where it is used). An agent is never any: who can be called is known before.
 func Fits(from, to Type) bool {
 	if to.Kind == Any {
 		return true
@@ -159,7 +161,7 @@ func Fits(from, to Type) bool {
 		return false
 	}
 	if from.Kind == Any {
-		return true
+		return !HoldsAgent(to)
 	}
 	switch to.Kind {
 	case Float:
@@ -210,6 +212,8 @@ func meet(a, b Type) Type {
 		return plainA
 	}
 	switch {
+	case a.Kind == Agent && b.Kind == Agent:
+		return Type{Kind: Agent, Values: union(a.Values, b.Values)}
 	case a.Kind == List && b.Kind == List:
 		return meetLists(a, b)
 	case a.Kind == Enum && b.Kind == Enum:
@@ -271,4 +275,58 @@ func union(a, b []string) []string {
 		}
 	}
 	return all
+}
+
+// HoldsAgent reports whether a value of the type is, or has in it, an agent.
+func HoldsAgent(t Type) bool { return len(agents(t, nil)) > 0 }
+
+// Agents are the agents that a value of the type may stand for, or hold.
+func Agents(t Type) []string {
+	var names []string
+	for _, a := range agents(t, nil) {
+		names = union(names, a.Values)
+	}
+	return names
+}
+
+func agents(t Type, found []Type) []Type {
+	switch t.Kind {
+	case Agent:
+		found = append(found, t)
+	case List:
+		found = agents(t.Item(), found)
+	case Record:
+		for _, f := range t.Fields {
+			found = agents(f.Type, found)
+		}
+	}
+	return found
+}
+
+// WithAgents is the type with each agent in it replaced.
+func WithAgents(t Type, replace func(Type) Type) Type {
+	switch {
+	case t.Kind == Agent:
+		as := replace(t)
+		as.Optional = as.Optional || t.Optional
+		return as
+	case !HoldsAgent(t):
+		return t
+	case t.Kind == List:
+		item := WithAgents(t.Item(), replace)
+		t.Elem = &item
+	case t.Kind == Record:
+		fields := make([]Field, len(t.Fields))
+		for i, f := range t.Fields {
+			f.Type = WithAgents(f.Type, replace)
+			fields[i] = f
+		}
+		t.Fields = fields
+	}
+	return t
+}
+
+// Named is the type as those see it for whom an agent is the text that names it.
+func Named(t Type) Type {
+	return WithAgents(t, func(Type) Type { return Type{Kind: String} })
 }

@@ -12,7 +12,8 @@ import (
 // Kind is the shape of a type.
 type Kind uint8
 
-// The kinds. Nothing is the type of a step that gave nothing (else skip); it only meets others as T?.
+// The kinds. Nothing is the type of a step that gave nothing (else skip); it only meets others as T?. Agent is known to the checker alone: at run time an agent
+// is the text that names it, so in a plan its type is an enum.
 const (
 	Any Kind = iota
 	String
@@ -24,6 +25,7 @@ const (
 	Record
 	Enum
 	Nothing
+	Agent
 )
 
 // Type is the type of a value. Types are compared by Same, never by ==.
@@ -33,7 +35,7 @@ type Type struct {
 	Optional bool     `json:"optional,omitempty"` // T?: the value may be nothing
 	Elem     *Type    `json:"elem,omitempty"`     // of a List
 	Fields   []Field  `json:"fields,omitempty"`   // of a Record, in declared order
-	Values   []string `json:"values,omitempty"`   // of an Enum, in declared order
+	Values   []string `json:"values,omitempty"`   // of an Enum, in declared order; of an Agent, whom it may stand for
 	Musts    []Must   `json:"musts,omitempty"`    // of a declared Record
 }
 
