@@ -50,6 +50,9 @@ func real() types.Scope {
 		scope.Capabilities[name] = all.Capabilities[name]
 	}
 	scope.Load = func(from, use string) (string, string, error) {
+		if name, text, ok := langtest.Standard("..", use); ok {
+			return name, text, nil
+		}
 		name := path.Join(path.Dir(from), use)
 		text, err := os.ReadFile(filepath.Join("../examples", name))
 		return name, string(text), err

@@ -127,11 +127,12 @@ const (
 	steps     operand = "steps"     // of the run that stands before
 	codes     operand = "codes"
 	topicWord operand = "topics"
+	flowWord  operand = "flows"
 )
 
 // operands stand behind commands in this order. A command that is not here takes scripts.
 var operands = map[string][]operand{
-	"resume": {ids}, "answer": {waits, questions}, "backup": {aFile}, "explain": {codes}, "help": {topicWord}, "completion": {shells}, "version": {}, "agents": {}, "doctor": {},
+	"resume": {ids}, "answer": {waits, questions}, "backup": {aFile}, "explain": {codes}, "flows": {flowWord}, "help": {topicWord}, "completion": {shells}, "version": {}, "agents": {}, "doctor": {},
 	"runs list": {}, "runs prune": {}, "runs replay": {aFile}, "runs diff": {ids, ids},
 	"runs show": {ids}, "runs logs": {ids}, "runs events": {ids}, "runs pause": {ids}, "runs resume": {ids}, "runs cancel": {ids}, "runs fork": {ids}, "runs export": {ids},
 }
@@ -473,6 +474,10 @@ func (v *completeCmd) Run(c *console, k *kong.Kong) error {
 	case "codes":
 		for _, e := range append(diag.Explanations(), failures...) {
 			fmt.Fprintln(c.out, e.Code)
+		}
+	case "flows":
+		for _, name := range standardFlows() {
+			fmt.Fprintln(c.out, name)
 		}
 	case "topics":
 		for _, name := range append(commandNames(k), topicNames()...) {

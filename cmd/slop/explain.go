@@ -8,7 +8,7 @@ import (
 )
 
 type explainCmd struct {
-	Code string `arg:"" optional:"" help:"A code such as E0102, or E_TIMEOUT of a failed run. Without one: the list of all."`
+	Code string `arg:"" optional:"" help:"A code such as E0102, E_TIMEOUT of a failed run, or a flow such as std/critique. Without one: the list of all."`
 }
 
 func (v *explainCmd) Run(c *console) error {
@@ -18,6 +18,9 @@ func (v *explainCmd) Run(c *console) error {
 			fmt.Fprintf(c.out, "%-14s %s\n", e.Code, e.Title)
 		}
 		return nil
+	}
+	if strings.HasPrefix(v.Code, "std/") {
+		return c.tellFlow(v.Code)
 	}
 	code := normalCode(v.Code)
 	codes := make([]string, len(all))

@@ -31,6 +31,7 @@ type grammar struct {
 	Runs       runsCmd       `cmd:"" help:"List runs, look at one, steer it."`
 	Explain    explainCmd    `cmd:"" help:"Explain a code such as E0102."`
 	Agents     agentsCmd     `cmd:"" help:"List what a script can call here."`
+	Flows      flowsCmd      `cmd:"" help:"List the flows that come with SLOP, or tell about one."`
 	Repl       replCmd       `cmd:"" help:"Try the language line by line."`
 	Backup     backupCmd     `cmd:"" help:"Copy everything that is stored into one file."`
 	Doctor     doctorCmd     `cmd:"" help:"Look whether the stored runs are in order."`

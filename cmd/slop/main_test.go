@@ -143,6 +143,8 @@ func model(w http.ResponseWriter, r *http.Request) {
 		answer = "\x1b]0;owned\x07\x1b[2Jred"
 	case "ticket":
 		answer = `{"kind":"bug","urgent":true}`
+	case "judge":
+		answer = `{"scores":[{"name":"wit","score":0.9,"note":"dry"}],"feedback":"leave it"}`
 	case "wrong":
 		answer = `{"kind":"bird"}`
 	case "key":

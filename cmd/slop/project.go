@@ -1,12 +1,14 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/slopstudios/slop/cmd/slop/config"
@@ -226,12 +228,13 @@ func untrusted(p *project) []*config.File {
 func (p *project) secret(name string) (string, error) { return p.config.Value(name, os.LookupEnv) }
 
 // missingModels names the calls of agents that have no model of their own and are told none. Without one there is nobody to ask, and no server need be asked to
-// know that.
-func missingModels(p *plan.Plan) error {
+// know that. One that could be given from outside and is not, is not called.
+func missingModels(p *plan.Plan, values map[string]any) error {
 	var lines []string
-	for _, b := range p.Blocks {
+	left := notGiven(p, values)
+	for i, b := range p.Blocks {
 		for _, n := range b.Nodes {
-			if n.Call == nil {
+			if n.Call == nil || left[i] {
 				continue
 			}
 			sig := p.Callees[n.Call.Callee]
@@ -249,6 +252,44 @@ func missingModels(p *plan.Plan) error {
 		return usage("%s", strings.Join(lines, "\n"))
 	}
 	return nil
+}
+
+// notGiven are the blocks that call an agent which is a value and whose name is neither in the inputs nor in the script.
+func notGiven(p *plan.Plan, values map[string]any) map[int]bool {
+	var said strings.Builder
+	write := func(v any) {
+		if raw, err := json.Marshal(v); err == nil {
+			said.Write(raw)
+		}
+	}
+	write(values)
+	var arms []plan.Arm
+	for _, in := range p.Inputs {
+		if _, given := values[in.Name]; !given {
+			said.Write(in.Default)
+		}
+	}
+	for _, b := range p.Blocks {
+		for i := range b.Nodes {
+			n := &b.Nodes[i]
+			plan.Exprs(n, func(e *plan.Expr) { said.WriteString(e.Code) })
+			if n.Flow != nil {
+				for _, in := range n.Flow.Inputs {
+					said.Write(in.Default)
+				}
+			}
+			if n.Match != nil {
+				arms = append(arms, n.Match.Arms...)
+			}
+		}
+	}
+	left := map[int]bool{}
+	for _, a := range arms {
+		if call := p.Blocks[a.Block].Nodes[0].Call; call != nil && a.Values[0] == call.Agent {
+			left[a.Block] = !strings.Contains(said.String(), strconv.Quote(call.Agent))
+		}
+	}
+	return left
 }
 
 // missingSecrets names all that cannot be read, before anything runs.

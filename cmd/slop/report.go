@@ -274,6 +274,12 @@ func (s *session) place(d *diag.Diagnostic, path run.Path, e *run.Error) {
 			break
 		}
 	}
+	if from := runs.Callers(s.plan, path); d.File != nil && len(from) > 0 && d.File.Name != s.plan.Sources[0].Name {
+		// The line to look at is the reader's own; where it failed in the flow that it calls comes after.
+		d.Related = append(d.Related, diag.Related{File: d.File, Span: d.Span, Message: "it failed here"})
+		d.File = source.NewFile(s.plan.Sources[0].Name, s.plan.Sources[0].Text)
+		d.Span = wordAt(d.File, from[0].Line, from[0].Column)
+	}
 	if path == "" {
 		return
 	}

@@ -114,7 +114,7 @@ func (v *runCmd) prepare(c *console) (r prepared, err error) {
 	if err = c.trust(r.project, v.Trust); err != nil {
 		return r, err
 	}
-	if err = missingModels(r.plan); err != nil {
+	if err = missingModels(r.plan, r.values); err != nil {
 		return r, err
 	}
 	return r, r.project.missingSecrets(r.plan.Secrets)

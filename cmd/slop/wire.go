@@ -21,6 +21,7 @@ import (
 	"github.com/slopstudios/slop/runtime/store/sqlite"
 	"github.com/slopstudios/slop/stdlib"
 	"github.com/slopstudios/slop/stdlib/claude"
+	"github.com/slopstudios/slop/stdlib/flows"
 	"github.com/slopstudios/slop/stdlib/openai"
 	"github.com/slopstudios/slop/stdlib/shell"
 )
@@ -178,10 +179,13 @@ func adjust(s *types.Signature, a config.Agent) {
 	}
 }
 
-// standardFlow reads a flow that comes with the program.
-func standardFlow(path string) (name, text string, err error) {
-	return "", "", fmt.Errorf("there is no standard flow %s", path)
-}
+// standardFlow reads a flow that comes with the program, and standardFlows names them all.
+func standardFlow(path string) (name, text string, err error) { return flows.Load(path) }
+
+func standardFlows() []string { return flows.Names() }
+
+// aboutFlow is what a standard flow says of itself.
+func aboutFlow(text string) string { return flows.About(text) }
 
 // storeName is the file of the embedded store in a state folder.
 const storeName = "runs.db"

@@ -352,3 +352,8 @@ func (d *Decl) Absent() bool { return d.absent != "" }
 
 // Signature is what the scope of the file knows of a capability that is mentioned in it as a value, or can be given to it.
 func (i *Info) Signature(name string) *types.Signature { return i.signatures[name] }
+
+// lent are the agents that a value may be or hold.
+func lent(k known) types.Type {
+	return types.Type{Kind: types.Agent, Values: types.Agents(k.Precise())}
+}

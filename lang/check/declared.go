@@ -226,7 +226,7 @@ func (c *checker) checkDefault(d *Decl) {
 	if len(*c.diags) > before || k.bad {
 		return
 	}
-	if agents && !k.Fits(leaveOut(d.Type, k.Type)) {
+	if agents && !k.Fits(leaveOut(d.Type, k.Precise())) {
 		x := diag.Diagnostic{
 			Code: "E0113", Span: e.At, Message: fmt.Sprintf("the default of `%s` is not of its type", d.Name), Label: fmt.Sprintf("this is %s", article(k.Type)),
 			Related: c.related(d.Input.Type.At, fmt.Sprintf("it is to be %s", d.Type)),

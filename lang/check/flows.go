@@ -174,7 +174,7 @@ func (c *checker) flowArg(a *syntax.Arg, v known, f *Info, call *syntax.Call) {
 		if in.Name != a.Name.Text {
 			continue
 		}
-		if v.bad || in.bad || v.Fits(leaveOut(in.Type, v.Type)) {
+		if v.bad || in.bad || v.Fits(leaveOut(in.Type, v.Precise())) {
 			return
 		}
 		d := diag.Diagnostic{
@@ -185,7 +185,7 @@ func (c *checker) flowArg(a *syntax.Arg, v known, f *Info, call *syntax.Call) {
 		case in.Type.Kind == types.Agent && v.Type.Kind == types.String:
 			d.Help = []string{"an agent is given by its name alone, without quotes"}
 		case types.HoldsAgent(in.Type) && holdsAny(v.Type):
-			d.Help = []string{"who can be called must be known before the flow runs: write the list out, with the same fields in each of its items"}
+			d.Help = []string{"who can be called must be known before the flow runs: write the list out where the flow is called, or give all its items the same fields"}
 		}
 		bare := v.Type
 		bare.Optional = false

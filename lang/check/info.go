@@ -140,7 +140,8 @@ type Persona struct {
 type Expr struct {
 	Tree *eval.Tree // nil when the expression is only a Path
 	Type types.Type
-	Refs []Ref // each distinct name once, in order of appearance; placeholders of texts and `run` are not names
+	Lent types.Type // of Kind Agent: who its value may be, or whom it may hold
+	Refs []Ref      // each distinct name once, in order of appearance; placeholders of texts and `run` are not names
 }
 
 // Ref is a resolved name.

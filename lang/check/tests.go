@@ -271,7 +271,7 @@ func (c *checker) reads(e *syntax.Expr, k known, t types.Type) (problem string, 
 		return "", true
 	}
 	if _, named := c.firstName(e); named {
-		return fmt.Sprintf("this is %s", article(k.Type)), k.Fits(leaveOut(t, k.Type))
+		return fmt.Sprintf("this is %s", article(k.Type)), k.Fits(leaveOut(t, k.Precise()))
 	}
 	value, err := evaluate(c.codeOf(e), nil)
 	if err != nil {

@@ -24,7 +24,7 @@ func (c *checker) typeExpr(e *syntax.Expr) known {
 	}
 	if len(e.Path) > 0 {
 		if k, ok := c.typePath(e, x); ok {
-			x.Type = k.Type
+			x.Type, x.Lent = k.Type, lent(k)
 			return k
 		}
 		x.Tree = c.parse(e.Code).tree // for the words of the mistake
@@ -79,7 +79,7 @@ func (c *checker) typeExpr(e *syntax.Expr) known {
 	if k.bad {
 		k.Type, k.Literal = types.Type{}, nil
 	}
-	x.Type = k.Type
+	x.Type, x.Lent = k.Type, lent(k)
 	x.Tree = c.parse(e.Code).tree
 	if len(e.Path) > 0 {
 		x.Tree = nil

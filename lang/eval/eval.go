@@ -58,6 +58,7 @@ type Operand struct {
 	Literal any
 
 	precise *types.Type // with literal texts as enums of one; nil when Type says it all
+	written *types.Type // of a list written out, whose records differ in their fields: see together
 }
 
 // Fits reports whether the value may stand where a to is wanted.
@@ -70,6 +71,9 @@ func (o Operand) Fits(to types.Type) bool {
 	}
 	return types.Fits(o.Type, to)
 }
+
+// Precise is all that is known of the value: of an expression made of literals it says more than the type that a name bound to it gets.
+func (o Operand) Precise() types.Type { return precise(o) }
 
 // Failure is why an evaluation gave no value. Start and End are rune offsets in the code of the expression; both 0 when there is no such place.
 // The same expression fails in the same way on the same values, so a failure may be recorded and replayed.

@@ -26,12 +26,12 @@ func (t *Tree) Type(lookup func(name string) (Operand, bool)) (Operand, []Proble
 
 func (ty *typer) whole() (Operand, []Problem) {
 	o := ty.of(ty.tree.root)
-	if full := o.Type; o.Literal == nil && !types.Same(full, widened(full)) {
+	if o.written != nil {
+		o.precise = o.written
+	} else if full := o.Type; o.Literal == nil && !types.Same(full, widened(full)) {
 		o.precise = &full
-		o.Type = widened(full)
-	} else {
-		o.Type = widened(full)
 	}
+	o.Type = widened(o.Type)
 	if len(ty.problems) > 1 {
 		slices.SortStableFunc(ty.problems, func(a, b Problem) int { return a.Start - b.Start })
 	}
@@ -453,17 +453,47 @@ func (t *typer) ruledOut(n ast.Node) (yes, no []string) {
 
 func (t *typer) array(n *ast.ArrayNode) Operand {
 	item := types.Type{Kind: types.Nothing}
+	written := item
 	var taint Taint
 	for i, e := range n.Nodes {
 		o := t.of(e)
 		taint |= o.Taint
 		if i == 0 {
-			item = o.Type
+			item, written = o.Type, o.Type
 			continue
 		}
-		item = meet(item, o.Type)
+		item, written = meet(item, o.Type), together(written, o.Type)
 	}
-	return Operand{Type: types.ListOf(item), Taint: taint}
+	out := Operand{Type: types.ListOf(item), Taint: taint}
+	if isAny(item) && written.Kind == types.Record {
+		list := types.ListOf(written)
+		out.written = &list
+	}
+	return out
+}
+
+// together is where records of a written list meet that do not have the same fields: one that not all have is optional. That is enough to see whether they may
+// stand where a flow asks for such a list; as a value they are anything, since to read a field that is not there is a failure.
+func together(a, b types.Type) types.Type {
+	if a.Kind != types.Record || b.Kind != types.Record || a.Optional || b.Optional {
+		return meet(a, b)
+	}
+	out := types.Type{Kind: types.Record}
+	for _, f := range a.Fields {
+		if g, ok := b.Field(f.Name); ok {
+			f.Type = meet(f.Type, g.Type)
+		} else {
+			f.Type = types.Maybe(f.Type)
+		}
+		out.Fields = append(out.Fields, f)
+	}
+	for _, f := range b.Fields {
+		if _, ok := a.Field(f.Name); !ok {
+			f.Type = types.Maybe(f.Type)
+			out.Fields = append(out.Fields, f)
+		}
+	}
+	return out
 }
 
 func (t *typer) record(n *ast.MapNode) Operand {

@@ -33,6 +33,9 @@ func scripts(t *testing.T) map[string]*plan.Plan {
 		base := filepath.Base(name)
 		scope := langtest.Scope()
 		scope.Load = func(_, use string) (string, string, error) {
+			if name, text, ok := langtest.Standard("../..", use); ok {
+				return name, text, nil
+			}
 			text, err := os.ReadFile(filepath.Join(filepath.Dir(name), use))
 			return use, string(text), err
 		}

@@ -99,3 +99,14 @@ func (a *Archive) Expect(t testing.TB, part, got string) {
 		t.Fatal(err)
 	}
 }
+
+// Standard reads a flow that comes with the language from the folder of the project, which is where the tests of the language find it: lang knows nothing of
+// stdlib, where it is part of the program. ok is false when the name is that of another flow.
+func Standard(project, use string) (name, text string, ok bool) {
+	own, ok := strings.CutPrefix(use, "std/")
+	if !ok {
+		return "", "", false
+	}
+	body, err := os.ReadFile(filepath.Join(project, "stdlib", "flows", own+".slop"))
+	return use, string(body), err == nil
+}

@@ -119,8 +119,7 @@ func (f *flow) addDefault(d *check.Decl) {
 	if d.Input.Default == nil || d.Absent() {
 		return
 	}
-	x := f.info.Exprs[d.Input.Default]
-	for _, c := range f.candidates(x.Type) {
+	for _, c := range f.candidates(f.info.Exprs[d.Input.Default].Lent) {
 		if !slices.ContainsFunc(f.given[d.Name], func(other candidate) bool { return other.name == c.name }) {
 			f.given[d.Name] = append(f.given[d.Name], c)
 		}
@@ -141,7 +140,7 @@ func (l *lowering) fromCaller(f *flow, args []syntax.Arg) []*plan.Expr {
 			f.addDefault(d)
 			continue
 		}
-		for _, c := range l.candidates(l.info.Exprs[args[i].Value].Type) {
+		for _, c := range l.candidates(l.info.Exprs[args[i].Value].Lent) {
 			if _, ok := brought[c.name]; !ok {
 				brought[c.name] = l.carry(f, c, &hidden)
 			}
@@ -250,7 +249,7 @@ func (l *lowering) hiddenExpr(d *check.Decl, at plan.Expr) *plan.Expr {
 
 // valueCall lowers the call of an agent that is a value.
 func (l *lowering) valueCall(s *syntax.Call, n *check.Node, c *check.Call, p *plan.Node) {
-	agents := l.candidates(l.info.Exprs[c.Agent].Type)
+	agents := l.candidates(l.info.Exprs[c.Agent].Lent)
 	if len(agents) == 1 {
 		p.Call, p.Effect = l.callOf(agents[0], s, c, p), agents[0].sig.Effect
 		return

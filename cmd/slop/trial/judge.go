@@ -7,6 +7,7 @@ import (
 	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/lang/source"
 	"github.com/slopstudios/slop/runtime/run"
+	"github.com/slopstudios/slop/runtime/runs"
 )
 
 // judge holds the end of the run against what the test expects. A run that fails although nothing expects it fails the test.
@@ -33,6 +34,9 @@ func (w *world) judge() {
 			at := w.test.At
 			if e := w.finished.Error; e != nil && e.Line > 0 {
 				at = source.Pos{File: e.File, Line: e.Line, Column: e.Column}
+				if from := runs.Callers(w.plan, e.Path); len(from) > 0 {
+					at = from[0]
+				}
 			}
 			where := ""
 			if e := w.finished.Error; e != nil && e.Path != "" {
