@@ -238,6 +238,8 @@ WHAT WAS UNDER WAY
     slop answer ID STEP again         call it once more
     slop answer ID STEP fail          it failed, and so does the step
 
+  What commands of a killed slop had started and left behind is ended first.
+
   Ctrl-C waits up to 10 s for such a call. A second Ctrl-C does not.
 
 RUNS

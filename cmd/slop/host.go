@@ -35,7 +35,8 @@ func storedHost(pr *project, st *state, log io.Writer) *host {
 	h := &host{state: st, witness: newWitness(st.store)}
 	h.engine = engine.New(engine.Config{
 		Store: h.witness, Registry: pr.registry, Secrets: pr.secret, Owner: st.self.Name, Lease: st.lease, Forgets: st.forgets, Folder: here(), Log: h.logger(log),
-		Linger: types.MaxDuration, // this process is there for its run, also when that waits
+		Leftovers: st.endLeftovers,
+		Linger:    types.MaxDuration, // this process is there for its run, also when that waits
 	})
 	return h
 }

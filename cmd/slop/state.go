@@ -19,6 +19,7 @@ import (
 	"github.com/slopstudios/slop/runtime/runs"
 	"github.com/slopstudios/slop/runtime/store"
 	"github.com/slopstudios/slop/runtime/store/presence"
+	"github.com/slopstudios/slop/stdlib/process"
 )
 
 // stateFlag is taken by every command that works on stored runs.
@@ -179,6 +180,7 @@ func (s *state) begin(ctx context.Context) (err error) {
 	if s.self, err = s.processes.Announce(); err != nil {
 		return err
 	}
+	process.Note(s.commands(), s.self.Name)
 	if s.server == "" {
 		s.store, err = embedded(ctx, s.folder, s.processes.Dead)
 		return err
@@ -187,6 +189,12 @@ func (s *state) begin(ctx context.Context) (err error) {
 	s.store, err = shared(ctx, s.remote.address, s.remote.prefix, s.remote.durability, s.processes.Dead)
 	return err
 }
+
+// commands is the folder where the processes of this machine note what they run.
+func (s *state) commands() string { return filepath.Join(s.folder, "commands") }
+
+// endLeftovers ends what processes that were killed left running.
+func (s *state) endLeftovers() { process.EndLeftovers(s.commands(), s.processes.Dead) }
 
 // environment lets another process that this one starts keep runs where it does, wherever that stands.
 func (s *state) environment() []string {
@@ -215,6 +223,7 @@ func (s *state) close() {
 		_ = s.store.Close()
 	}
 	if s.self != nil {
+		process.Note("", "")
 		s.self.Leave()
 	}
 }

@@ -62,6 +62,7 @@ type Config struct {
 	Forgets     bool                              // the store may lose its last seconds, as a Redis that syncs once a second: they are kept, to be written again
 	Inline      int                               // texts and files of more bytes are kept apart from facts; 0: DefaultInline
 	Entropy     io.Reader                         // for ids and seeds; nil: crypto/rand
+	Leftovers   func()                            // ends what dead processes of this machine left running; called before a run is taken up. nil: nothing does
 	Log         *slog.Logger                      // hears of what nobody waits for: runs that stop, a store that fails for a while; nil: nobody
 }
 
@@ -94,6 +95,7 @@ type Engine struct {
 	sweeper  sweeper
 	clerk    clerk
 	workers  pool
+	clear    func() // ends leftovers
 	log      *slog.Logger
 	troubles troubles
 	ctx      context.Context
@@ -166,6 +168,9 @@ func New(c Config) *Engine {
 	_, e.tier.off = e.store.(*memory.Store)
 	e.tier.engine = e
 	e.commons.init(e)
+	if e.clear = c.Leftovers; e.clear == nil {
+		e.clear = func() {}
+	}
 	if e.log = c.Log; e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
@@ -409,6 +414,7 @@ func (e *Engine) adopt(ctx context.Context, id run.ID) error {
 	if err != nil {
 		return fmt.Errorf("take up run %s: %w", id, outward(err))
 	}
+	e.clear() // what a call left running would be under way beside the call that is made again
 	facts, p, err := e.history(ctx, id)
 	if err != nil {
 		e.release(lease)

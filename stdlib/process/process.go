@@ -12,6 +12,9 @@
 // The mark is why we do not become a "child subreaper": that is a property of our whole process and would hand us the orphans, and the zombies,
 // of every other package that starts a program. What escapes: a process that clears its environment, leaves the session, and outlives its parents.
 // Elsewhere than on Linux only the process group is ended.
+//
+// When we are killed the root dies with us and its descendants do not. Note keeps a note of every command under way, so that another process can end them by their
+// marks: EndLeftovers.
 package process
 
 import (
@@ -96,8 +99,9 @@ func Run(ctx context.Context, c Command) (Result, error) {
 		errs.max = 8 << 10
 	}
 	token := newToken()
+	defer note(token)()
 	cmd := exec.Command(c.Argv[0], c.Argv[1:]...)
-	cmd.Dir, cmd.Env = c.Dir, append(slices.Clip(c.Env), mark+"="+token)
+	cmd.Dir, cmd.Env = c.Dir, append(slices.Clip(c.Env), mark+"="+marks(token))
 	if dir, err := filepath.Abs(c.Dir); err == nil && c.Dir != "" {
 		cmd.Env = append(cmd.Env, "PWD="+dir)
 	}
@@ -235,13 +239,19 @@ var allowed = []string{
 	"SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "APPDATA", "LOCALAPPDATA", "PROGRAMDATA", "PROGRAMFILES", "USERPROFILE",
 }
 
-// newToken is unique to a tree. A slop that runs inside a slop keeps the outer token too, so that the outer one finds its grandchildren.
+const tokenBytes = 12
+
+// newToken is unique to a tree.
 func newToken() string {
-	var b [12]byte
+	var b [tokenBytes]byte
 	rand.Read(b[:])
-	token := hex.EncodeToString(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+// marks are what the members of a tree carry. A slop that runs inside a slop keeps the outer token too, so that the outer one finds its grandchildren.
+func marks(token string) string {
 	if outer := os.Getenv(mark); outer != "" && len(outer) < 512 {
-		token = outer + ":" + token
+		return outer + ":" + token
 	}
 	return token
 }

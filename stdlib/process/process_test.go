@@ -46,6 +46,11 @@ func play(role string) {
 		await(filepath.Join(os.Getenv("NOTES"), "stray"))
 	case "host": // runs a command and is killed itself
 		process.Run(context.Background(), process.Command{Argv: []string{os.Args[0]}, Env: append(os.Environ(), "ROLE=plain")})
+	case "noted": // leaves a stray on purpose, then runs a command with another and is killed itself
+		process.Note(filepath.Join(os.Getenv("NOTES"), "notes"), "noted")
+		process.Run(context.Background(), process.Command{Argv: []string{os.Args[0]}, Env: append(os.Environ(), "ROLE=leaver")})
+		os.Rename(filepath.Join(os.Getenv("NOTES"), "stray"), filepath.Join(os.Getenv("NOTES"), "daemon"))
+		process.Run(context.Background(), process.Command{Argv: []string{os.Args[0]}, Env: append(os.Environ(), "ROLE=parent")})
 	case "plain":
 		note("plain")
 		time.Sleep(time.Minute)
@@ -150,6 +155,45 @@ func TestLeftovers(t *testing.T) {
 			t.Errorf("sweep %v: gone is %v", sweep, gone(stray))
 		}
 		syscall.Kill(stray, syscall.SIGKILL)
+	}
+}
+
+// Of a process that was killed, what its command left running is ended; what a command that had ended left on purpose, and what a living process runs, is not.
+func TestEndLeftovers(t *testing.T) {
+	if _, err := os.Stat("/proc/self/environ"); err != nil {
+		t.Skip("Linux only")
+	}
+	dir := t.TempDir()
+	host := exec.Command(os.Args[0])
+	host.Env = append(os.Environ(), "ROLE=noted", "NOTES="+dir)
+	if err := host.Start(); err != nil {
+		t.Fatal(err)
+	}
+	daemon := await(filepath.Join(dir, "daemon"))
+	defer syscall.Kill(daemon, syscall.SIGKILL)
+	stray := await(filepath.Join(dir, "stray"))
+	defer syscall.Kill(stray, syscall.SIGKILL)
+	notes := filepath.Join(dir, "notes")
+	alive := func(string) bool { return false }
+	if n := process.EndLeftovers(notes, alive); n != 0 || gone(stray) {
+		t.Errorf("of a process that lives %d commands were ended", n)
+	}
+	host.Process.Kill()
+	host.Wait()
+	if gone(stray) {
+		t.Fatal("the stray ended by itself")
+	}
+	if n := process.EndLeftovers(notes, func(name string) bool { return name == "noted" }); n != 1 || !gone(stray) {
+		t.Errorf("%d commands were ended; the stray is gone: %v", n, gone(stray))
+	}
+	if gone(daemon) {
+		t.Error("what was left on purpose is ended")
+	}
+	if left, err := os.ReadDir(notes); err != nil || len(left) > 0 {
+		t.Errorf("notes are left: %v %v", left, err)
+	}
+	if n := process.EndLeftovers(filepath.Join(dir, "none"), alive); n != 0 {
+		t.Errorf("%d commands of nobody", n)
 	}
 }
 

@@ -33,13 +33,17 @@ type stat struct {
 }
 
 func newTree(pid int, token string) *tree {
-	t := &tree{root: pid, token: []byte(mark + "=" + token), seen: map[int]uint64{}}
+	t := strays(token)
+	t.root = pid
 	if s, err := readStat(pid); err == nil {
 		t.born = s.born
 		t.seen[pid] = s.born
 	}
 	return t
 }
+
+// strays is a tree whose root is gone, and of which nothing is known but what its members carry.
+func strays(token string) *tree { return &tree{root: -1, token: []byte(token), seen: map[int]uint64{}} }
 
 func (t *tree) terminate()  { t.signal(unix.SIGTERM) }
 func (t *tree) kill()       { t.signal(unix.SIGKILL) }
@@ -95,7 +99,15 @@ func (t *tree) belongs(s stat) bool {
 // marked reports whether the environment a process was started with carries our token.
 func (t *tree) marked(pid int) bool {
 	env, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
-	return err == nil && bytes.Contains(env, t.token)
+	if err != nil {
+		return false
+	}
+	for entry := range bytes.SplitSeq(env, []byte{0}) {
+		if value, ok := bytes.CutPrefix(entry, []byte(mark+"=")); ok && bytes.Contains(value, t.token) {
+			return true
+		}
+	}
+	return false
 }
 
 // signalExactly signals the process that s describes and no other that has come to its number.

@@ -23,7 +23,7 @@ func TestForeignProcessIsSpared(t *testing.T) {
 	earlier.born--
 	signalExactly(earlier, unix.SIGKILL)
 	// The tree of a root that had this number before: none of its marks fit the stranger.
-	old := &tree{root: 1 << 30, born: s.born, token: []byte(mark + "=none"), seen: map[int]uint64{s.pid: s.born - 1}}
+	old := &tree{root: 1 << 30, born: s.born, token: []byte("none"), seen: map[int]uint64{s.pid: s.born - 1}}
 	old.kill()
 	if now, err := readStat(s.pid); err != nil || now.state == 'Z' {
 		t.Errorf("the stranger was ended: %+v %v", now, err)
