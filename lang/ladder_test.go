@@ -208,6 +208,7 @@ func TestForeignLibrariesHaveOneDoor(t *testing.T) {
 		{"github.com/alecthomas/kong", []string{"cmd"}, "the command line is cmd's"},
 		{"github.com/anthropics/anthropic-sdk-go", []string{"stdlib/claude"}, "each provider is reached through its own agent"},
 		{"github.com/openai/openai-go/v3", []string{"stdlib/openai"}, "each provider is reached through its own agent"},
+		{"github.com/modelcontextprotocol/go-sdk", []string{"stdlib/mcp", "runtime/mcpserver"}, "one room calls tools of others, one offers flows as tools; everybody else speaks to agents and to runs"},
 		{"github.com/redis/go-redis/v9", []string{"runtime/store/redis"}, "the store speaks to Redis; everybody else speaks to the store"},
 		{"github.com/reeflective/readline", []string{"cmd"}, "only the REPL edits lines"},
 		{"github.com/sony/gobreaker/v2", []string{"runtime/agent"}, "when an agent counts as down is decided in one place, the same for all hosts"},

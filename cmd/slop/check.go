@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 
-	"github.com/slopstudios/slop/lang"
 	"github.com/slopstudios/slop/lang/diag"
 )
 
@@ -29,7 +28,8 @@ func (v *checkCmd) Run(c *console) error {
 			unread = append(unread, err)
 			continue
 		}
-		_, diags := lang.Compile(src, p.scope()) // what a run may ask of its budget is known of the plan
+		defer p.close()
+		_, _, diags := c.compileIn(p, src) // what a run may ask of its budget is known of the plan
 		all = append(all, diags...)
 	}
 	if v.JSON {

@@ -23,6 +23,13 @@ type examined struct {
 // examineAgents looks at every agent of the project at once, or closely at the one named.
 func (c *console) examineAgents(ctx context.Context, pr *project, only string) ([]examined, error) {
 	names := pr.registry.Agents()
+	for _, name := range pr.config.Servers() {
+		if !slices.Contains(names, name) { // nobody has listed its tools yet
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	defer pr.close()
 	if only != "" {
 		if owner, _, ok := pr.registry.Owner(only); ok {
 			only = owner // http.get is of http
@@ -40,6 +47,10 @@ func (c *console) examineAgents(ctx context.Context, pr *project, only string) (
 	for i, name := range names {
 		group.Go(func() {
 			found, nothing := pr.registry.Examine(ctx, name)
+			if s := pr.servers[name]; s != nil {
+				found, nothing = nil, false // it may take longer to start than an agent to be looked at
+				s.Examine(ctx, func(f agent.Finding) { found = append(found, f) })
+			}
 			if nothing && only == "" {
 				return
 			}
@@ -48,6 +59,7 @@ func (c *console) examineAgents(ctx context.Context, pr *project, only string) (
 				found = append(found, pr.registry.Probe(ctx, name)...)
 			}
 			_, configured := pr.config.Agents[name]
+			configured = configured || pr.servers[name] != nil
 			results[i] = &examined{Name: name, Configured: configured, OK: !slices.ContainsFunc(found, wrong), Findings: found}
 		})
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/slopstudios/slop/lang"
 	"github.com/slopstudios/slop/lang/diag"
 	"github.com/slopstudios/slop/lang/graph"
 	"github.com/slopstudios/slop/lang/plan"
@@ -52,7 +51,8 @@ func (c *console) compile(path string) (*plan.Plan, *project, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	p, diags := lang.Compile(src, pr.scope())
+	defer pr.close()
+	p, _, diags := c.compileIn(pr, src)
 	if diags.HasErrors() {
 		diag.Print(c.err, diags, c.style.On)
 		return nil, nil, &exit{code: exitScript}

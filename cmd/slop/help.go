@@ -129,6 +129,10 @@ CONFIGURATION
     tools = ["Read", "Edit"]  # with tools or a folder a model changes the world:
     folder = "."              # its calls run in written order
 
+    [mcp.github]              # slop help mcp
+    command = ["npx", "-y", "@modelcontextprotocol/server-github"]
+    env = ["GITHUB_TOKEN"]
+
     [secrets]
     github = {env = "GH_TOKEN"}
     stripe = {file = "~/.keys/stripe"}
@@ -149,10 +153,36 @@ CONFIGURATION
 
 TRUST
 
-  A slop.toml that names a shell, tools, a secret, a store, or where a key is sent,
-  counts only when you trust it. Yours in the folder you stand in is trusted.
+  A slop.toml that names a shell, tools, an MCP server, a secret, a store, or where
+  a key is sent, counts only when you trust it. Yours in the folder you stand in is
+  trusted.
   Another is asked about once on a terminal; elsewhere pass --trust (remembered
   until the file changes) or set SLOP_TRUST=1. Checking a script needs no trust.
+`},
+	{"mcp", `
+MCP
+
+  The tools of any server that speaks the Model Context Protocol are agents:
+  github.search_code(query: "TODO"). Servers stand in slop.toml:
+
+    [mcp.github]
+    command = ["npx", "-y", "@modelcontextprotocol/server-github"]
+    env = ["GITHUB_TOKEN"]    # variables it may see, by name
+    allow = ["search_*"]      # tools that scripts may call; deny = [...] takes away
+    trust = true              # believe what it says of its effects; else all is do
+    effects = {search_code = "read"}     # goes before what it says
+    timeout = "2m"            # of a call; start_timeout, limit, folder
+
+    [mcp.wiki]
+    url = "https://wiki.example.com/mcp"
+    token_env = "WIKI_TOKEN"  # Authorization: Bearer; headers = {Name = "VARIABLE"}
+
+  slop mcp list [SERVER…]     start the servers and list their tools anew
+  slop mcp inspect github.search_code
+  slop mcp call github.search_code query=TODO
+
+  A listing is kept, so that scripts are checked without a server. What is no name
+  in a script becomes _: search-code is github.search_code.
 `},
 	{"inputs", `
 INPUTS

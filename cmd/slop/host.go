@@ -17,6 +17,7 @@ import (
 // host is the engine of this process and the secrets its runs may show by accident.
 type host struct {
 	engine  *engine.Engine
+	project *project // its MCP servers end with it
 	state   *state   // nil: runs live in memory, as long as the process
 	witness *witness // of a run that is kept
 	secrets []string // value, what stands for it, value …
@@ -25,14 +26,14 @@ type host struct {
 
 // newHost starts an engine whose runs live in memory, as long as the process.
 func newHost(pr *project, log io.Writer) *host {
-	h := &host{}
+	h := &host{project: pr}
 	h.engine = engine.New(engine.Config{Store: memory.New(), Registry: pr.registry, Secrets: pr.secret, Folder: here(), Log: h.logger(log)})
 	return h
 }
 
 // storedHost starts an engine whose runs are kept in the state folder.
 func storedHost(pr *project, st *state, log io.Writer) *host {
-	h := &host{state: st, witness: newWitness(st.store)}
+	h := &host{project: pr, state: st, witness: newWitness(st.store)}
 	h.engine = engine.New(engine.Config{
 		Store: h.witness, Registry: pr.registry, Secrets: pr.secret, Owner: st.self.Name, Lease: st.lease, Forgets: st.forgets, Folder: here(), Log: h.logger(log),
 		Leftovers: st.endLeftovers,
@@ -49,6 +50,7 @@ func (h *host) leave(awhile time.Duration) {
 		_ = h.engine.Drain(ctx) // what is stored is stored
 	}
 	_ = h.engine.Close(context.Background())
+	h.project.close()
 }
 
 // here is the folder that agents work in.
@@ -83,6 +85,7 @@ func (h *host) redact(text string) string {
 func (h *host) close() {
 	if !h.left {
 		_ = h.engine.Close(context.Background()) // what is stored is stored
+		h.project.close()
 	}
 	if h.state != nil {
 		h.state.close()
@@ -99,4 +102,5 @@ func (h *host) abandon() {
 	ctx, cancel := context.WithTimeout(context.Background(), abandonTime)
 	defer cancel()
 	_ = h.engine.Close(ctx)
+	h.project.close()
 }

@@ -32,6 +32,7 @@ type grammar struct {
 	Explain    explainCmd    `cmd:"" help:"Explain a code such as E0102."`
 	Agents     agentsCmd     `cmd:"" help:"List what a script can call here."`
 	Flows      flowsCmd      `cmd:"" help:"List the flows that come with SLOP, or tell about one."`
+	MCP        mcpCmd        `cmd:"" name:"mcp" help:"Look at MCP servers and call their tools; offer flows as tools."`
 	Repl       replCmd       `cmd:"" help:"Try the language line by line."`
 	Backup     backupCmd     `cmd:"" help:"Copy everything that is stored into one file."`
 	Doctor     doctorCmd     `cmd:"" help:"Look whether the stored runs are in order."`
@@ -44,7 +45,7 @@ type grammar struct {
 const description = `SLOP: a small language for orchestrating agents.
 
 Topics: slop help language | exit-codes | environment | configuration | inputs | events
-        durability`
+        durability | mcp`
 
 func main() {
 	keepReady()

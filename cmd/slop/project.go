@@ -18,6 +18,7 @@ import (
 	"github.com/slopstudios/slop/lang/source"
 	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/agent"
+	"github.com/slopstudios/slop/stdlib/mcp"
 )
 
 // project is the folder a script lives in: its configuration, what it can call there and what it can use.
@@ -27,6 +28,7 @@ type project struct {
 	config   *config.Config
 	places   config.Places
 	registry *agent.Registry
+	servers  map[string]*mcp.Server // by name
 }
 
 // stdinName is what a script is called that came by standard input.

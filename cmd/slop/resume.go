@@ -73,6 +73,7 @@ func (v *resumeCmd) Run(c *console) error {
 	if pr.config.Run.Color != "" {
 		c.configured(pr.config.Run.Color)
 	}
+	pr.ready(ctx, h.plan)
 	host := storedHost(pr, st, v.log(c))
 	defer host.close()
 	if v.Detach {

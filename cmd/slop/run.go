@@ -12,7 +12,6 @@ import (
 	"github.com/slopstudios/slop/cmd/slop/config"
 	"github.com/slopstudios/slop/cmd/slop/inputs"
 	"github.com/slopstudios/slop/cmd/slop/screen"
-	"github.com/slopstudios/slop/lang"
 	"github.com/slopstudios/slop/lang/diag"
 	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/runtime/run"
@@ -53,6 +52,7 @@ func (v *runCmd) Run(c *console) error {
 		return err
 	}
 	r, err := v.prepare(c)
+	defer r.project.close()
 	var said *exit
 	switch {
 	case err == nil && v.DryRun:
@@ -96,7 +96,12 @@ func (v *runCmd) prepare(c *console) (r prepared, err error) {
 		c.configured(conf.Color)
 	}
 	var diags diag.List
-	r.plan, diags = lang.Compile(src, r.project.scope())
+	if v.Trust { // a server may have to be started to know its tools
+		if err = c.trust(r.project, true); err != nil {
+			return r, err
+		}
+	}
+	r.plan, _, diags = c.compileIn(r.project, src)
 	if !v.Quiet || diags.HasErrors() {
 		diag.Print(c.err, diags, c.style.On)
 	}

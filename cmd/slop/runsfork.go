@@ -10,7 +10,6 @@ import (
 
 	"github.com/slopstudios/slop/cmd/slop/inputs"
 	"github.com/slopstudios/slop/cmd/slop/screen"
-	"github.com/slopstudios/slop/lang"
 	"github.com/slopstudios/slop/lang/diag"
 	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/lang/types"
@@ -123,7 +122,7 @@ func (v *runsForkCmd) change(c *console, h *history) (*project, runs.Change, err
 			return nil, change, err
 		}
 		var diags diag.List
-		p, diags = lang.Compile(src, pr.scope())
+		p, _, diags = c.compileIn(pr, src)
 		if !v.Quiet || diags.HasErrors() {
 			diag.Print(c.err, diags, c.style.On)
 		}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/slopstudios/slop/cmd/slop/screen"
 	"github.com/slopstudios/slop/cmd/slop/trial"
-	"github.com/slopstudios/slop/lang"
 	"github.com/slopstudios/slop/lang/diag"
 )
 
@@ -62,7 +61,8 @@ func (v *testCmd) Run(c *console) error {
 		if err != nil {
 			return err
 		}
-		p, tests, diags := lang.CompileTests(src, pr.scope())
+		defer pr.close()
+		p, tests, diags := c.compileIn(pr, src)
 		if diags.HasErrors() {
 			warnings = append(warnings, diags...)
 			if !v.JSON {

@@ -22,6 +22,7 @@ import (
 	"github.com/slopstudios/slop/stdlib"
 	"github.com/slopstudios/slop/stdlib/claude"
 	"github.com/slopstudios/slop/stdlib/flows"
+	"github.com/slopstudios/slop/stdlib/mcp"
 	"github.com/slopstudios/slop/stdlib/openai"
 	"github.com/slopstudios/slop/stdlib/shell"
 )
@@ -99,7 +100,47 @@ func agents(p *project) (*agent.Registry, error) {
 			return nil, err
 		}
 	}
+	p.servers = map[string]*mcp.Server{}
+	for _, name := range p.config.Servers() {
+		m := p.config.MCP[name]
+		if slices.Contains(r.Agents(), name) {
+			return nil, m.Fault(fmt.Sprintf("there is an agent `%s` already: give the MCP server another name", name))
+		}
+		p.servers[name] = mcp.New(serverConfig(p, m))
+		if err := p.enlist(r, name); err != nil {
+			return nil, m.Fault(err.Error())
+		}
+	}
 	return r, nil
+}
+
+// serverConfig is what slop.toml says of an MCP server.
+func serverConfig(p *project, m config.MCP) mcp.Config {
+	c := mcp.Config{
+		Name: m.Name, Command: m.Command, Folder: m.Folder, Env: m.Env, URL: m.URL, Headers: m.Headers, Token: m.TokenEnv, Allow: m.Allow, Deny: m.Deny,
+		Trusted: m.Trust, Idempotent: m.Idempotent, Timeout: m.Timeout, Start: m.Start, Version: version,
+	}
+	if p.places.State != "" {
+		c.Cache = filepath.Join(p.places.State, "mcp")
+		c.Log = filepath.Join(c.Cache, m.Name+".log")
+	}
+	c.Effects = map[string]types.Effect{}
+	for tool, effect := range m.Effects {
+		c.Effects[tool] = types.Effect(effect)
+	}
+	return c
+}
+
+// enlist registers the tools of a server, as far as they are known.
+func (p *project) enlist(r *agent.Registry, name string) error {
+	s := p.servers[name]
+	if len(s.Signatures()) == 0 {
+		return nil
+	}
+	if err := r.Register(name, s, nil); err != nil {
+		return err
+	}
+	return r.SetLimits(name, agent.Limits{Limit: p.config.MCP[name].Limit})
 }
 
 // meant reports what slop.toml says about an agent and nobody understands.

@@ -24,6 +24,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -41,10 +42,12 @@ type Command struct {
 	Dir   string   // working folder; "" is ours
 	Env   []string // the whole environment, as "NAME=value"; see Environ
 	Stdin []byte
+	Input io.Reader // instead of Stdin: as long as it lasts; whoever gave it closes it when Run has returned
 
 	Out    func(chunk []byte) // sees stdout as it comes, always from one goroutine; may be nil
 	MaxOut int                // bytes of stdout kept; more is ErrOutput. 0 keeps nothing (Out sees it all)
 	MaxErr int                // bytes of stderr kept, its end; 0 is 8 KiB
+	Err    func(chunk []byte) // sees stderr as it comes; may be nil
 
 	Idle  time.Duration // end it when stdout and stderr have been silent for so long; 0: never
 	Grace time.Duration // between SIGTERM and SIGKILL; 0 is 3 s
@@ -94,7 +97,7 @@ func Run(ctx context.Context, c Command) (Result, error) {
 	alive := make(chan struct{}, 1) // a sign of life
 	over := make(chan struct{})     // closed when stdout is more than MaxOut
 	out := &head{max: c.MaxOut, over: over, tee: c.Out, alive: alive}
-	errs := &tail{max: c.MaxErr, alive: alive}
+	errs := &tail{max: c.MaxErr, alive: alive, tee: c.Err}
 	if errs.max == 0 {
 		errs.max = 8 << 10
 	}
@@ -107,7 +110,10 @@ func Run(ctx context.Context, c Command) (Result, error) {
 	}
 	cmd.Stdout, cmd.Stderr = out, errs
 	cmd.WaitDelay = drain
-	if c.Stdin != nil {
+	switch {
+	case c.Input != nil:
+		cmd.Stdin = c.Input
+	case c.Stdin != nil:
 		cmd.Stdin = bytes.NewReader(c.Stdin)
 	}
 	cmd.SysProcAttr = attributes()
@@ -303,11 +309,15 @@ type tail struct {
 	mu    sync.Mutex
 	buf   []byte
 	max   int
+	tee   func([]byte)
 	alive chan<- struct{}
 }
 
 func (t *tail) Write(p []byte) (int, error) {
 	touch(t.alive)
+	if t.tee != nil {
+		t.tee(p)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.buf = append(t.buf, p...)

@@ -29,6 +29,8 @@ type Config struct {
 	User    *File // nil: none found
 	Agents  map[string]Agent
 	Secrets map[string]Secret
+	MCP     map[string]MCP
+	Publish map[string]string // of the project: scripts by the names under which others run them
 	Run     Run
 	Store   Store
 	Keep    string // age at which `slop run` removes old runs; the user's alone to say
@@ -36,15 +38,17 @@ type Config struct {
 
 // File is one slop.toml as it was read.
 type File struct {
-	Path    string       // absolute
-	Source  *source.File // for messages: what may be a key is starred out
-	SHA256  string
-	Asks    []string // what it may do only when it is trusted, one line each; empty: it needs no trust
-	agents  map[string]Agent
-	secrets map[string]Secret
-	run     Run
-	store   Store
-	keep    string
+	Path      string       // absolute
+	Source    *source.File // for messages: what may be a key is starred out
+	SHA256    string
+	Asks      []string // what it may do only when it is trusted, one line each; empty: it needs no trust
+	agents    map[string]Agent
+	secrets   map[string]Secret
+	mcp       map[string]MCP
+	published map[string]string
+	run       Run
+	store     Store
+	keep      string
 }
 
 // Agent is a table [agents.NAME]. Fields that were not written are zero.
@@ -111,7 +115,7 @@ func (e *Error) Error() string {
 
 // Load reads the project file that is found from folder upward and the user's file. A missing file is no error.
 func Load(folder string, places Places) (*Config, error) {
-	c := &Config{Agents: map[string]Agent{}, Secrets: map[string]Secret{}}
+	c := &Config{Agents: map[string]Agent{}, Secrets: map[string]Secret{}, MCP: map[string]MCP{}}
 	user := filepath.Join(places.Config, Name)
 	if _, err := os.Stat(user); err == nil && places.Config != "" {
 		if c.User, err = Read(user); err != nil {
@@ -152,6 +156,12 @@ func (c *Config) add(f *File) {
 	}
 	if f.keep != "" {
 		c.Keep = f.keep
+	}
+	for name, m := range f.mcp {
+		c.MCP[name] = m
+	}
+	if len(f.published) > 0 {
+		c.Publish = f.published
 	}
 	if f.run.MaxParallel != 0 {
 		c.Run.MaxParallel = f.run.MaxParallel

@@ -39,7 +39,7 @@ func Read(path string) (*File, error) {
 	sum := sha256.Sum256(text)
 	f := &File{
 		Path: path, Source: source.NewFile(shortName(path), mask(string(text))), SHA256: hex.EncodeToString(sum[:]),
-		agents: map[string]Agent{}, secrets: map[string]Secret{},
+		agents: map[string]Agent{}, secrets: map[string]Secret{}, mcp: map[string]MCP{}, published: map[string]string{},
 	}
 	tree := map[string]any{}
 	if _, err := toml.Decode(string(text), &tree); err != nil {
@@ -130,8 +130,19 @@ func (r *reader) top(tree map[string]any) {
 				return
 			}
 			r.store(t)
+		case "mcp":
+			for _, name := range r.tables(tree, key) {
+				r.mcp(name, tree[key].(map[string]any)[name])
+			}
+		case "publish":
+			t, ok := tree[key].(map[string]any)
+			if !ok {
+				r.fail([]string{key}, "write it as a table: [publish]", "`publish` must be a table")
+				return
+			}
+			r.publish(t)
 		default:
-			r.unknown([]string{key}, []string{"agents", "secrets", "run", "store"})
+			r.unknown([]string{key}, []string{"agents", "mcp", "publish", "secrets", "run", "store"})
 		}
 	}
 }

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os/signal"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/slopstudios/slop/cmd/slop/screen"
+	"github.com/slopstudios/slop/lang"
+	"github.com/slopstudios/slop/lang/diag"
+	"github.com/slopstudios/slop/lang/plan"
+	"github.com/slopstudios/slop/lang/source"
+)
+
+// compileIn is lang.CompileTests in a project. Where the script calls tools of an MCP server that nobody has listed yet, the server is started once, if its
+// slop.toml is trusted, and its listing kept: after that a script is checked without it.
+func (c *console) compileIn(pr *project, src *source.File) (*plan.Plan, []plan.Test, diag.List) {
+	p, tests, diags := lang.CompileTests(src, pr.scope())
+	if !diags.HasErrors() {
+		return p, tests, diags
+	}
+	wanted := pr.unlisted(diags)
+	if len(wanted) == 0 {
+		return p, tests, diags
+	}
+	if len(untrusted(pr)) > 0 {
+		advise(diags, wanted, "what the MCP server %s offers is not known yet: trust the slop.toml that names it (slop help configuration), then  slop mcp list %s")
+		return p, tests, diags
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	for name, err := range pr.learn(ctx, wanted...) {
+		if err != nil {
+			fmt.Fprintf(c.err, "%s: MCP server %s: %s\n", c.style.Yellow("warning"), name, screen.Inert(err.Error()))
+			advise(diags, []string{name}, "what the MCP server %s offers is not known: it cannot be reached (slop mcp list %s)")
+		}
+	}
+	if again := slices.DeleteFunc(wanted, func(name string) bool { return !slices.Contains(pr.registry.Agents(), name) }); len(again) == 0 {
+		return p, tests, diags
+	}
+	return lang.CompileTests(src, pr.scope())
+}
+
+// advise adds what can be done to messages about agents of some servers.
+func advise(diags diag.List, servers []string, format string) {
+	for i := range diags {
+		for _, name := range servers {
+			if names(diags[i], name) {
+				diags[i].Help = []string{fmt.Sprintf(format, name, name)}
+				diags[i].Label = ""
+			}
+		}
+	}
+}
+
+// names reports whether a message is about an agent of a server.
+func names(d diag.Diagnostic, server string) bool {
+	return d.Code == "E0102" && (strings.Contains(d.Message, "`"+server+".") || strings.Contains(d.Message, "`"+server+"`"))
+}
+
+// unlisted are the servers that messages are about and whose tools are not known.
+func (p *project) unlisted(diags diag.List) []string {
+	var out []string
+	for _, name := range p.config.Servers() {
+		if p.servers[name].Listing() == nil && slices.ContainsFunc(diags, func(d diag.Diagnostic) bool { return names(d, name) }) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// learn starts servers and lists their tools, all at once, and registers those that were not known.
+func (p *project) learn(ctx context.Context, servers ...string) map[string]error {
+	errs := map[string]error{}
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	for _, name := range servers {
+		group.Go(func() {
+			_, err := p.servers[name].Learn(ctx)
+			mu.Lock()
+			defer mu.Unlock()
+			if err == nil && !slices.Contains(p.registry.Agents(), name) {
+				err = p.enlist(p.registry, name)
+			}
+			errs[name] = err
+		})
+	}
+	group.Wait()
+	return errs
+}
+
+// ready makes the tools that a plan calls known, where the listing that it was planned with is gone.
+func (p *project) ready(ctx context.Context, pl *plan.Plan) {
+	wanted := map[string]bool{}
+	for _, callee := range pl.Callees {
+		name, _, _ := strings.Cut(callee.Name, ".")
+		if s := p.servers[name]; s != nil && s.Listing() == nil {
+			wanted[name] = true
+		}
+	}
+	if len(wanted) > 0 {
+		p.learn(ctx, slices.Sorted(maps.Keys(wanted))...) // a call of one that cannot be reached says so
+	}
+}
+
+// close ends the MCP servers that were started.
+func (p *project) close() {
+	if p == nil {
+		return
+	}
+	var group sync.WaitGroup
+	for _, s := range p.servers {
+		group.Go(func() { _ = s.Close() })
+	}
+	group.Wait()
+}
