@@ -133,5 +133,5 @@ func (d *dice) roll() float64 {
 	x ^= x >> 17
 	x ^= x << 5
 	*d = dice(x)
-	return float64(int32(x)) / (1 << 31)
+	return float64(float64(int32(x)) / (1 << 31)) // exact; rounded so that the next addition is not fused either
 }
