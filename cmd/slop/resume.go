@@ -30,6 +30,8 @@ func (v *resumeCmd) Run(c *console) error {
 	switch {
 	case v.ID == "":
 		return usage("slop resume needs a run: slop resume ID; `slop runs` lists them")
+	case v.Detach && v.Out != "":
+		return usage("--detach does not wait for the files; when the run has ended: slop resume ID -o DIR")
 	case v.Detach && (v.Events != "" || v.JSON):
 		return usage("--detach shows nothing; what came of it: slop runs show ID --json, slop runs events ID")
 	}

@@ -41,6 +41,8 @@ func (v *runCmd) Run(c *console) error {
 		return usage("slop run needs a script: slop run FILE")
 	case v.Detach && v.Ephemeral:
 		return usage("--detach needs a run that is kept, --ephemeral keeps none: choose one")
+	case v.Detach && v.Out != "":
+		return usage("--detach does not wait for the files; when the run has ended: slop resume ID -o DIR")
 	case v.Detach && (v.Events != "" || v.JSON):
 		return usage("--detach prints the id of the run; what came of it: slop runs show ID --json, slop runs events ID")
 	case v.Ephemeral && v.State != "":

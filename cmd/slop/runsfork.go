@@ -42,6 +42,8 @@ func (v *runsForkCmd) Run(c *console) error {
 		return usage("--only is about one step: name it with --from STEP")
 	case v.Detach && v.DryRun:
 		return usage("--dry-run begins nothing that could work in the background")
+	case v.Detach && v.Out != "":
+		return usage("--detach does not wait for the files; when the run has ended: slop resume ID -o DIR")
 	case v.Detach && (v.Events != "" || v.JSON):
 		return usage("--detach shows nothing; what came of it: slop runs show ID --json, slop runs events ID")
 	}

@@ -20,16 +20,18 @@ type showFlags struct {
 	JSON    bool   `name:"json" help:"Print the run as one JSON object on standard output, instead of the value."`
 	Quiet   bool   `short:"q" help:"Show no progress."`
 	Verbose bool   `short:"v" help:"Show in lines what the engine does besides, such as a store that fails for a while."`
+
+	outFolder `embed:""`
 }
 
-func (v showFlags) check() error {
+func (v *showFlags) check() error {
 	switch {
 	case v.Events != "" && v.Events != "ndjson":
 		return usage("--events knows one form: --events ndjson")
 	case v.Events != "" && v.JSON:
 		return usage("--events and --json both want standard output: choose one")
 	}
-	return nil
+	return v.find()
 }
 
 // log is where the engine says what it does besides; nil: nowhere.
@@ -110,6 +112,11 @@ func (v showFlags) present(c *console, h *host, s *session, begin func(context.C
 		return err
 	}
 	code := s.exitCode(end, options)
+	if v.Out != "" && end.Status == run.Succeeded {
+		if end.Value, err = v.writeFiles(c, end.Value); err != nil {
+			return &exit{exitFailed, fmt.Errorf("the run succeeded, but its files could not be written: %w%s", err, s.filesAgain())}
+		}
+	}
 	switch {
 	case v.Events != "":
 	case v.JSON:
@@ -130,6 +137,14 @@ func (v showFlags) present(c *console, h *host, s *session, begin func(context.C
 		return &exit{code: code}
 	}
 	return nil
+}
+
+// filesAgain says how to get the files of a run that is kept.
+func (s *session) filesAgain() string {
+	if s.state == nil || s.id == "" {
+		return ""
+	}
+	return fmt.Sprintf("\n  they are kept with the run: slop resume%s %s -o DIR", s.state.said, s.id)
 }
 
 // took is how long the run took, which may be longer than this process.
