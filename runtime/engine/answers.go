@@ -15,9 +15,11 @@ import (
 	"github.com/slopstudios/slop/lang/types"
 )
 
-// maxAnswer bounds one answer of an agent: a flood ends that call, not the process. maxLevels bounds its nesting.
+// maxAnswer bounds one answer of an agent: a flood ends that call, not the process. Files are kept apart and never opened by a run, so they may hold more:
+// ten minutes of sound are 106 MB. maxLevels bounds the nesting.
 const (
 	maxAnswer = 32 << 20
+	maxFiles  = 128 << 20
 	maxLevels = 200
 )
 
@@ -237,6 +239,23 @@ func number(n json.Number) (any, error) {
 		return nil, fmt.Errorf("the number %s is too large", n)
 	}
 	return f, nil
+}
+
+// fileBytes are the bytes in the files of a value.
+func fileBytes(v any) (sum int) {
+	switch v := v.(type) {
+	case types.FileValue:
+		return len(v.Data)
+	case []any:
+		for _, item := range v {
+			sum += fileBytes(item)
+		}
+	case map[string]any:
+		for _, field := range v {
+			sum += fileBytes(field)
+		}
+	}
+	return sum
 }
 
 // weight estimates the bytes of a value, and stops counting at limit.

@@ -294,7 +294,11 @@ func (f *flight) conclude(r agent.Reply) run.Body {
 		f.usage = used(r.Usage, f.callee.pinned, true)
 		return &run.CallDone{Path: w.Path, Attempt: w.Attempt, Usage: f.usage}
 	}
-	if weight(r.Value, maxAnswer) > maxAnswer {
+	files := fileBytes(r.Value)
+	if files > maxFiles {
+		return f.failed(replace(r, run.Failure, fmt.Sprintf("the files of %s are larger than %d MiB", w.Agent, maxFiles>>20)))
+	}
+	if weight(r.Value, maxAnswer+files)-files > maxAnswer {
 		return f.failed(replace(r, run.Failure, fmt.Sprintf("the answer of %s is larger than %d MiB", w.Agent, maxAnswer>>20)))
 	}
 	value, err := normal(r.Value)

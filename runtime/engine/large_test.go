@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/agent"
 	"github.com/slopstudios/slop/runtime/engine"
 	"github.com/slopstudios/slop/runtime/run"
@@ -148,5 +149,25 @@ func TestDamagedBytesAreNoValue(t *testing.T) {
 	end := wait(t, e, start(t, e, w.plan("text = writer \"long\"\noutput reader \"Read: <<text>>\""), run.Options{}))
 	if end.Status != run.Failed || end.Error == nil || !strings.Contains(end.Error.Message, "damaged") {
 		t.Errorf("got %+v", end)
+	}
+}
+
+// A file may hold more than a text, since it is kept apart and no run opens it; there is an end to that, too.
+func TestAnAnswerWithFiles(t *testing.T) {
+	for size, want := range map[int]run.Status{40 << 20: run.Succeeded, 129 << 20: run.Failed} {
+		w := newWorld(t)
+		w.model("plays", say(map[string]any{"sound": types.FileValue{Name: "a.wav", Type: "audio/wav", Size: int64(size), Data: make([]byte, size)}}))
+		e := engine.New(engine.Config{Registry: w.registry})
+		end := wait(t, e, start(t, e, w.plan(`a = plays "x" as {sound: file}
+output a.sound.size`), run.Options{}))
+		switch {
+		case end.Status != want:
+			t.Errorf("with %d bytes it ended with %+v", size, end)
+		case want == run.Succeeded && end.Value != size:
+			t.Errorf("the file has %v bytes", end.Value)
+		case want == run.Failed && !strings.Contains(end.Error.Message, "files of plays are larger than 128 MiB"):
+			t.Errorf("it says %s", end.Error.Message)
+		}
+		shut(t, e)
 	}
 }
