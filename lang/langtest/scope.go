@@ -142,8 +142,13 @@ func standard() []types.Signature {
 				types.Field{Name: "time", Type: of(types.Float)}, types.Field{Name: "duration", Type: of(types.Float)}, types.Field{Name: "values", Type: of(types.Any)})),
 		},
 		{
-			Name: "strudel.render", Primary: "code", Text: types.Code, Result: of(types.File), Effect: types.Read, Kind: types.Call,
-			Params: []types.Param{needs("code", of(types.String)), takes("seconds", of(types.Float)), takes("bpm", of(types.Float)), takes("format", of(types.String))},
+			Name: "strudel.render", Primary: "code", Text: types.Code, Effect: types.Read, Kind: types.Call,
+			Params: []types.Param{
+				needs("code", of(types.String)), takes("seconds", of(types.Float)), takes("bpm", of(types.Float)),
+				takes("format", types.Type{Kind: types.Enum, Values: []string{"wav", "midi"}}), takes("name", of(types.String)),
+			},
+			Result: record(types.Field{Name: "audio", Type: of(types.File)}, types.Field{Name: "midi", Type: of(types.File)}, types.Field{Name: "picture", Type: of(types.File)},
+				types.Field{Name: "seconds", Type: of(types.Float)}, types.Field{Name: "events", Type: of(types.Int)}, types.Field{Name: "unrendered", Type: list(of(types.String))}),
 		},
 	}
 	for _, method := range []string{"get", "head", "post", "put", "patch", "delete"} {

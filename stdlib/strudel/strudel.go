@@ -1,5 +1,5 @@
-// Package strudel is the agent that knows Strudel code: whether it plays, what it plays and when. Nothing else needs to be installed for it, and nothing of
-// the code is ever run.
+// Package strudel is the agent that knows Strudel code: whether it plays, what it plays and when, and how that sounds. Nothing else needs to be
+// installed for it, and nothing of the code is ever run.
 package strudel
 
 import (
@@ -16,21 +16,10 @@ func New() agent.Agent { return strudel{} }
 type strudel struct{}
 
 func (strudel) Signatures() []types.Signature {
-	number := types.Type{Kind: types.Float, Optional: true}
 	return []types.Signature{
 		validateSignature(),
 		eventsSignature(),
-		{
-			Name: "strudel.render", Doc: "Plays Strudel code into a sound file.",
-			Params: []types.Param{
-				codeParam(),
-				{Name: "seconds", Type: number, Doc: "length of the sound"},
-				{Name: "bpm", Type: number, Doc: "tempo"},
-				{Name: "format", Type: types.Type{Kind: types.String, Optional: true}, Doc: "\"wav\", \"mp3\""},
-			},
-			Primary: "code", Text: types.Code, Result: types.Type{Kind: types.File},
-			Effect: types.Read, Kind: types.Call, Idempotent: true,
-		},
+		renderSignature(),
 	}
 }
 
@@ -40,6 +29,8 @@ func (strudel) Call(ctx context.Context, c *agent.Call) agent.Reply {
 		return validate(ctx, c)
 	case "strudel.events":
 		return events(ctx, c)
+	case "strudel.render":
+		return render(ctx, c)
 	}
-	return agent.Fail(run.Failure, c.Callee.Name+": rendering sound is not part of this version; a test can stand in for it with `mock "+c.Callee.Name+" -> …`")
+	return agent.Fail(run.Failure, "this is no capability of strudel")
 }

@@ -173,12 +173,12 @@ input more: [file]
 input kept: {cover: file, title: string}
 sound = strudel.render(code: "c")
 all = map f in more { echo "<<f.name>> <<f.size>> <<f.text>>" }
-output [one.text, kept.cover.text, kept.title, sound.text, join(all, ";")]
+output [one.text, kept.cover.text, kept.title, sound.audio.text, join(all, ";")]
 test "files" {
   given one = "ä"
   given more = ["first", ""]
   given kept = {cover: "picture", title: "t"}
-  mock strudel.render -> "noise"
+  mock strudel.render -> {audio: "noise", midi: "", picture: "", seconds: 1.0, events: 1, unrendered: []}
   expect output == ["ä", "picture", "t", "noise", "file2.txt 5 first;file3.txt 0 "]
 }
 `)

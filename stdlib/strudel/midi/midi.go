@@ -22,7 +22,7 @@ const drumChannel = 9
 const channels = 15
 
 // spoken are the controls that a MIDI file can say.
-var spoken = []string{"gain", "velocity", "postgain", "clip", "pan", "nudge", "freq", "color", "label"}
+var spoken = []string{"gain", "velocity", "postgain", "clip", "pan", "nudge", "freq", "color", "label", "activeLabel", "analyze", "fft"}
 
 // Write gives the file, and what of the score it cannot say.
 func Write(s *score.Score) (file []byte, unheard []string) {

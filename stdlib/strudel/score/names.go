@@ -29,24 +29,3 @@ func Called(sound string) string {
 	word, _, _ := strings.Cut(strings.TrimPrefix(sound, "gm_"), "_")
 	return percussion[strings.TrimRight(word, "0123456789")]
 }
-
-// aliases are the short names of controls. Where a pattern has them in full already, nothing changes.
-var aliases = map[string]string{
-	"sound": "s", "adsr": "attack", "ad": "attack", "att": "attack", "dec": "decay", "sus": "sustain", "rel": "release", "legato": "clip",
-	"lpf": "cutoff", "ctf": "cutoff", "lp": "cutoff", "lpq": "resonance", "hpf": "hcutoff", "hp": "hcutoff", "hpq": "hresonance",
-	"bpf": "bandf", "bp": "bandf", "bpq": "bandq", "lpe": "lpenv", "lpa": "lpattack", "lpd": "lpdecay", "lps": "lpsustain", "lpr": "lprelease",
-	"hpe": "hpenv", "hpa": "hpattack", "hpd": "hpdecay", "hps": "hpsustain", "hpr": "hprelease",
-	"bpe": "bpenv", "bpa": "bpattack", "bpd": "bpdecay", "bps": "bpsustain", "bpr": "bprelease",
-	"vibrato": "vib", "v": "vib", "vmod": "vibmod", "fm": "fmi", "fme": "fmenv", "fmatt": "fmattack", "fmdec": "fmdecay", "fmsus": "fmsustain",
-	"dist": "distort", "patt": "pattack", "pdec": "pdecay", "psus": "psustain", "prel": "prelease",
-	"delayt": "delaytime", "dt": "delaytime", "delayfb": "delayfeedback", "dfb": "delayfeedback",
-	"size": "roomsize", "rsize": "roomsize", "sz": "roomsize", "rfade": "roomfade", "rlp": "roomlp", "rdim": "roomdim",
-	"ph": "phaserrate", "phaser": "phaserrate", "phd": "phaserdepth", "phc": "phasercenter", "phs": "phasersweep",
-	"trem": "tremolo", "tremdepth": "tremolodepth", "det": "detune", "o": "orbit",
-}
-
-// companions are the controls that the further parts of a control set: lpf("1000:5").
-var companions = map[string][]string{
-	"s": {"n", "gain"}, "cutoff": {"resonance"}, "hcutoff": {"hresonance"}, "bandf": {"bandq"}, "vib": {"vibmod"}, "distort": {"distortvol"}, "shape": {"shapevol"},
-	"delay": {"delaytime", "delayfeedback"}, "room": {"roomsize"}, "attack": {"decay", "sustain", "release"}, "phaserrate": {"phaserdepth", "phasercenter", "phasersweep"},
-}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/slopstudios/slop/stdlib/strudel/pattern"
+	"github.com/slopstudios/slop/stdlib/strudel/vocab"
 )
 
 // Score is what is played, in the order of its beginnings.
@@ -80,6 +81,7 @@ type Peak struct{ Low, High float32 }
 
 // Read makes a score of the events that begin within so many seconds. What plays without a sound is a triangle, as Strudel has it.
 func Read(events []pattern.Event, cps, seconds float64) *Score {
+	cps = even(cps)
 	s := &Score{Seconds: seconds, CPS: cps}
 	for _, e := range events {
 		if !e.Begins() {
@@ -116,12 +118,15 @@ func (n *Note) read(controls map[string]any) {
 	slices.Sort(names)
 	for _, name := range names {
 		v := controls[name]
-		if full, ok := aliases[name]; ok {
-			name = full
+		var further []string
+		if c, ok := vocab.Controls[name]; ok {
+			name, further = c.Name, c.More
 		}
-		further := companions[name]
 		parts := several(v, len(further) > 0)
 		for i, to := range append([]string{name}, further...) {
+			if full, ok := vocab.Controls[to]; ok {
+				to = full.Name
+			}
 			if i < len(parts) {
 				n.set(to, parts[i])
 			}
@@ -156,7 +161,7 @@ func (n *Note) set(name string, v any) {
 	switch v := v.(type) {
 	case float64:
 		if !math.IsNaN(v) && !math.IsInf(v, 0) {
-			n.numbers[name] = v
+			n.numbers[name] = even(v)
 		}
 	case int:
 		n.numbers[name] = float64(v)
@@ -168,11 +173,18 @@ func (n *Note) set(name string, v any) {
 	case string:
 		v = strings.TrimSpace(v)
 		if f, err := strconv.ParseFloat(v, 64); err == nil && name != "s" && name != "bank" && !math.IsNaN(f) && !math.IsInf(f, 0) {
-			n.numbers[name] = f
+			n.numbers[name] = even(f)
 		} else if v != "" {
 			n.texts[name] = v
 		}
 	}
+}
+
+// even takes a number as 40 bits have it. A pattern may come by its numbers through a sine, whose last bit is not the same on every platform; what is
+// played is the same on all.
+func even(f float64) float64 {
+	const rest = 1<<12 - 1
+	return math.Float64frombits((math.Float64bits(f) + (rest+1)/2) &^ rest)
 }
 
 // name finds which sound it is.

@@ -28,7 +28,7 @@ var known = []string{
 var recorded = []string{"speed", "begin", "end", "loop", "unit"}
 
 // seen is what belongs to the eye.
-var seen = []string{"color", "label"}
+var seen = []string{"color", "label", "activeLabel", "analyze", "fft"}
 
 // voice is one note that sounds.
 type voice struct {
