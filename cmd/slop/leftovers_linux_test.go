@@ -61,7 +61,9 @@ output b
 	if !running(orphan) {
 		t.Error("who only looks ends something")
 	}
-	s.want(exitWaiting, "", "resume", "-q", "--state", state, id)
+	if said := s.want(exitWaiting, "", "resume", "-q", "-v", "--state", state, id); !strings.Contains(said, `msg="ended what a dead process left running" commands=1`) {
+		t.Errorf("resume says\n%s", said)
+	}
 	for name, pid := range map[string]int{"orphan": orphan, "deaf": deaf} {
 		if running(pid) {
 			t.Errorf("the %s %d is running beside the run that was resumed", name, pid)

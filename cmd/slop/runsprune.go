@@ -43,6 +43,11 @@ func (v *runsPruneCmd) Run(c *console) error {
 		fmt.Fprintf(c.out, "%s %s\n", verb, plural(len(gone), "run"))
 		return err
 	}
+	if !v.DryRun {
+		if err := shrink(ctx, st.store); err != nil {
+			return st.unusable(err)
+		}
+	}
 	st.processes.Tidy()
 	fmt.Fprintf(c.out, "%s %s and %s (%s)\n", verb, plural(len(gone), "run"), plural(swept.count, "value"), size(swept.bytes))
 	return nil

@@ -194,7 +194,7 @@ func (s *state) begin(ctx context.Context) (err error) {
 func (s *state) commands() string { return filepath.Join(s.folder, "commands") }
 
 // endLeftovers ends what processes that were killed left running.
-func (s *state) endLeftovers() { process.EndLeftovers(s.commands(), s.processes.Dead) }
+func (s *state) endLeftovers() int { return process.EndLeftovers(s.commands(), s.processes.Dead) }
 
 // environment lets another process that this one starts keep runs where it does, wherever that stands.
 func (s *state) environment() []string {

@@ -261,6 +261,16 @@ func copyStore(ctx context.Context, s store.Store, path string) error {
 	return embedded.Backup(ctx, path)
 }
 
+// shrink gives the room of what was removed back, where a store keeps a file of its own.
+func shrink(ctx context.Context, s store.Store) error {
+	embedded, ok := s.(*sqlite.Store)
+	if !ok {
+		return nil
+	}
+	_, err := embedded.Shrink(ctx)
+	return err
+}
+
 // everyRun yields every run of a store that can name them without its index.
 func everyRun(ctx context.Context, s store.Store) (iter.Seq2[run.ID, error], bool) {
 	embedded, ok := s.(*sqlite.Store)

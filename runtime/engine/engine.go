@@ -62,7 +62,7 @@ type Config struct {
 	Forgets     bool                              // the store may lose its last seconds, as a Redis that syncs once a second: they are kept, to be written again
 	Inline      int                               // texts and files of more bytes are kept apart from facts; 0: DefaultInline
 	Entropy     io.Reader                         // for ids and seeds; nil: crypto/rand
-	Leftovers   func()                            // ends what dead processes of this machine left running; called before a run is taken up. nil: nothing does
+	Leftovers   func() int                        // ends what dead processes of this machine left running, before a run is taken up, and counts it. nil: nothing does
 	Log         *slog.Logger                      // hears of what nobody waits for: runs that stop, a store that fails for a while; nil: nobody
 }
 
@@ -95,7 +95,7 @@ type Engine struct {
 	sweeper  sweeper
 	clerk    clerk
 	workers  pool
-	clear    func() // ends leftovers
+	leftover func() int
 	log      *slog.Logger
 	troubles troubles
 	ctx      context.Context
@@ -168,8 +168,8 @@ func New(c Config) *Engine {
 	_, e.tier.off = e.store.(*memory.Store)
 	e.tier.engine = e
 	e.commons.init(e)
-	if e.clear = c.Leftovers; e.clear == nil {
-		e.clear = func() {}
+	if e.leftover = c.Leftovers; e.leftover == nil {
+		e.leftover = func() int { return 0 }
 	}
 	if e.log = c.Log; e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
@@ -414,7 +414,9 @@ func (e *Engine) adopt(ctx context.Context, id run.ID) error {
 	if err != nil {
 		return fmt.Errorf("take up run %s: %w", id, outward(err))
 	}
-	e.clear() // what a call left running would be under way beside the call that is made again
+	if n := e.leftover(); n > 0 { // they would be under way beside the call that is made again
+		e.log.Info("ended what a dead process left running", "commands", n)
+	}
 	facts, p, err := e.history(ctx, id)
 	if err != nil {
 		e.release(lease)

@@ -175,14 +175,19 @@ func connect(path string, pragmas ...string) (*sql.DB, error) {
 
 // prepare turns the file to write-ahead logging, and gives it its tables when it is new.
 func (s *Store) prepare() error {
-	if err := s.glance(); err != nil {
+	fresh, err := s.glance()
+	if err != nil {
 		return err // nothing of what is somebody else's has been changed
+	}
+	if fresh { // before the first page is written: then the file can be made smaller, page by page
+		if err := s.writer.exec("PRAGMA auto_vacuum = INCREMENTAL"); err != nil {
+			return err
+		}
 	}
 	if err := s.begin(); err != nil {
 		return err
 	}
-	fresh, err := s.recognise()
-	if err == nil && fresh {
+	if fresh, err = s.recognise(); err == nil && fresh {
 		for _, statement := range statements() {
 			if err = s.writer.exec(statement); err != nil {
 				break
@@ -197,15 +202,15 @@ func (s *Store) prepare() error {
 }
 
 // glance recognises the file as of one moment: another process may be making its tables.
-func (s *Store) glance() error {
+func (s *Store) glance() (fresh bool, err error) {
 	if err := s.writer.exec("BEGIN"); err != nil {
-		return err
+		return false, err
 	}
-	_, err := s.recognise()
+	fresh, err = s.recognise()
 	if end := s.writer.exec("ROLLBACK"); err == nil {
 		err = end
 	}
-	return err
+	return fresh, err
 }
 
 // begin starts the first transaction. SQLite does not wait for others while it changes the mode of the journal, so that is tried again.
