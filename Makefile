@@ -55,16 +55,16 @@ race: redis-server ## the tests under the race detector, in their short form; ne
 	CGO_ENABLED=1 $(GO) test -race -short -timeout 20m ./...
 
 bench: redis-server ## the benchmarks; each claim stands beside its yardstick in the same run
-	$(GO) test -run '^$$' -bench . -benchmem -benchtime 2s -timeout 30m ./lang/... ./runtime/... ./cmd/...
+	$(GO) test -run '^$$' -bench . -benchmem -benchtime 2s -timeout 30m ./lang/... ./runtime/... ./stdlib/... ./cmd/...
 
 FUZZTIME ?= 30s
 fuzz: ## every fuzz target for FUZZTIME (30s)
-	@for pkg in $$($(GO) list ./lang/... ./runtime/...); do \
+	@for pkg in $$($(GO) list ./lang/... ./runtime/... ./stdlib/...); do \
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
 	    echo "== $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
 	  done; done
 
-test-long: redis-server ## the long forms: simulation with many seeds
+test-long: redis-server ## the long forms: simulation with many seeds, and the real Strudel packages; needs Node and npm
 	SLOP_LONG=1 $(GO) test -count=1 -timeout 60m ./...
 
 clean: ## remove what was built

@@ -36,6 +36,7 @@ async function open() {
     hush: () => { voices.clear(); return core.silence; },
     all: (f) => { alls.push(f); return core.silence; },
     slider: (x) => x,
+    sliderWithID: (id, x) => x,
   });
   // A label is a voice: `$: …` and `name: …` become calls of p.
   core.Pattern.prototype.p = function (name) {

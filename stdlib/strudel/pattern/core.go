@@ -47,6 +47,8 @@ type Pattern struct {
 	// pure is the value of a pattern that is the same once every cycle, which most arguments are.
 	pure   any
 	isPure bool
+	// parts is how many patterns it was put together of, which is what making it costs when it is made anew for each event.
+	parts int
 }
 
 // asking is one question put to a pattern, and what it may still cost.
@@ -175,6 +177,12 @@ func (p *Pattern) withSteps(n Time) *Pattern {
 	return &q
 }
 
+// of notes how many parts a pattern that nobody else has yet was put together of.
+func (p *Pattern) of(parts int) *Pattern {
+	p.parts = parts
+	return p
+}
+
 // Silence is nothing.
 func Silence() *Pattern {
 	return newPattern(func(*asking, Span) []Hap { return nil }).withSteps(Cycles(1))
@@ -216,6 +224,9 @@ func (p *Pattern) Map(f func(any) any) *Pattern {
 		haps := p.ask(a, s)
 		for i := range haps {
 			haps[i].Value = f(haps[i].Value)
+			if made, ok := haps[i].Value.(*Pattern); ok {
+				a.spend(4 * made.parts) // a part costs a pattern
+			}
 		}
 		return haps
 	}).withSteps(p.Steps)
@@ -327,7 +338,7 @@ func Stack(all ...*Pattern) *Pattern {
 			answers[i] = p.ask(a, s)
 		}
 		return slices.Concat(answers...)
-	}).withSteps(commonSteps(all))
+	}).withSteps(commonSteps(all)).of(len(all))
 }
 
 func commonSteps(all []*Pattern) Time {
@@ -363,7 +374,7 @@ func Cat(all ...*Pattern) *Pattern {
 			haps[i].move(func(s Span) Span { return Span{s.Begin.Add(offset), s.End.Add(offset)} })
 		}
 		return haps
-	}).withSteps(commonSteps(all))
+	}).withSteps(commonSteps(all)).of(len(all))
 }
 
 // FastCat squeezes all into one cycle.
@@ -371,7 +382,7 @@ func FastCat(all ...*Pattern) *Pattern {
 	if len(all) == 1 {
 		return all[0]
 	}
-	return Cat(all...).Fast(Cycles(int64(max(1, len(all))))).withSteps(Cycles(int64(len(all))))
+	return Cat(all...).Fast(Cycles(int64(max(1, len(all))))).withSteps(Cycles(int64(len(all)))).of(len(all))
 }
 
 // Weighted is a pattern and the share it has of a cycle.
@@ -414,7 +425,7 @@ func TimeCat(all ...Weighted) *Pattern {
 			}
 		}
 		return out
-	}).withSteps(total)
+	}).withSteps(total).of(len(all))
 }
 
 // squeezed gives what p does in a cycle when that cycle is squeezed into a part of it, within s.

@@ -120,8 +120,10 @@ func (p *Pattern) within(place func(i *Pattern, o Hap) *Pattern) *Pattern {
 func (p *Pattern) Poly() *Pattern {
 	steps := p.Steps
 	return p.Map(func(v any) any {
-		i := inner(Hap{Value: v})
-		return i.Pace(steps)
+		if i, ok := v.(*Pattern); ok {
+			return i.Pace(steps)
+		}
+		return Pure(v).Pace(steps)
 	}).Outer()
 }
 
@@ -206,6 +208,7 @@ func With(p *Pattern, f func(any) *Pattern) *Pattern {
 			q := a.made(with, o.Value)
 			if q == nil {
 				q = f(o.Value)
+				a.spend(q.parts)
 				a.keep(with, o.Value, q)
 			}
 			out = append(out, q.ask(a, o.Part)...)

@@ -505,7 +505,7 @@ func control(c vocab.Control, p *pattern.Pattern) *pattern.Pattern {
 			if x, ok := v.Get("value"); ok {
 				return v.Without("value").With(c.Name, x)
 			}
-			pattern.Fail("%s takes plain values, not sounds", c.Name)
+			panic(&pattern.Mistake{Message: c.Name + " takes plain values, and got sounds", Hint: "take ." + c.Name + "() away, or write it before the others"})
 		case []any:
 			if c.More == nil || len(v) == 0 {
 				return pattern.Controls{{Name: c.Name, Value: v}}

@@ -57,18 +57,23 @@ func (p Problem) String() string {
 // Steps that one reading of code and one question may take. A dense minute of music needs a hundredth of the second.
 const (
 	maxCalls    = 100_000
-	maxQuery    = 2_000_000 // of a block
+	maxQuery    = 1_000_000 // of a block
 	maxEvents   = 200_000
 	checkCycles = 8
-	checkQuery  = 1_000_000
+	checkQuery  = 300_000
 	maxCycles   = 4_096
 	maxProblems = 20
-	block       = 64 // cycles asked for at once
+	block       = 16  // cycles asked for at once
+	maxProbes   = 200 // of the calls that could be to blame
 )
 
 // Read reads code. A song comes back only when there is no problem; the sounds it names are not looked at (Check does that).
 func Read(code string) (*Song, []Problem) {
 	r := &reader{code: code}
+	if strings.HasPrefix(strings.TrimSpace(code), "```") {
+		r.problem(strings.Index(code, "```"), "this is a fence of Markdown, not code", "take the lines with ``` away")
+		return nil, r.problems
+	}
 	tree, errs := js.Parse(code)
 	for _, e := range errs {
 		r.problem(e.Offset, e.Message, e.Hint)
@@ -98,7 +103,7 @@ func Check(ctx context.Context, code string) (*Song, []Problem, error) {
 	}
 	r := &reader{code: code}
 	r.soundNames(s)
-	_, err := s.query(ctx, pattern.Time{}, pattern.Cycles(checkCycles), checkQuery)
+	haps, err := s.query(ctx, pattern.Time{}, pattern.Cycles(checkCycles), checkQuery)
 	if ctx.Err() != nil {
 		return nil, nil, ctx.Err()
 	}
@@ -109,10 +114,8 @@ func Check(ctx context.Context, code string) (*Song, []Problem, error) {
 		}
 		r.mistake(err, at)
 	}
-	if len(r.problems) > 0 {
-		return s, r.sorted(), nil
-	}
-	return s, nil, nil
+	r.silent(haps)
+	return s, r.sorted(), nil
 }
 
 // Events gives what plays from begin to end, in order of time. An event that began before, or ends after, is in it with the part that is inside.
@@ -180,6 +183,24 @@ func (s *Song) query(ctx context.Context, begin, end pattern.Time, limit int) ([
 	return haps, nil
 }
 
+// silent looks for values that make no sound.
+func (r *reader) silent(haps []pattern.Hap) {
+	for _, h := range haps {
+		v, extra := h.Value, false
+		if c, ok := v.(pattern.Controls); ok {
+			if v, extra = c.Get("value"); !extra {
+				continue
+			}
+		}
+		if extra {
+			r.problem(-1, "the plain value "+pattern.Show(v)+" is not used by any sound", `name it, as in note("c e").s("piano")`)
+		} else {
+			r.problem(-1, "the plain value "+pattern.Show(v)+" makes no sound", `put the pattern behind note(…), n(…) or s(…)`)
+		}
+		return
+	}
+}
+
 // plain tells whether a value can be played.
 func plain(v any) error {
 	switch v := v.(type) {
@@ -204,7 +225,11 @@ func plain(v any) error {
 // blame finds the call that a query fails at: the first whose own pattern fails.
 func (s *Song) blame(ctx context.Context) int {
 	e := newEvaluation(&Song{code: s.code})
+	probes := 0
 	e.probe = func(p *pattern.Pattern) bool {
+		if probes++; probes > maxProbes || ctx.Err() != nil {
+			return true
+		}
 		haps, err := p.Query(ctx, pattern.Time{}, pattern.Cycles(checkCycles), checkQuery/16)
 		for i := 0; err == nil && i < len(haps); i++ {
 			err = plain(haps[i].Value)

@@ -27,9 +27,7 @@ func readControls(table string) map[string]Control {
 		for _, alias := range words[1:] {
 			all[alias] = c
 		}
-		if name != "duckorbit" { // which is written duck
-			all[name] = c
-		}
+		all[name] = c
 	}
 	return all
 }

@@ -153,8 +153,14 @@ func BankLike(name string) string {
 	if meant := Like(name, banks); meant != "" {
 		return meant
 	}
+	plain := strings.Map(func(r rune) rune {
+		if r == '-' || r == '_' || r == ' ' || r == '.' {
+			return -1
+		}
+		return r
+	}, strings.ToLower(name))
 	for _, b := range banks {
-		if strings.Contains(strings.ToLower(b), strings.ToLower(strings.Trim(name, "-_ "))) {
+		if plain != "" && strings.Contains(strings.ToLower(b), plain) {
 			return b
 		}
 	}
