@@ -41,21 +41,29 @@ func (t *tx) enter(e store.Entry, data []byte) error {
 	if err != nil {
 		return err
 	}
+	spoilt := false
 	if !r.entered {
 		old, err := readEntry(func(into ...any) error {
 			return t.row("SELECT id, crc, data FROM entries WHERE run = ?", []any{r.n}, into...)
 		})
-		if err != nil && !errors.Is(err, sql.ErrNoRows) && !spoiled(err) {
+		if spoilt = spoiled(err); err != nil && !errors.Is(err, sql.ErrNoRows) && !spoilt {
 			return err
 		}
-		r.entered, r.entry = true, old.Seq // of one that was damaged, 0: it is written over
+		r.entered, r.entry = true, old.Seq
 	}
 	if r.entry > e.Seq {
 		return nil
 	}
+	// To replace a row SQLite first makes a copy of each page it may change, so that is left for a row that is damaged.
+	query := `INSERT INTO entries (run, id, started, status, flow, pool, tenant, waiting, crc, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)`
+	switch {
+	case spoilt:
+		query = strings.Replace(query, "INSERT", "INSERT OR REPLACE", 1)
+	case r.entry > 0:
+		query = `UPDATE entries SET id = ?2, started = ?3, status = ?4, flow = ?5, pool = ?6, tenant = ?7, waiting = ?8, crc = ?9, data = ?10 WHERE run = ?1`
+	}
 	r.entry = e.Seq
-	return t.exec(`INSERT OR REPLACE INTO entries (run, id, started, status, flow, pool, tenant, waiting, crc, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		r.n, string(e.Run), e.Started.UnixNano(), string(e.Status), e.Flow, e.Pool, e.Tenant, len(e.Waiting) > 0, sum(string(e.Run), data), data)
+	return t.exec(query, r.n, string(e.Run), e.Started.UnixNano(), string(e.Status), e.Flow, e.Pool, e.Tenant, len(e.Waiting) > 0, sum(string(e.Run), data), data)
 }
 
 func readEntry(scan func(...any) error) (store.Entry, error) {
