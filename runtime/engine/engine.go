@@ -104,7 +104,7 @@ type Engine struct {
 
 	mu        sync.Mutex
 	sessions  map[run.ID]*session
-	plans     map[*plan.Plan]string // hashes of those that are stored
+	plans     map[*plan.Plan]*storedPlan
 	decoded   map[string]*plan.Plan // those that were read back, by hash
 	adopting  map[run.ID]bool       // on their way to a session
 	agenda    agenda
@@ -121,7 +121,7 @@ var _ runs.Runs = (*Engine)(nil)
 func New(c Config) *Engine {
 	e := &Engine{
 		store: c.Store, registry: c.Registry, secrets: c.Secrets, grace: c.Grace, patience: patience, ttl: c.Lease, owner: c.Owner, folder: c.Folder,
-		entropy: c.Entropy, sessions: map[run.ID]*session{}, adopting: map[run.ID]bool{}, plans: map[*plan.Plan]string{},
+		entropy: c.Entropy, sessions: map[run.ID]*session{}, adopting: map[run.ID]bool{}, plans: map[*plan.Plan]*storedPlan{},
 		decoded: map[string]*plan.Plan{},
 	}
 	if e.store == nil {
@@ -372,28 +372,56 @@ func (e *Engine) name(at time.Time) (run.ID, uint64, error) {
 	return run.NewID(at, [10]byte(dice[:10])), binary.LittleEndian.Uint64(dice[10:]), nil
 }
 
-// keep stores a plan under its hash. A plan that was started before costs a look-up.
+// storedPlan is a plan that is stored under its hash, or is about to be.
+type storedPlan struct {
+	done chan struct{} // closed when that was tried
+	hash string        // "": it failed
+}
+
+// keep stores a plan under its hash. A plan that was started before costs a look-up; of many who start it at the same time one stores it.
 func (e *Engine) keep(ctx context.Context, p *plan.Plan) (string, error) {
-	e.mu.Lock()
-	hash, kept := e.plans[p]
-	closed := e.closed
-	e.mu.Unlock()
-	if closed {
-		return "", runs.ErrClosed
+	for {
+		e.mu.Lock()
+		if e.closed {
+			e.mu.Unlock()
+			return "", runs.ErrClosed
+		}
+		k := e.plans[p]
+		if k == nil {
+			if len(e.plans) >= maxPlans {
+				clear(e.plans)
+			}
+			k = &storedPlan{done: make(chan struct{})}
+			e.plans[p] = k
+			e.mu.Unlock()
+			return e.storePlan(ctx, p, k)
+		}
+		e.mu.Unlock()
+		select {
+		case <-k.done:
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+		if k.hash != "" {
+			return k.hash, nil
+		}
 	}
-	if kept {
-		return hash, nil
-	}
-	hash, err := e.store.PutBlob(ctx, plan.Encode(p)) // its hash is plan.Hash
+}
+
+func (e *Engine) storePlan(ctx context.Context, p *plan.Plan, k *storedPlan) (string, error) {
+	defer func() {
+		e.mu.Lock()
+		if k.hash == "" && e.plans[p] == k {
+			delete(e.plans, p) // who waits tries for itself
+		}
+		e.mu.Unlock()
+		close(k.done)
+	}()
+	hash, err := e.store.PutBlob(ctx, plan.Encode(p)) // it is plan.Hash
 	if err != nil {
 		return "", err
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if len(e.plans) >= maxPlans {
-		clear(e.plans)
-	}
-	e.plans[p] = hash
+	k.hash = hash
 	return hash, nil
 }
 

@@ -1,11 +1,18 @@
 package engine_test
 
 import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/slopstudios/slop/runtime/engine"
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/runs"
+	"github.com/slopstudios/slop/runtime/store"
 	"github.com/slopstudios/slop/runtime/store/memory"
 )
 
@@ -73,4 +80,42 @@ func answer(t *testing.T, worker, desk *engine.Engine, id run.ID) {
 			}
 		}
 	}
+}
+
+// shy counts the blobs it is given and refuses the first.
+type shy struct {
+	store.Store
+	count atomic.Int32
+}
+
+func (s *shy) PutBlob(ctx context.Context, data []byte) (string, error) {
+	time.Sleep(time.Second)
+	if s.count.Add(1) == 1 {
+		return "", errors.New("not now")
+	}
+	return s.Store.PutBlob(ctx, data)
+}
+
+// Of many who start one plan at the same time one stores it; when that fails, the next one does.
+func TestAPlanIsStoredOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		p := w.plan(`output "x"`)
+		s := &shy{Store: memory.New()}
+		e := engine.New(engine.Config{Registry: w.registry, Store: s})
+		defer shut(t, e)
+		var group sync.WaitGroup
+		var failed atomic.Int32
+		for range 20 {
+			group.Go(func() {
+				if _, err := e.Start(t.Context(), p, nil, run.Options{}); err != nil {
+					failed.Add(1)
+				}
+			})
+		}
+		group.Wait()
+		if s.count.Load() != 2 || failed.Load() != 1 {
+			t.Errorf("it was stored %d times, and %d of 20 runs could not start", s.count.Load(), failed.Load())
+		}
+	})
 }
