@@ -132,17 +132,17 @@ func standard() []types.Signature {
 		memory("add", types.Do, of(types.Any), needs("path", of(types.String)), takes("by", of(types.Float)), takes("ttl", of(types.String))),
 		memory("delete", types.Do, of(types.Nothing), needs("path", of(types.String))),
 		{
-			Name: "strudel.validate", Primary: "code", Text: types.Code, Params: []types.Param{needs("code", of(types.String))}, Effect: types.Read, Kind: types.Call,
+			Name: "strudel.validate", Primary: "code", Text: types.Code, Params: []types.Param{needs("code", of(types.String))}, Effect: types.Read, Kind: types.Call, Free: true,
 			Result: record(types.Field{Name: "valid", Type: of(types.Bool)}, types.Field{Name: "problem", Type: of(types.String)}, types.Field{Name: "problems", Type: list(record(types.Field{Name: "line", Type: of(types.Int)},
 				types.Field{Name: "column", Type: of(types.Int)}, types.Field{Name: "message", Type: of(types.String)}, types.Field{Name: "suggestion", Type: of(types.String)}))}),
 		},
 		{
-			Name: "strudel.events", Primary: "code", Text: types.Code, Params: []types.Param{needs("code", of(types.String)), takes("cycles", of(types.Int))}, Effect: types.Read, Kind: types.Call,
+			Name: "strudel.events", Primary: "code", Text: types.Code, Params: []types.Param{needs("code", of(types.String)), takes("cycles", of(types.Int))}, Effect: types.Read, Kind: types.Call, Free: true,
 			Result: list(record(types.Field{Name: "begin", Type: of(types.Float)}, types.Field{Name: "end", Type: of(types.Float)}, types.Field{Name: "whole", Type: of(types.String)},
 				types.Field{Name: "time", Type: of(types.Float)}, types.Field{Name: "duration", Type: of(types.Float)}, types.Field{Name: "values", Type: of(types.Any)})),
 		},
 		{
-			Name: "strudel.render", Primary: "code", Text: types.Code, Effect: types.Read, Kind: types.Call,
+			Name: "strudel.render", Primary: "code", Text: types.Code, Effect: types.Read, Kind: types.Call, Free: true,
 			Params: []types.Param{
 				needs("code", of(types.String)), takes("seconds", of(types.Float)), takes("bpm", of(types.Float)),
 				takes("format", types.Type{Kind: types.Enum, Values: []string{"wav", "midi"}}), takes("name", of(types.String)),

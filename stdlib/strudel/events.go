@@ -35,7 +35,7 @@ func eventsSignature() types.Signature {
 			{Name: "duration", Type: number, Doc: "how long it lasts, in seconds"},
 			{Name: "values", Type: types.Type{Kind: types.Any}, Doc: "what with: {s: \"bd\", gain: 0.8}, by the controls' full names"},
 		}}),
-		Effect: types.Read, Kind: types.Call, Idempotent: true, Version: "1",
+		Effect: types.Read, Kind: types.Call, Free: true, Idempotent: true, Version: "1",
 	}
 }
 

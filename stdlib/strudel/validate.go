@@ -31,7 +31,7 @@ func validateSignature() types.Signature {
 				{Name: "suggestion", Type: text, Doc: "what to do; may be empty"},
 			}})},
 		}},
-		Effect: types.Read, Kind: types.Call, Idempotent: true, Version: "1",
+		Effect: types.Read, Kind: types.Call, Free: true, Idempotent: true, Version: "1",
 	}
 }
 
