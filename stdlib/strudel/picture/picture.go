@@ -20,7 +20,7 @@ const Type = "image/svg+xml"
 const (
 	gutter = 132 // for the names at the left
 	inner  = 1200
-	margin = 16
+	margin = 24
 	top    = 64
 	lane   = 20
 	wave   = 120
@@ -92,7 +92,7 @@ func (d *drawing) head(heard bool) {
 	if heard {
 		height += wave + gap
 	}
-	title := fmt.Sprintf("%s of music, %d notes, %s cycles a second", length(d.score.Seconds), len(d.score.Notes), number(math.Round(d.score.CPS*1000)/1000))
+	title := fmt.Sprintf("%s of music, %d notes, %s bpm", length(d.score.Seconds), len(d.score.Notes), number(240*d.score.CPS)) // four beats a cycle
 	fmt.Fprintf(&d.b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %s" width="%d" height="%s" font-family="system-ui, sans-serif" font-size="12" role="img">`+"\n",
 		width, number(height), width, number(height))
 	fmt.Fprintf(&d.b, "<title>%s</title>\n<rect width=\"100%%\" height=\"100%%\" fill=\"#fdfcf9\"/>\n", title)
