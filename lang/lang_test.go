@@ -124,7 +124,17 @@ func FuzzCompile(f *testing.F) {
 	for _, a := range langtest.Read(f, "../testdata/spec") {
 		f.Add(a.Main())
 	}
+	table, err := os.ReadFile("testdata/table.slop")
+	if err != nil {
+		f.Fatal(err)
+	}
 	scope := langtest.Scope()
+	scope.Load = func(_, use string) (string, string, error) {
+		if name, text, ok := langtest.Standard("..", use); ok {
+			return name, text, nil
+		}
+		return "table.slop", string(table), nil
+	}
 	f.Fuzz(func(t *testing.T, text string) {
 		p, _, diags := lang.CompileTests(source.NewFile("fuzz.slop", text), scope)
 		if p == nil {

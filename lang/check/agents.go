@@ -266,7 +266,10 @@ func (c *checker) rootsOf(e *syntax.Expr) []string {
 // typeCallee types the value that is called.
 func (c *checker) typeCallee(call *syntax.Call, t *Call) bool {
 	k := c.typeExpr(t.Agent)
-	c.info.size += len(c.info.lent)
+	c.info.asked++
+	if len(c.stack) == 0 { // of a used flow the caller counts whom it gives
+		c.unfold(len(c.info.lent), call.Callee.At, "too many agents could be called here")
+	}
 	switch {
 	case k.bad:
 		return false

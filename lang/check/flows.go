@@ -107,12 +107,7 @@ func (c *checker) recursion(u *syntax.Use, first int, resolved string) {
 // typeFlowCall types a call of a used flow: its inputs are its arguments, its output its value.
 func (c *checker) typeFlowCall(call *syntax.Call, t *Call, n *Node) known {
 	k := known{Operand: eval.Operand{Type: t.Flow.Output, Taint: worldTaint}, bad: t.Flow.Root.bad}
-	c.info.size += t.Flow.size
-	if c.info.size > maxSteps {
-		c.add(diag.Diagnostic{Code: "E0130", Span: call.Callee.At, Message: fmt.Sprintf("unfolded, this script has more than %d steps", maxSteps), Label: "this flow is one too many"})
-		c.info.size = 0
-		k.bad = true
-	}
+	agents := 0
 	given := names{}
 	for i := range call.Args {
 		a := &call.Args[i]
@@ -123,6 +118,11 @@ func (c *checker) typeFlowCall(call *syntax.Call, t *Call, n *Node) known {
 		}
 		given.add(a.Name.Text)
 		c.flowArg(a, v, t.Flow, call)
+		agents += len(lent(v).Values)
+	}
+	c.info.asked += t.Flow.asked
+	if !c.unfold(t.Flow.size+t.Flow.asked*agents, call.Callee.At, "this flow is one too many") {
+		k.bad = true
 	}
 	if call.Text != nil {
 		v := c.typeText(call.Text, "this text")
@@ -141,6 +141,17 @@ func (c *checker) typeFlowCall(call *syntax.Call, t *Call, n *Node) known {
 	}
 	c.missingInputs(call, t, given)
 	return k
+}
+
+// unfold counts steps that a call stands for. It reports false when they are more than a script may have.
+func (c *checker) unfold(steps int, at source.Span, label string) bool {
+	c.info.size += steps
+	if c.info.size <= maxSteps {
+		return true
+	}
+	c.add(diag.Diagnostic{Code: "E0130", Span: at, Message: fmt.Sprintf("unfolded, this script has more than %d steps", maxSteps), Label: label})
+	c.info.size = 0
+	return false
 }
 
 // flowText checks the text behind a flow: it is the flow's first input.

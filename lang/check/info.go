@@ -37,6 +37,7 @@ type Info struct {
 	// Effect is Do when a call of the flow is, else Think.
 	Effect types.Effect
 
+	asked      int                         // calls of agents that are values, in the flows it uses too
 	size       int                         // steps after unfolding the flows it uses
 	signatures map[string]*types.Signature // of the scope, as far as they were asked for
 	lent       []string                    // whom its inputs can be given from outside

@@ -72,3 +72,31 @@ func TestLargeScriptsEnd(t *testing.T) {
 		})
 	}
 }
+
+// Agents that are values multiply the calls of a flow: what that comes to is bounded like flows that use flows.
+func TestAgentsDoNotMultiplyWithoutEnd(t *testing.T) {
+	var flow, script strings.Builder
+	flow.WriteString("input who: [agent]\n")
+	for i := range 3000 {
+		fmt.Fprintf(&flow, "a%d = map w in who { w \"x\" }\n", i)
+	}
+	script.WriteString("use \"./flow.slop\" as f\n")
+	for i := range 300 {
+		fmt.Fprintf(&script, "agent p%d = claude \"You are %d.\"\n", i, i)
+	}
+	script.WriteString("output f(who: [p0")
+	for i := range 299 {
+		fmt.Fprintf(&script, ", p%d", i+1)
+	}
+	script.WriteString("])\n")
+	files := map[string]string{"main.slop": script.String(), "flow.slop": flow.String()}
+	parsed, _ := syntax.Parse(source.NewFile("main.slop", files["main.slop"]))
+	_, diags := check.File(parsed, langtest.Files(langtest.Scope(), files))
+	found := false
+	for _, d := range diags {
+		found = found || d.Code == "E0130"
+	}
+	if !found {
+		t.Errorf("900,000 calls are not too many: %v", diags)
+	}
+}

@@ -181,6 +181,9 @@ func (l *lowering) carry(to *flow, c candidate, hidden *[]*plan.Expr) candidate 
 
 // joined is a text as one expression; nil when it mentions nothing.
 func joined(t *plan.Text) *plan.Expr {
+	if len(t.Parts) == 1 && t.Parts[0].Expr != nil && len(t.Parts[0].Expr.Path) > 0 {
+		return t.Parts[0].Expr // a hidden input has no code to make another of
+	}
 	out := &plan.Expr{At: t.At}
 	var refs refSet
 	code := ""

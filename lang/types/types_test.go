@@ -254,3 +254,31 @@ func TestFromSchemaIsBounded(t *testing.T) {
 		}
 	}
 }
+
+// An agent is never any: whoever asks for one gets an agent, with all who it may be.
+func TestAgents(t *testing.T) {
+	of := func(names ...string) Type { return Type{Kind: Agent, Values: names} }
+	text := Type{Kind: String}
+	member := func(t Type) Type {
+		return Type{Kind: Record, Fields: []Field{{Name: "who", Type: t}}}
+	}
+	for _, c := range []struct {
+		from, to Type
+		fits     bool
+	}{
+		{of("a"), of("b"), true}, {of("a"), anyT, true}, {anyT, of("a"), false}, {text, of("a"), false}, {of("a"), text, false},
+		{anyT, ListOf(member(of("a"))), false}, {ListOf(anyT), ListOf(member(of("a"))), false}, {ListOf(member(of("b"))), ListOf(member(of("a"))), true},
+		{Maybe(of("a")), of("b"), false},
+	} {
+		if got := Fits(c.from, c.to); got != c.fits {
+			t.Errorf("%s fits %s: %t", c.from, c.to, got)
+		}
+	}
+	met := Meet(ListOf(member(of("a", "b"))), ListOf(member(of("c", "a"))))
+	if got := strings.Join(Agents(met), " "); got != "a b c" {
+		t.Errorf("lists of agents meet in %q", got)
+	}
+	if named := Named(met); HoldsAgent(named) || named.String() != "list of {who: string}" {
+		t.Errorf("without agents it is %s", named)
+	}
+}
