@@ -232,7 +232,7 @@ func (s *session) recall(w *run.CallWish) bool {
 	if value, ok := e.cache.get(key, s.now, w.Cache); ok {
 		return s.recalled(w, value)
 	}
-	if !e.tier.ready() {
+	if !e.tier.ready() || s.out != nil {
 		return false
 	}
 	p := &parked{wish: w}

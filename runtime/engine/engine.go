@@ -61,6 +61,7 @@ type Config struct {
 	Folder      string                            // of the flows: agents see it as theirs
 	Forgets     bool                              // the store may lose its last seconds, as a Redis that syncs once a second: they are kept, to be written again
 	Inline      int                               // texts and files of more bytes are kept apart from facts; 0: DefaultInline
+	Unstored    Unstored                          // what may begin while the store cannot be reached
 	Entropy     io.Reader                         // for ids and seeds; nil: crypto/rand
 	Leftovers   func() int                        // ends what dead processes of this machine left running, before a run is taken up, and counts it. nil: nothing does
 	Log         *slog.Logger                      // hears of what nobody waits for: runs that stop, a store that fails for a while; nil: nobody
@@ -93,6 +94,7 @@ type Engine struct {
 	tier     tier
 	commons  commons
 	sweeper  sweeper
+	outages  outages
 	clerk    clerk
 	workers  pool
 	leftover func() int
@@ -174,6 +176,7 @@ func New(c Config) *Engine {
 	if e.log = c.Log; e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
+	e.outages.init(c.Unstored)
 	e.ctx, e.stop = context.WithCancelCause(context.Background())
 	if e.shared = c.Shared; e.shared {
 		sh := &sharing{e.store, e.owner, e.ctx, e.workers.do}
@@ -184,6 +187,10 @@ func New(c Config) *Engine {
 
 // Start implements runs.Runs: the plan is stored under its hash and Started is fact 1 before the caller hears of the run.
 func (e *Engine) Start(ctx context.Context, p *plan.Plan, inputs map[string]any, o run.Options) (run.ID, error) {
+	return e.reached(ctx, func(ctx context.Context) (run.ID, error) { return e.start(ctx, p, inputs, o) })
+}
+
+func (e *Engine) start(ctx context.Context, p *plan.Plan, inputs map[string]any, o run.Options) (run.ID, error) {
 	s, first, err := e.draft(ctx, p, inputs, o)
 	if err != nil {
 		return "", err
@@ -211,11 +218,13 @@ func (e *Engine) Start(ctx context.Context, p *plan.Plan, inputs map[string]any,
 
 // Submit stores a new run as Start does and leaves it to another process, which adopts it: nothing of it runs here.
 func (e *Engine) Submit(ctx context.Context, p *plan.Plan, inputs map[string]any, o run.Options) (run.ID, error) {
-	s, first, err := e.draft(ctx, p, inputs, o)
-	if err != nil {
-		return "", err
-	}
-	return e.submit(ctx, s, first)
+	return e.reached(ctx, func(ctx context.Context) (run.ID, error) {
+		s, first, err := e.draft(ctx, p, inputs, o)
+		if err != nil {
+			return "", err
+		}
+		return e.submit(ctx, s, first)
+	})
 }
 
 // submit stores a run that another process is to adopt.
@@ -495,6 +504,9 @@ func (e *Engine) Recover(ctx context.Context) (int, error) {
 	return count, nil
 }
 
+// errUnread is for a history that the store has and nobody can read.
+var errUnread = errors.New("its history makes no sense")
+
 // history reads the facts of a run and its plan.
 func (e *Engine) history(ctx context.Context, id run.ID) ([]run.Fact, *plan.Plan, error) {
 	facts, err := e.store.Load(ctx, id, 0)
@@ -502,11 +514,11 @@ func (e *Engine) history(ctx context.Context, id run.ID) ([]run.Fact, *plan.Plan
 		return nil, nil, err
 	}
 	if len(facts) == 0 {
-		return nil, nil, errors.New("its history is empty")
+		return nil, nil, fmt.Errorf("%w: it is empty", errUnread)
 	}
 	started, ok := facts[0].Body.(*run.Started)
 	if !ok {
-		return nil, nil, errors.New("its history does not begin with started")
+		return nil, nil, fmt.Errorf("%w: it does not begin with started", errUnread)
 	}
 	e.mu.Lock()
 	p := e.decoded[started.Plan]
@@ -519,7 +531,7 @@ func (e *Engine) history(ctx context.Context, id run.ID) ([]run.Fact, *plan.Plan
 		return nil, nil, fmt.Errorf("its plan: %w", err)
 	}
 	if p, err = plan.Decode(data); err != nil {
-		return nil, nil, fmt.Errorf("its plan: %w", err)
+		return nil, nil, fmt.Errorf("%w: its plan: %w", errUnread, err)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -764,16 +776,19 @@ func (e *Engine) request(ctx context.Context, id run.ID, reason string, body fun
 	if err, ok := e.mail(ctx, id, letter{kind: requestLetter, request: body, reason: reason}); ok {
 		return err
 	}
-	var secrets redactor
-	if reason != "" && e.secrets != nil {
-		_, p, err := e.history(ctx, id)
-		if err != nil {
-			return outward(err)
+	_, err := e.reached(ctx, func(ctx context.Context) (run.ID, error) {
+		var secrets redactor
+		if reason != "" && e.secrets != nil {
+			_, p, err := e.history(ctx, id)
+			if err != nil {
+				return id, err
+			}
+			e.acquaint(p, &secrets)
 		}
-		e.acquaint(p, &secrets)
-	}
-	_, err := e.store.Tell(ctx, id, run.Fact{At: time.Now().UTC().Round(0), Body: body(secrets.reason(reason))}, "")
-	return outward(err)
+		_, err := e.store.Tell(ctx, id, run.Fact{At: time.Now().UTC().Round(0), Body: body(secrets.reason(reason))}, "")
+		return id, err
+	})
+	return err
 }
 
 // mail hands a letter to the session of a run and waits for the reply; ok is false when there is none here.
@@ -806,6 +821,12 @@ func (e *Engine) Answer(ctx context.Context, id run.ID, path run.Path, value any
 	if err, ok := e.mail(ctx, id, letter{kind: answerLetter, path: path, value: value, by: by, reason: reason}); ok {
 		return err
 	}
+	_, err := e.reached(ctx, func(ctx context.Context) (run.ID, error) { return id, e.tellAnswer(ctx, id, path, value, by, reason) })
+	return err
+}
+
+// tellAnswer answers a question of a run that has no session here.
+func (e *Engine) tellAnswer(ctx context.Context, id run.ID, path run.Path, value any, by, reason string) error {
 	facts, p, err := e.history(ctx, id)
 	if err != nil {
 		return outward(err)

@@ -62,6 +62,8 @@ type flight struct {
 	grace    bool // its end is worth waiting for: it changes the world
 	late     bool // its time is over
 	closed   bool // its end is recorded: what still comes settles the budget
+	early    bool // it was launched before the facts that led to it were stored
+	disowned bool // what comes of it answers nothing that is asked now
 	alarm    *alarm
 	pass     atomic.Pointer[agent.Pass] // the leave to make the call, once it is made
 	given    atomic.Bool                // its slots went back
@@ -70,14 +72,16 @@ type flight struct {
 	unsure time.Time // since when it may have been made already, by an earlier attempt or process; zero: it was not
 
 	body   run.Body         // CallDone or CallFailed: set by the worker
+	looked bool             // at the run's own state: set by the worker
 	change *contexts.Change // of the run's own state, for the session to make when it records the end: set by the worker
 	usage  run.Usage        // what the call used: set by the worker
 
-	muted  atomic.Bool
-	stream sync.Mutex // guards offset and held: an agent may emit from several goroutines
-	offset int
-	held   string
-	unseen string // what came while nobody watched, for who comes soon
+	muted    atomic.Bool
+	returned atomic.Bool // the agent has answered
+	stream   sync.Mutex  // guards offset and held: an agent may emit from several goroutines
+	offset   int
+	held     string
+	unseen   string // what came while nobody watched, for who comes soon
 }
 
 // fly makes the call on a worker and posts what came of it.
@@ -154,6 +158,7 @@ func (f *flight) answer() {
 		f.pass.Store(pass)
 	}
 	reply := f.callee.agent.Call(f.ctx, call)
+	f.returned.Store(true)
 	f.body = f.conclude(reply)
 	if p := f.pass.Load(); p != nil {
 		p.End(f.verdict(reply))
@@ -201,7 +206,7 @@ func (f *flight) call() (*agent.Call, error) {
 		text = args[c.pinned.Primary] // `strudel.validate(code: x)` is `strudel.validate "<<x>>"`
 	}
 	system, repair := w.System, w.Repair
-	if w.Persona != nil || eval.HoldsLarge(args) || eval.HoldsLarge(text) || w.Repair != nil && eval.HoldsLarge(w.Repair.Answer) {
+	if apart(w) || eval.HoldsLarge(text) {
 		var err error
 		if args, text, system, repair, err = f.fetch(args, text); err != nil {
 			return nil, err
@@ -229,18 +234,18 @@ func (f *flight) fetch(args map[string]any, text any) (_ map[string]any, _ any, 
 	if len(args) > 0 {
 		joined := make(map[string]any, len(args))
 		for name, v := range args {
-			if joined[name], err = s.joined(v); err != nil {
+			if joined[name], err = s.joined(f.ctx, v); err != nil {
 				return fail(err)
 			}
 		}
 		args = joined
 	}
-	if text, err = s.joined(text); err != nil {
+	if text, err = s.joined(f.ctx, text); err != nil {
 		return fail(err)
 	}
 	system = w.System
 	if w.Persona != nil {
-		whole, err := s.joined(w.Persona)
+		whole, err := s.joined(f.ctx, w.Persona)
 		if err != nil {
 			return fail(err)
 		}
@@ -248,7 +253,7 @@ func (f *flight) fetch(args map[string]any, text any) (_ map[string]any, _ any, 
 	}
 	if w.Repair != nil {
 		again := *w.Repair
-		if again.Answer, err = s.engine.fetch(s.ctx, again.Answer); err != nil {
+		if again.Answer, err = s.fetch(f.ctx, again.Answer); err != nil {
 			return fail(err)
 		}
 		repair = &again

@@ -97,6 +97,10 @@ func (e *Engine) Fork(ctx context.Context, id run.ID, c runs.Change) (run.ID, er
 	if err != nil {
 		return "", err
 	}
+	return e.reached(ctx, func(ctx context.Context) (run.ID, error) { return e.fork(ctx, f, s) })
+}
+
+func (e *Engine) fork(ctx context.Context, f *travel.Fork, s *session) (run.ID, error) {
 	seated, err := e.seat(ctx, s)
 	if err != nil {
 		s.stop(nil)
@@ -112,7 +116,7 @@ func (e *Engine) Fork(ctx context.Context, id run.ID, c runs.Change) (run.ID, er
 		e.line(ctx, s, f.Facts[0], f.Facts[len(f.Facts)-1].Seq)
 		return s.id, nil
 	}
-	s.fold()
+	s.refresh(f.Facts)
 	return s.id, e.animate(s)
 }
 
@@ -122,7 +126,7 @@ func (e *Engine) SubmitFork(ctx context.Context, id run.ID, c runs.Change) (run.
 	if err != nil {
 		return "", err
 	}
-	return e.submit(ctx, s, f.Facts...)
+	return e.reached(ctx, func(ctx context.Context) (run.ID, error) { return e.submit(ctx, s, f.Facts...) })
 }
 
 // draftFork decides about a fork and gives it a session that does nothing yet.

@@ -11,6 +11,7 @@ import (
 	"github.com/slopstudios/slop/lang/eval"
 	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/run"
+	"github.com/slopstudios/slop/runtime/store"
 )
 
 // DefaultInline is the size, in bytes, up to which a text or the bytes of a file stand in facts themselves. What is larger is kept apart, under its hash.
@@ -68,7 +69,7 @@ func (e *Engine) blob(ctx context.Context, hash string) ([]byte, error) {
 		return nil, fmt.Errorf("read a large value: %w", err)
 	}
 	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != hash {
-		return nil, fmt.Errorf("the large value %s was damaged where it is kept", hash)
+		return nil, fmt.Errorf("the large value %s was damaged where it is kept: %w", hash, store.ErrCorrupt)
 	}
 	return data, nil
 }
@@ -144,12 +145,31 @@ func listLeaves(v []any, leaf func(any) (any, error)) (out []any, changed bool, 
 // shelve is Engine.shelve, asked again until the store answers or the session ends: what was answered is not lost because a store rests.
 func (s *session) shelve(v any) (any, error) {
 	rest := firstRest
-	for {
+	for waits := 0; ; {
 		out, err := s.engine.shelve(s.ctx, v)
 		if err == nil || s.ctx.Err() != nil {
 			return out, err
 		}
-		if err := s.pause(&rest); err != nil {
+		if waits == 0 {
+			waits = weight(v, maxAnswer)
+			s.engine.outages.add(0, waits)
+			defer s.engine.outages.add(0, -waits)
+		}
+		if err := pauseLonger(s.ctx, &rest); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// fetch is Engine.fetch, asked again until the store answers, whatever it says, or ctx ends: a call that has begun does not fail because a store rests.
+func (s *session) fetch(ctx context.Context, v any) (any, error) {
+	rest := firstRest
+	for {
+		out, err := s.engine.fetch(ctx, v)
+		if !unreachable(err) || ctx.Err() != nil {
+			return out, err
+		}
+		if err := pauseLonger(ctx, &rest); err != nil {
 			return nil, err
 		}
 	}
@@ -162,8 +182,8 @@ func chosen(f *run.Form, answer any) bool {
 }
 
 // joined is a text as it is sent: with what was put away, and, as long as no secret stands in it, as a string.
-func (s *session) joined(v any) (any, error) {
-	v, err := s.engine.fetch(s.ctx, v)
+func (s *session) joined(ctx context.Context, v any) (any, error) {
+	v, err := s.fetch(ctx, v)
 	parts, ok := v.(types.Parts)
 	if err != nil || !ok {
 		return v, err
@@ -176,9 +196,12 @@ func (s *session) form(f run.Form) (run.Form, error) {
 	if f.Large == nil {
 		return f, nil
 	}
-	v, err := s.joined(f.Large)
+	v, err := s.engine.fetch(s.ctx, f.Large)
 	if err != nil {
 		return f, err
+	}
+	if parts, ok := v.(types.Parts); ok {
+		v = eval.RenderParts(parts)
 	}
 	f.Text, f.Large = "", nil
 	if text, ok := v.(string); ok {
@@ -206,7 +229,7 @@ func (s *session) compute(w *run.ComputeWish) {
 }
 
 func (s *session) evaluate(w *run.ComputeWish) (any, error) {
-	fetched, err := s.engine.fetch(s.ctx, w.Env)
+	fetched, err := s.fetch(s.ctx, w.Env)
 	if err != nil {
 		return nil, err
 	}

@@ -74,7 +74,7 @@ func (s *session) extend() {
 }
 
 // holds reports whether the session may begin something in the world: its lease has not lapsed while the process was stopped or the machine slept. If it
-// may not, the session ends.
+// may not, the session ends or waits for the store.
 func (s *session) holds() bool {
 	until := s.lease.Load().until
 	return until.IsZero() || wall().Before(until) || s.regain()
@@ -92,8 +92,7 @@ func (s *session) regain() bool {
 	switch {
 	case err == nil:
 	case errors.Is(err, store.ErrNotFound) && e.forgets && len(s.recent) > 0 && s.recent[0].Seq == 1:
-		s.err = s.mend() // the store lost the whole run: it is there again, leased to us, or there is an error
-		return s.err == nil
+		return s.mend() // the store lost the whole run: then it is there again, leased to us
 	case errors.Is(err, store.ErrHeld), errors.Is(err, store.ErrFinished), errors.Is(err, store.ErrNotFound):
 		s.err = fmt.Errorf("run %s went to another worker: %w", s.id, store.ErrFenced)
 		return false
@@ -101,25 +100,17 @@ func (s *session) regain() bool {
 		s.err = context.Cause(s.ctx)
 		return false
 	default:
-		s.err = errResting
-		s.appointment = &appointment{id: s.id, at: time.Now().Add(longRest), priority: s.priority}
+		s.goOut()
 		return false
 	}
 	s.lease.Store(e.held(lease, asked))
-	facts, err := s.load(s.head)
-	if err != nil {
-		s.err = err
+	switch _, _, known := s.survey(); known {
+	case away:
+		s.goOut()
 		return false
-	}
-	for _, f := range facts {
-		switch f.Body.(type) {
-		case *run.Answered, *run.PauseAsked, *run.ResumeAsked, *run.CancelAsked:
-		default: // another was at work here, and left
-			s.err = errResting
-			s.appointment = &appointment{id: s.id, at: time.Now(), priority: s.priority}
-			e.release(lease)
-			return false
-		}
+	case another:
+		s.lose()
+		return false
 	}
 	return true
 }

@@ -19,6 +19,7 @@ type stateOf struct{ f *flight }
 
 func (m stateOf) Get(ctx context.Context, scope contexts.Scope, path string) (value any, ok bool, err error) {
 	if scope == contexts.Run {
+		m.f.looked = true
 		return m.f.session.memory.Get(path)
 	}
 	return m.commons().get(ctx, m.f.session.space(scope), path)
@@ -26,6 +27,7 @@ func (m stateOf) Get(ctx context.Context, scope contexts.Scope, path string) (va
 
 func (m stateOf) List(ctx context.Context, scope contexts.Scope, path string) ([]string, error) {
 	if scope == contexts.Run {
+		m.f.looked = true
 		return m.f.session.memory.List(path)
 	}
 	return m.commons().list(ctx, m.f.session.space(scope), path)
@@ -143,7 +145,7 @@ func (r *rebuild) redo(w *run.CallWish, at time.Time) error {
 			return fmt.Errorf("%s changed the state of the run and cannot do so again: %s", w.Path, failed.Message)
 		}
 		// A large value is out of reach.
-		if err := s.pause(&rest); err != nil {
+		if err := pauseLonger(s.ctx, &rest); err != nil {
 			return err
 		}
 	}

@@ -35,60 +35,62 @@ func (s *session) memorize(facts []run.Fact) {
 
 // mend writes again what the store lost of the end of the log: whoever heard of those facts was told that they are stored. What cannot be written again, because
 // it is too long ago or the log went another way, stays lost, and the run goes on from what is left.
-func (s *session) mend() error {
-	rest := firstRest
-	for len(s.recent) > 0 {
-		done, err := s.rewrite()
-		if done || err != nil {
-			return err
-		}
-		if err := s.pause(&rest); err != nil {
-			return err
-		}
+//
+// It is false when the session may not go on: another has the run, or the store is out of reach.
+func (s *session) mend() bool {
+	if len(s.recent) == 0 {
+		return true
 	}
-	return nil
+	err := s.rewrite()
+	switch {
+	case err == nil:
+		return true
+	case errors.Is(err, store.ErrFinished):
+		s.err = fmt.Errorf("run %s went to another worker: %w", s.id, err)
+	case errors.Is(err, store.ErrFenced):
+		if s.regain() {
+			s.goOut()
+		}
+	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrExists):
+		s.goOut() // to look again
+	default:
+		s.troubled(err)
+	}
+	return false
 }
 
-// rewrite is one try to mend. While it is not done nobody knows what is stored. An error ends the session: another has the run.
-func (s *session) rewrite() (done bool, err error) {
+// rewrite is one try to mend.
+func (s *session) rewrite() error {
+	log := s.engine.store
 	first, last := s.recent[0].Seq, s.recent[len(s.recent)-1].Seq
-	if end, err := s.load(last - 1); err == nil && len(end) > 0 {
-		return true, nil // it is all there: nothing more need be read
+	if end, err := log.Load(s.ctx, s.id, last-1); err == nil && len(end) > 0 {
+		return nil // it is all there: nothing more need be read
 	}
-	stored, err := s.load(0)
+	stored, err := log.Load(s.ctx, s.id, 0)
 	gone := errors.Is(err, store.ErrNotFound)
 	if err != nil && !gone {
-		return false, err
+		return err
 	}
 	head := run.Seq(len(stored))
 	if head >= last || head+1 < first || head >= first && !same(s.recent[head-first], stored[head-1]) {
-		return true, nil
+		return nil
 	}
-	if _, err := s.engine.store.PutBlob(s.ctx, plan.Encode(s.plan)); err != nil { // it may be lost with them
-		return false, nil
+	if _, err := log.PutBlob(s.ctx, plan.Encode(s.plan)); err != nil { // it may be lost with them
+		return err
 	}
 	missing, err := s.whole(s.recent[head+1-first:])
 	if err != nil || len(missing) == 0 {
-		return err == nil, nil
+		return err
 	}
-	if gone {
-		asked := wall()
-		lease, err := s.engine.store.Create(s.ctx, s.id, s.engine.owner, s.engine.ttl, missing...)
-		if err == nil {
-			s.lease.Store(s.engine.held(lease, asked))
-		}
-		return err == nil, nil
+	if !gone {
+		return log.Append(s.ctx, s.lease.Load().Lease, head, missing...)
 	}
-	err = s.engine.store.Append(s.ctx, s.lease.Load().Lease, head, missing...)
-	switch {
-	case errors.Is(err, store.ErrFinished):
-		return false, fmt.Errorf("run %s went to another worker: %w", s.id, err)
-	case errors.Is(err, store.ErrFenced):
-		if !s.regain() {
-			return false, s.err
-		}
+	asked := wall()
+	lease, err := log.Create(s.ctx, s.id, s.engine.owner, s.engine.ttl, missing...)
+	if err == nil {
+		s.lease.Store(s.engine.held(lease, asked))
 	}
-	return err == nil, nil
+	return err
 }
 
 // whole cuts facts off before the first that names bytes which are lost too: what it says is to be done again.
@@ -112,6 +114,9 @@ func (s *session) whole(facts []run.Fact) ([]run.Fact, error) {
 
 // same compares two facts by what is stored of them.
 func same(a, b run.Fact) bool {
+	if a.Body == b.Body && a.Seq == b.Seq && a.At.Equal(b.At) {
+		return true
+	}
 	x, errX := run.EncodeFact(a)
 	y, errY := run.EncodeFact(b)
 	return errX == nil && errY == nil && bytes.Equal(x, y)

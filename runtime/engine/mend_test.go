@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"iter"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -144,6 +145,38 @@ func (a *amnesiac) GetBlob(ctx context.Context, hash string) ([]byte, error) {
 		return nil, err
 	}
 	return s.GetBlob(ctx, hash)
+}
+
+func (a *amnesiac) Tell(ctx context.Context, id run.ID, f run.Fact, dedup string) (run.Seq, error) {
+	s, err := a.now()
+	if err != nil {
+		return 0, err
+	}
+	return s.Tell(ctx, id, f, dedup)
+}
+
+func (a *amnesiac) Tail(ctx context.Context, id run.ID, after run.Seq) iter.Seq2[run.Fact, error] {
+	s, err := a.now()
+	if err != nil {
+		return func(yield func(run.Fact, error) bool) { yield(run.Fact{}, err) }
+	}
+	return s.Tail(ctx, id, after)
+}
+
+func (a *amnesiac) GetDoc(ctx context.Context, kind, name string) ([]byte, uint64, error) {
+	s, err := a.now()
+	if err != nil {
+		return nil, 0, err
+	}
+	return s.GetDoc(ctx, kind, name)
+}
+
+func (a *amnesiac) PutDoc(ctx context.Context, kind, name string, version uint64, data []byte) error {
+	s, err := a.now()
+	if err != nil {
+		return err
+	}
+	return s.PutDoc(ctx, kind, name, version, data)
 }
 
 // A store that comes back without its last seconds is told them again: nothing runs twice, and nobody sees the history change.

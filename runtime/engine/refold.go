@@ -19,44 +19,46 @@ const (
 	longestRest = time.Minute // between two tries of a run that cannot be taken up
 )
 
-// pause lets the rest before another try pass, and makes the next one longer. It ends early, with the reason, when the session does.
-func (s *session) pause(rest *time.Duration) error {
-	timer := time.NewTimer(*rest)
-	select {
-	case <-timer.C:
-	case <-s.ctx.Done():
-		timer.Stop()
-		return context.Cause(s.ctx)
-	}
+// pauseLonger lets the rest before another try pass, and makes the next one longer. It ends early, with the reason, when ctx does.
+func pauseLonger(ctx context.Context, rest *time.Duration) error {
+	pause(ctx, *rest)
 	*rest = min(2**rest, longRest)
-	return nil
+	return context.Cause(ctx)
 }
 
-// load reads the log of the run until the store answers or the session ends.
-func (s *session) load(after run.Seq) ([]run.Fact, error) {
-	rest := firstRest
-	for {
-		facts, err := s.engine.store.Load(s.ctx, s.id, after)
-		if err == nil || errors.Is(err, store.ErrNotFound) {
-			return facts, err
-		}
-		if err := s.pause(&rest); err != nil {
-			return nil, err
-		}
+// load reads the log of the run. It is false when that cannot be had: the session is over, or the store out of reach.
+func (s *session) load(after run.Seq) ([]run.Fact, bool) {
+	facts, err := s.engine.store.Load(s.ctx, s.id, after)
+	if err != nil {
+		s.troubled(err)
+	}
+	return facts, err == nil
+}
+
+// troubled is for an error of the store that a session can do nothing about: it waits, or ends.
+func (s *session) troubled(err error) {
+	switch {
+	case s.ctx.Err() != nil:
+		s.err = context.Cause(s.ctx)
+	case unreachable(err):
+		s.goOut()
+	default:
+		s.err = err
 	}
 }
 
-// hear reads what was told to the run from outside. While a batch is being made the append will find out by itself.
+// hear reads what was told to the run from outside. While a batch is being made, or waits, the append will find out by itself.
 func (s *session) hear() {
-	if len(s.batch) > 0 {
+	if len(s.batch) > 0 || s.out != nil {
 		return
 	}
-	facts, err := s.load(s.head)
+	facts, err := s.engine.store.Load(s.ctx, s.id, s.head)
 	if (err == nil && len(facts) == 0 || errors.Is(err, store.ErrNotFound)) && s.engine.forgets {
-		err = s.mend()
+		s.mend()
+		return
 	}
 	if err != nil {
-		s.err = err
+		s.troubled(err)
 		return
 	}
 	for _, f := range facts {
@@ -66,7 +68,7 @@ func (s *session) hear() {
 
 // advance folds a fact that is stored already and that this session has not made.
 func (s *session) advance(f run.Fact) {
-	s.head = f.Seq
+	s.head, s.last = f.Seq, f
 	if f.At.After(s.now) {
 		s.now = f.At.UTC().Round(0)
 	}
@@ -98,10 +100,17 @@ func (s *session) remember(b run.Body) {
 	}
 }
 
-// refold throws the machine away and folds the log again: after an append whose fate is unknown, or one that came behind facts from outside. Calls in the
-// air stay there; what had come of calls, callers and clocks and was not stored is taken up again where it still fits.
+// refold throws the machine away and folds the log again: after an append that came behind facts from outside, or when the end of the log was lost. Calls in
+// the air stay there; what had come of calls, callers and clocks and was not stored is taken up again where it still fits.
 func (s *session) refold() {
-	sources, replies, seen := s.sources, s.replies, s.head
+	if s.engine.forgets && !s.mend() {
+		return
+	}
+	facts, ok := s.load(0)
+	if !ok {
+		return
+	}
+	sources, base, seen := s.sources, int(s.base), int(s.head)
 	s.sources, s.replies, s.batch = nil, nil, nil
 	s.careful = true
 	planned, inline := s.planned, s.inline
@@ -112,31 +121,25 @@ func (s *session) refold() {
 		delete(s.flights, key)
 		s.grounded[key] = true
 	}
-	if s.engine.forgets {
-		if err := s.mend(); err != nil {
-			s.err, s.replies = err, replies
-			return
+	for _, f := range s.flights {
+		if f.early && f.wish.Callee.FreeWith(f.wish.Args) {
+			s.disown(f) // it is called again
 		}
-	}
-	if !s.fold() {
-		s.replies = replies
-		return
 	}
 	for _, f := range planned {
 		f.slot = false
 		f.give()
 		s.inAir--
 	}
-	facts, err := s.load(seen)
-	if err != nil {
-		s.err = err
-		s.replies = replies
+	if !s.refresh(facts) {
 		return
 	}
 	s.tick()
-	s.gallery.facts(facts)
-	s.memorize(facts)
-	s.takeUp(sources, facts)
+	s.base = run.Seq(base) // all sources are taken up again, those too whose facts are stored
+	news := facts[min(seen, len(facts)):]
+	s.gallery.facts(news)
+	s.memorize(news)
+	s.takeUp(sources, facts[min(base, len(facts)):])
 }
 
 // takeUp lets what a batch came of take effect again, as far as it is not among the facts that are stored.
@@ -169,7 +172,7 @@ func (s *session) takeUp(sources []letter, stored []run.Fact) {
 				flights = []*flight{l.flight}
 			}
 			for _, f := range flights {
-				if !ended[attempt{f.wish.Path, f.wish.Attempt}] {
+				if !ended[attempt{f.wish.Path, f.wish.Attempt}] && s.restarted(f) {
 					f.closed = false
 					s.conclude(f)
 				}
@@ -185,15 +188,22 @@ func (s *session) takeUp(sources []letter, stored []run.Fact) {
 			if !requested[(run.Fact{Body: l.body}).String()] {
 				err = s.request(l)
 			}
-			s.replies = append(s.replies, reply{l.reply, err})
+			s.reply(l, err)
 		case answerLetter:
 			b := answered[l.path]
 			if b != nil && b.By == l.by && s.equalAnswer(b.Value, l.value) {
-				s.replies = append(s.replies, reply{l.reply, nil}) // it was stored after all
+				s.reply(l, nil) // it was stored after all
 				continue
 			}
-			s.replies = append(s.replies, reply{l.reply, s.answer(l)})
+			s.reply(l, s.answer(l))
 		}
+	}
+}
+
+// reply has a caller told when the batch is stored, unless it was told before that the store is out of reach.
+func (s *session) reply(l letter, err error) {
+	if l.reply != nil {
+		s.replies = append(s.replies, reply{l.reply, err})
 	}
 }
 
@@ -201,7 +211,7 @@ func (s *session) takeUp(sources []letter, stored []run.Fact) {
 func (s *session) equalAnswer(a, b any) bool {
 	n, err := normal(b)
 	if err == nil {
-		n, err = s.shelve(s.redactor.value(n))
+		n, err = s.engine.shelve(s.ctx, s.redactor.value(n))
 	}
 	if err != nil {
 		return false
@@ -209,16 +219,6 @@ func (s *session) equalAnswer(a, b any) bool {
 	x, errX := run.EncodeValue(a)
 	y, errY := run.EncodeValue(n)
 	return errX == nil && errY == nil && string(x) == string(y)
-}
-
-// fold makes the machine anew from the log.
-func (s *session) fold() bool {
-	facts, err := s.load(0)
-	if err != nil {
-		s.err = err
-		return false
-	}
-	return s.refresh(facts)
 }
 
 // refresh makes the machine anew from all facts of the log, and looks at all it wishes.
@@ -230,8 +230,11 @@ func (s *session) refresh(facts []run.Fact) bool {
 	for id, p := range s.parked {
 		s.unpark(id, p)
 	}
+	if s.out != nil {
+		s.out.held = nil // the machine wishes it again
+	}
 	for _, f := range facts {
-		s.head = f.Seq
+		s.head, s.last = f.Seq, f
 		if f.At.After(s.now) {
 			s.now = f.At.UTC().Round(0)
 		}
@@ -247,6 +250,7 @@ func (s *session) refresh(facts []run.Fact) bool {
 			s.remember(f.Body)
 		}
 	}
+	s.base = s.head
 	s.memory.Restore(memory.state)
 	if s.finished = s.machine.Finished(); s.finished != nil {
 		return true

@@ -25,7 +25,7 @@ func (s *session) idle() bool {
 // lounge decides whether an idle session stays: for a while, since who answers at once should not wait for a fold, but not in a crowd.
 // It reports whether the session is over, or else whether it was told something meanwhile.
 func (s *session) lounge() (over, told bool) {
-	if !s.idle() {
+	if !s.idle() || s.out != nil {
 		s.restAt = time.Time{}
 		return false, false
 	}

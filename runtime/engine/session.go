@@ -43,9 +43,11 @@ type session struct {
 	machine *machine.Machine
 	lease   atomic.Pointer[held] // shared with the keeper
 	head    run.Seq              // of the log, as far as it is stored
+	last    run.Fact             // the one at head
 	now     time.Time            // of this turn; never behind the last fact
 	batch   []run.Fact           // applied, not yet stored
 	sources []letter             // what the batch came of: taken up again should it not have been stored
+	base    run.Seq              // the head before the first of them
 	opened  []run.Wish           // not yet looked at
 
 	callees  map[*types.Signature]*callee
@@ -57,6 +59,7 @@ type session struct {
 	queue    []*parked  // calls that wait for this run's own limit, in order
 	inAir    int        // calls that hold a slot
 	recent   []run.Fact // stored in the last seconds, without gaps, for a store that may lose them
+	out      *outage    // the store cannot be reached; nil: it can
 	alarms   alarms
 	tried    map[run.Path]time.Time // when calls that reach beyond the run were begun first
 	grounded map[attempt]bool       // calls whose CallStarted may be stored, and that this session knows it never made
@@ -138,6 +141,7 @@ const (
 	bodyLetter                      // a fact made by a worker
 	cacheLetter                     // a store was asked for the answer of a call
 	toldLetter                      // the log has facts from outside
+	storeLetter                     // the store was asked whether it is back: found says so
 	nudgeLetter                     // look up: the engine closes
 	fencedLetter                    // the lease is lost
 	drainLetter                     // begin nothing more
@@ -289,7 +293,7 @@ func (s *session) live() {
 				return
 			}
 		}
-		if s.draining && len(s.flights) == 0 {
+		if s.draining && len(s.flights) == 0 && s.out == nil {
 			s.err = errClosing
 			return
 		}
@@ -324,6 +328,12 @@ func (s *session) tick() {
 func (s *session) settle() {
 	for s.err == nil {
 		s.admit()
+		if s.out != nil {
+			if !s.venture() {
+				return
+			}
+			continue
+		}
 		if len(s.batch) > 0 {
 			s.commit()
 			continue
@@ -334,7 +344,7 @@ func (s *session) settle() {
 		}
 		s.replies = s.replies[:0]
 		clear(s.sources)
-		s.sources = s.sources[:0]
+		s.sources, s.base = s.sources[:0], s.head
 		s.careful = false
 		if s.finished != nil || !s.grant() {
 			s.list()
@@ -356,11 +366,16 @@ func (s *session) receive(l letter) {
 		}
 	case slotLetter:
 		s.seated(l.flight, l.line)
-	case requestLetter:
+	case requestLetter, answerLetter:
+		if s.out != nil && s.out.declared {
+			l.reply <- runs.ErrUnavailable
+			return
+		}
 		s.sources = append(s.sources, l)
-		s.replies = append(s.replies, reply{l.reply, s.request(l)})
-	case answerLetter:
-		s.sources = append(s.sources, l)
+		if l.kind == requestLetter {
+			s.replies = append(s.replies, reply{l.reply, s.request(l)})
+			return
+		}
 		s.replies = append(s.replies, reply{l.reply, s.answer(l)})
 	case bodyLetter:
 		s.sources = append(s.sources, l)
@@ -369,8 +384,12 @@ func (s *session) receive(l letter) {
 		s.looked(l)
 	case toldLetter:
 		s.hear()
+	case storeLetter:
+		s.heard(l.found)
 	case fencedLetter:
-		s.regain()
+		if s.out == nil { // else it is asked for when the store is back
+			s.regain()
+		}
 	case drainLetter:
 		s.draining = true
 		for id, p := range s.parked {
@@ -406,6 +425,9 @@ func (s *session) recordWith(body run.Body, state *contexts.State) error {
 		return err
 	}
 	s.batch = append(s.batch, f)
+	if s.out != nil {
+		s.unstored(f)
+	}
 	if state != nil {
 		s.memory.Restore(*state)
 	}
@@ -430,10 +452,14 @@ func (s *session) follow(body run.Body, delta run.Delta) {
 	if _, own := body.(*run.CallDone); own && len(delta.Closed) == 1 && !s.careful {
 		return // its own wish: nothing that waits was closed
 	}
+	closed := func(w run.Wish) bool {
+		return slices.Contains(delta.Closed, w.ID()) && !slices.ContainsFunc(delta.Opened, func(o run.Wish) bool { return o == w })
+	}
 	if len(s.opened) > 0 {
-		s.opened = slices.DeleteFunc(s.opened, func(w run.Wish) bool {
-			return slices.Contains(delta.Closed, w.ID()) && !slices.ContainsFunc(delta.Opened, func(o run.Wish) bool { return o == w })
-		})
+		s.opened = slices.DeleteFunc(s.opened, closed)
+	}
+	if s.out != nil {
+		s.out.held = slices.DeleteFunc(s.out.held, closed)
 	}
 	if len(s.inline) > 0 {
 		s.inline = slices.DeleteFunc(s.inline, func(f *flight) bool {
@@ -497,22 +523,39 @@ func (s *session) wish(w run.Wish) {
 		}
 		s.begin(w)
 	case *run.AskWish:
-		s.ask(w)
-	case *run.SleepWish:
-		if !w.Until.After(s.now) {
-			s.sources = append(s.sources, letter{kind: ringLetter})
-			s.record(&run.TimerFired{Timer: w.Timer})
+		if s.out != nil {
+			s.hold(w)
 			return
 		}
-		s.park(w, w.Until)
+		s.ask(w)
+	case *run.SleepWish:
+		if w.Until.After(s.now) {
+			s.park(w, w.Until)
+			return
+		}
+		s.fire(w)
 	case *run.ComputeWish:
 		s.compute(w)
 	case *run.CancelWish:
 		s.tell(w)
 	case *run.FinishWish:
+		if s.out != nil {
+			s.hold(w)
+			return
+		}
 		f := w.Finished
 		s.record(&f)
 	}
+}
+
+// fire records that a timer rang. Without the store none does: what it decides, such as that nobody answered in time, is for the log to say.
+func (s *session) fire(w *run.SleepWish) {
+	if s.out != nil {
+		s.hold(w)
+		return
+	}
+	s.sources = append(s.sources, letter{kind: ringLetter})
+	s.record(&run.TimerFired{Timer: w.Timer})
 }
 
 // park sets a wish aside until a time.
@@ -532,11 +575,11 @@ func (s *session) ring() {
 		switch {
 		case a.parked != nil:
 			delete(s.parked, a.parked.wish.ID())
-			s.sources = append(s.sources, letter{kind: ringLetter})
 			switch w := a.parked.wish.(type) {
 			case *run.SleepWish:
-				s.record(&run.TimerFired{Timer: w.Timer})
+				s.fire(w)
 			case *run.CallWish:
+				s.sources = append(s.sources, letter{kind: ringLetter})
 				s.begin(w)
 			}
 		case a.flight != nil:
@@ -561,7 +604,7 @@ func (s *session) begin(w *run.CallWish) {
 	if s.draining {
 		return // whoever takes the run up begins it
 	}
-	if s.flights[key] != nil {
+	if f := s.flights[key]; f != nil && s.resumes(f, w) {
 		return // it is under way: the wish was seen before the machine was folded again
 	}
 	known := w.Callee.Free // one that is started nevertheless reaches beyond the run: into shared state, which knows the calls it has seen
@@ -570,6 +613,10 @@ func (s *session) begin(w *run.CallWish) {
 		s.record(&run.CallFailed{
 			Path: w.Path, Attempt: w.Attempt, Outcome: run.Interrupted, Message: "the process that made this call ended before its answer was recorded",
 		})
+		return
+	}
+	if s.out != nil && !s.ventures(w) {
+		s.hold(w)
 		return
 	}
 	delete(s.grounded, key)
@@ -665,13 +712,14 @@ func (s *session) freed() {
 // start records that a call begins. It is launched when that is stored.
 func (s *session) start(f *flight) {
 	w := f.wish
-	if !w.Started && !w.Callee.FreeWith(w.Args) {
-		err := s.record(&run.CallStarted{Path: w.Path, Attempt: w.Attempt, Key: w.Key, Fingerprint: w.Fingerprint, Reserved: w.Reserve})
-		if err != nil {
-			f.give()
-			s.freed()
-			return
+	held := s.out != nil && !s.ventures(w)
+	if held || !w.Started && !w.Callee.FreeWith(w.Args) && s.record(begun(w)) != nil {
+		f.give()
+		if held {
+			s.hold(w)
 		}
+		s.freed()
+		return
 	}
 	if w.Callee.Free && s.tried[w.Path].IsZero() && !w.Callee.FreeWith(w.Args) {
 		s.try(w.Path, s.now)
@@ -687,20 +735,19 @@ func (s *session) grant() bool {
 	}
 	again := false
 	alone := len(s.planned)+len(s.inline) == 1 && len(s.flights) == 1 && s.quiet()
-	for _, f := range s.planned {
+	planned := s.planned
+	s.planned = nil // what is withdrawn makes room, in which others are planned
+	for _, f := range planned {
 		if f.told {
-			// Withdrawn between its CallStarted and its launch.
-			f.give()
-			f.slot = false
-			s.freed()
-			s.end(f, run.Usage{Tokens: run.Reported, CostSource: run.Reported}) // nothing, and that is known
+			s.withdraw(f)
 			again = true
 			continue
 		}
 		s.launch(f, alone)
 	}
-	clear(s.planned)
-	s.planned = s.planned[:0]
+	if clear(planned); s.planned == nil {
+		s.planned = planned[:0]
+	}
 	if len(s.inline) > 0 {
 		flights := slices.Clone(s.inline)
 		for _, f := range flights {
@@ -715,6 +762,14 @@ func (s *session) grant() bool {
 		}
 	}
 	return again
+}
+
+// withdraw ends a call that nobody needs any more before it is launched.
+func (s *session) withdraw(f *flight) {
+	f.give()
+	f.slot = false
+	s.freed()
+	s.end(f, run.Usage{Tokens: run.Reported, CostSource: run.Reported}) // nothing, and that is known
 }
 
 // quiet reports whether no alarm will ring.
@@ -759,6 +814,9 @@ func (s *session) landed(f *flight) {
 }
 
 func (s *session) conclude(f *flight) {
+	if f.disowned {
+		return
+	}
 	key := attempt{f.wish.Path, f.wish.Attempt}
 	if s.flights[key] == f {
 		delete(s.flights, key)
@@ -812,6 +870,10 @@ func (s *session) tell(w *run.CancelWish) {
 	if f.told {
 		return
 	}
+	if s.out != nil && f.callee.do && f.launched {
+		s.hold(w) // what it does is worth more than what was decided and is not stored
+		return
+	}
 	f.told, f.grace = true, w.Grace
 	if !f.launched {
 		return // grant sees it
@@ -838,6 +900,8 @@ func (s *session) timeUp(f *flight) {
 	case f.told, f.late:
 		s.sources = append(s.sources, letter{kind: ringLetter, flight: f})
 		s.abandon(f)
+	case f.returned.Load():
+		// It came in time: what is large in it waits for the store.
 	default:
 		f.late = true
 		if f.cancel != nil {
@@ -875,6 +939,11 @@ func (s *session) ask(w *run.AskWish) {
 	}
 	form, err := s.form(w.Form)
 	if err != nil {
+		if unreachable(err) && s.ctx.Err() == nil {
+			s.goOut()
+			s.hold(w)
+			return
+		}
 		if s.ctx.Err() == nil {
 			s.err = fmt.Errorf("run %s cannot go on: the question at %s: %w", s.id, w.Path, err)
 		}
@@ -901,8 +970,8 @@ func (s *session) answer(l letter) error {
 		return err
 	}
 	if value = s.redactor.value(value); !chosen(form, value) {
-		if value, err = s.shelve(value); err != nil {
-			return err
+		if value, err = s.engine.shelve(s.ctx, value); err != nil {
+			return fmt.Errorf("%w: %w", runs.ErrUnavailable, err)
 		}
 	}
 	if s.record(&run.Answered{Path: l.path, Value: value, By: l.by, Reason: s.redactor.reason(l.reason)}) != nil {
@@ -959,26 +1028,37 @@ func (s *session) commit() {
 	switch {
 	case err == nil:
 		s.engine.heed(&s.engine.troubles.facts, "store what happened", nil)
-		s.stored()
+		s.stored(len(s.batch))
 	case errors.Is(err, store.ErrFenced):
 		s.regain() // nothing was stored: the batch is appended again, if that is still allowed
 	case errors.Is(err, store.ErrFinished):
 		s.err = fmt.Errorf("run %s went to another worker: %w", s.id, err)
 	case s.ctx.Err() != nil:
 		s.err = context.Cause(s.ctx)
+	case errors.Is(err, store.ErrConflict):
+		s.refold()
 	default:
 		s.engine.heed(&s.engine.troubles.facts, "store what happened", err)
-		s.refold()
+		s.goOut()
 	}
 }
 
-// stored takes note that the batch is.
-func (s *session) stored() {
-	s.head += run.Seq(len(s.batch))
-	s.gallery.facts(s.batch)
-	s.memorize(s.batch)
-	clear(s.batch)
-	s.batch = s.batch[:0]
+// stored takes note that the first n facts of the batch are stored, and tells those who watch.
+func (s *session) stored(n int) {
+	if n == 0 {
+		return
+	}
+	facts := s.batch[:n]
+	s.head += run.Seq(n)
+	s.last = facts[n-1]
+	s.gallery.facts(facts)
+	s.memorize(facts)
+	s.batch = slices.Delete(s.batch, 0, n)
+	if s.out != nil && len(s.batch) == 0 {
+		for _, f := range s.flights {
+			f.early = false // it began in the order of the log after all
+		}
+	}
 }
 
 // open stores a new run, together with the beginning of whatever it can do at once.
@@ -990,7 +1070,7 @@ func (s *session) open(ctx context.Context, first run.Fact) error {
 		s.bury()
 		return err
 	}
-	s.stored()
+	s.stored(len(s.batch))
 	return nil
 }
 
@@ -1001,6 +1081,10 @@ func (s *session) bury() {
 		s.logEnd()
 	}
 	s.stop(errClosing)
+	if s.out != nil {
+		s.engine.outages.drop(len(s.batch))
+		s.engine.outages.leave(s.out.facts, s.out.bytes)
+	}
 	if s.clock != nil {
 		s.clock.Stop()
 	}

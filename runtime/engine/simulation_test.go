@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/slopstudios/slop/lang/plan"
+	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/agent"
 	"github.com/slopstudios/slop/runtime/engine"
 	"github.com/slopstudios/slop/runtime/machine"
@@ -83,11 +85,14 @@ type simulation struct {
 	id    run.ID
 	calm  atomic.Bool // the faults have stopped
 	crew  []*process
-	born  int  // processes
-	lapse bool // leases lapse: a process may die unseen, or be stopped
+	born  int        // processes
+	mates sync.Mutex // guards all, and id until it is set
+	all   []*process // that were ever born
+	lapse bool       // leases lapse: a process may die unseen, or be stopped
 
 	mu    sync.Mutex
 	calls map[string]int
+	early map[string]bool // calls that began in an outage, before a fact said so
 }
 
 // process is one worker.
@@ -96,10 +101,11 @@ type process struct {
 	engine  *engine.Engine
 	store   *weather
 	dismiss func()
+	gone    atomic.Bool // it calls nobody any more
 }
 
 func simulate(t *testing.T, seed uint64) {
-	s := &simulation{t: t, seed: seed, dice: rand.New(rand.NewPCG(seed, 1)), disk: memory.New(), world: newWorld(t), calls: map[string]int{}}
+	s := &simulation{t: t, seed: seed, dice: rand.New(rand.NewPCG(seed, 1)), disk: memory.New(), world: newWorld(t), calls: map[string]int{}, early: map[string]bool{}}
 	for _, name := range []string{"reader", "oracle", "elder", "critic", "writer"} {
 		s.world.model(name, s.call)
 	}
@@ -114,7 +120,9 @@ func simulate(t *testing.T, seed uint64) {
 	for s.id == "" {
 		id, err := s.crew[0].engine.Start(t.Context(), s.plan, nil, run.Options{})
 		if err == nil {
+			s.mates.Lock()
 			s.id = id
+			s.mates.Unlock()
 		}
 	}
 	const calmAfter = 100
@@ -160,11 +168,20 @@ func (s *simulation) boot(i int) {
 			s.t.Error(err)
 		}
 	}()
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		s.watch(ctx, p.engine)
+	}()
 	p.dismiss = func() {
 		cancel()
 		<-worked
+		<-watched
 	}
 	s.crew[i] = p
+	s.mates.Lock()
+	defer s.mates.Unlock()
+	s.all = append(s.all, p)
 }
 
 func (s *simulation) leave(p *process) {
@@ -173,13 +190,18 @@ func (s *simulation) leave(p *process) {
 	if err := p.engine.Close(s.t.Context()); err != nil {
 		s.t.Error(err)
 	}
+	p.gone.Store(true)
 }
 
-// strike kills a process, stops it until its lease has lapsed, or has it drained. Whatever a dead process still does reaches nobody.
+// strike kills a process, stops it until its lease has lapsed, takes its store away for a while, or has it drained. Whatever a dead process still does reaches
+// nobody.
 func (s *simulation) strike(i int) {
 	p := s.crew[i]
 	p.store.stop(0) // it goes on
-	switch s.dice.IntN(4) {
+	switch s.dice.IntN(7) {
+	case 4, 5, 6:
+		p.store.leave(time.Duration(s.dice.IntN(50)) * time.Second)
+		return
 	case 0:
 		if s.lapse {
 			p.store.stop(engine.DefaultLease + time.Duration(s.dice.IntN(20))*time.Second)
@@ -240,9 +262,36 @@ func (s *simulation) answer() {
 		}
 		for range 1 + s.dice.IntN(2) {
 			err := s.crew[s.dice.IntN(len(s.crew))].engine.Answer(s.t.Context(), s.id, path, value, "ada")
-			if err != nil && !errors.Is(err, runs.ErrAnswered) && !errors.Is(err, runs.ErrFinished) && !errors.Is(err, runs.ErrNotAsked) && !errors.Is(err, errWeather) {
+			if err != nil && !errors.Is(err, runs.ErrAnswered) && !errors.Is(err, runs.ErrFinished) && !errors.Is(err, runs.ErrNotAsked) && !errors.Is(err, errWeather) && !errors.Is(err, runs.ErrUnavailable) {
 				s.t.Errorf("answer %s with %v: %v", path, value, err)
 			}
+		}
+	}
+}
+
+// watch looks on at a process: what it shows with a seq is what is stored under it, at that moment.
+func (s *simulation) watch(ctx context.Context, e *engine.Engine) {
+	for last := run.Seq(0); ctx.Err() == nil; {
+		s.mates.Lock()
+		id := s.id
+		s.mates.Unlock()
+		if id != "" {
+			for ev, err := range e.Watch(ctx, id, last) {
+				if err != nil {
+					break
+				}
+				if ev.Fact == nil {
+					continue
+				}
+				last = ev.Fact.Seq
+				if facts := s.history(id); int(last) > len(facts) || facts[last-1].String() != ev.Fact.String() || !facts[last-1].At.Equal(ev.Fact.At) {
+					s.t.Errorf("%s is shown as fact %d, and is not stored as that", ev.Fact, last)
+				}
+			}
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
 		}
 	}
 }
@@ -252,12 +301,12 @@ func (s *simulation) call(ctx context.Context, c *agent.Call) agent.Reply {
 	key := fmt.Sprintf("%s %s %d", c.Run, c.Path, c.Attempt)
 	s.mu.Lock()
 	s.calls[key]++
-	again := s.calls[key] > 1
+	again, early := s.calls[key] > 1, s.early[key]
 	s.mu.Unlock()
-	if again {
+	if again && (c.Callee.Effect == types.Do || !early && !s.inOutage()) {
 		s.t.Errorf("%s was called twice", key)
 	}
-	s.begun(c)
+	s.begun(c, key)
 
 	h := fnv.New64a()
 	fmt.Fprint(h, s.seed, c.Path, c.Attempt)
@@ -297,22 +346,38 @@ func (s *simulation) call(ctx context.Context, c *agent.Call) agent.Reply {
 	return agent.Reply{Value: "answer of " + c.Callee.Name, Usage: run.Usage{Input: 10, Output: 5}}
 }
 
-// begun holds the engine to its promise: the beginning of a call is stored before the call, and its end is not.
-func (s *simulation) begun(c *agent.Call) {
-	begun := false
+// begun holds the engine to its promise: the beginning of a call is stored before the call, and its end is not. Only what changes nothing may begin while the
+// store of a process is away.
+func (s *simulation) begun(c *agent.Call, key string) {
+	begun, may := false, c.Callee.Effect != types.Do && s.inOutage()
 	for _, f := range s.history(c.Run) {
 		switch b := f.Body.(type) {
 		case *run.CallStarted:
 			begun = begun || b.Path == c.Path && b.Attempt == c.Attempt
 		case *run.CallDone:
-			if b.Path == c.Path {
+			if b.Path == c.Path && !may {
 				s.t.Errorf("%s is called, and was done in fact %d", c.Path, f.Seq)
 			}
 		}
 	}
-	if !begun {
+	if begun {
+		return
+	}
+	if !may {
 		s.t.Errorf("%s %d is called, and no fact says so", c.Path, c.Attempt)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.early[key] = true
+}
+
+// inOutage reports whether the store does not answer some process, dying ones included: what they still do is nobody's business.
+func (s *simulation) inOutage() bool {
+	s.mates.Lock()
+	defer s.mates.Unlock()
+	return slices.ContainsFunc(s.all, func(p *process) bool {
+		return !p.gone.Load() && (p.store.dead.Load() || p.store.away() || !p.engine.Outage().Since.IsZero())
+	})
 }
 
 func (s *simulation) verify() {
@@ -365,7 +430,7 @@ func (s *simulation) remembered(facts []run.Fact) {
 				s.t.Errorf("six times one is %v", v["sum"])
 			}
 			for i, place := range v["places"].([]any) {
-				if list := v["list"].([]any); len(list) != 6 || list[place.(int)-1] != i+1 {
+				if list := v["list"].([]any); len(list) != 6 || place.(int) > 6 || list[place.(int)-1] != i+1 {
 					s.t.Errorf("%d was told place %v of %v", i+1, place, list)
 				}
 			}
@@ -383,6 +448,7 @@ type weather struct {
 	mu   sync.Mutex
 	dice *rand.Rand
 	thaw time.Time // until then the process is stopped
+	back time.Time // until then the store does not answer it
 }
 
 func (w *weather) roll(n int) int {
@@ -400,6 +466,18 @@ func (w *weather) stop(d time.Duration) {
 	w.thaw = time.Now().Add(d)
 }
 
+func (w *weather) leave(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.back = time.Now().Add(d)
+}
+
+func (w *weather) away() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return time.Now().Before(w.back)
+}
+
 func (w *weather) stopped() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -411,7 +489,7 @@ func (w *weather) pass() error {
 	for w.stopped() {
 		time.Sleep(time.Second)
 	}
-	if w.dead.Load() {
+	if w.dead.Load() || w.away() {
 		return errWeather
 	}
 	return nil

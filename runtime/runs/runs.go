@@ -23,6 +23,9 @@ var (
 	ErrInput    = errors.New("the inputs do not fit")
 	ErrClosed   = errors.New("the engine is closed")
 	ErrBusy     = errors.New("too many runs wait in line")
+
+	// ErrUnavailable: nothing can be taken down now, so nothing is promised. It is worth another try.
+	ErrUnavailable = errors.New("the store of the runs cannot be reached")
 )
 
 // BusyError is an ErrBusy that says how many runs may wait.
