@@ -13,12 +13,14 @@ import (
 // limits hands out the slots of a process: so many calls at a time in all, so many of each agent, so many of each begun in a second or minute.
 //
 // Waiting for a slot is no fact. Who waits is served by priority, then who has the fewest slots, then run by run in turn, so that a run with 10,000 items does
-// not keep another waiting. The last slots are for runs that have next to none: else whoever comes behind such a run would wait for the end of one of its calls.
+// not keep another waiting. A turn is a lot of calls: what begins together is recorded together, and where a thousand runs wait each would else get one slot at a
+// time and record every call alone. The last slots are for runs that have next to none: else whoever comes behind such a run would wait for the end of one of its calls.
 type limits struct {
 	mu      sync.Mutex
 	room    int // slots of the process that are free
 	spare   int // as many are kept from runs that have share of them
 	share   int
+	lot     int              // calls of a run that are served in one turn, at agents without limits of their own
 	counts  bool             // the slots of each run: they decide who is next
 	lines   map[string]*line // by agent
 	pots    map[string]*pot  // by what agents share
@@ -70,16 +72,17 @@ type ticket struct {
 const (
 	spareOf = 16
 	shareOf = 8
+	lotOf   = 125 // runs that can be at work at a time with a lot each
 )
 
 func newLimits(room int) *limits {
 	spare := room / spareOf
-	return &limits{room: room, spare: spare, share: max(1, spare/shareOf), counts: true, lines: map[string]*line{}, pots: map[string]*pot{}}
+	return &limits{room: room, spare: spare, share: max(1, spare/shareOf), lot: max(1, room/lotOf), counts: true, lines: map[string]*line{}, pots: map[string]*pot{}}
 }
 
 // newGates are the limits of flows: they bound nothing but each flow.
 func newGates() *limits {
-	return &limits{room: math.MaxInt, lines: map[string]*line{}, pots: map[string]*pot{}}
+	return &limits{room: math.MaxInt, lot: 1, lines: map[string]*line{}, pots: map[string]*pot{}}
 }
 
 // fits reports whether the process has a slot for a run.
@@ -115,6 +118,14 @@ func (l *limits) line(name string, bounds agent.Limits) *line {
 
 // bounded reports whether an agent has limits of its own.
 func (ln *line) bounded() bool { return ln.pot.limit > 0 || len(ln.rates) > 0 }
+
+// lot is how many calls of a run are served in one turn. Where slots are few, a turn is one call.
+func (ln *line) lot() int {
+	if ln.bounded() {
+		return 1
+	}
+	return ln.limits.lot
+}
 
 // take gives a slot at once, or a ticket: then the session of the call gets a letter when its turn has come.
 func (ln *line) take(f *flight) (*ticket, bool) {
@@ -246,9 +257,11 @@ func (l *limits) serve() []*ticket {
 		q.tickets = q.tickets[1:]
 		t.gone = true
 		l.waiting--
-		l.turn++
-		q.turn = l.turn
-		heap.Fix(&best.queues, q.index)
+		if !l.counts || (q.session.slots+1)%best.lot() == 0 {
+			l.turn++
+			q.turn = l.turn
+			heap.Fix(&best.queues, q.index)
+		}
 		best.occupy(q.session)
 		served = append(served, t)
 	}
@@ -354,8 +367,10 @@ func (q *queue) before(other *queue) bool {
 	if a, b := q.session.priority, other.session.priority; a != b {
 		return a > b
 	}
-	if q.line.limits.counts && q.session.slots != other.session.slots {
-		return q.session.slots < other.session.slots
+	if q.line.limits.counts {
+		if a, b := q.session.slots/q.line.lot(), other.session.slots/other.line.lot(); a != b {
+			return a < b
+		}
 	}
 	return q.turn < other.turn
 }

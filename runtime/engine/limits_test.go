@@ -223,6 +223,52 @@ func TestABigRunKeepsNobodyWaiting(t *testing.T) {
 	})
 }
 
+// Where there are many slots a turn is more than one call, so that a run records the beginnings of its calls together.
+func TestATurnIsALot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		var mu sync.Mutex
+		begun := map[string]int{}
+		free := make(chan struct{})
+		w.model("m", func(ctx context.Context, c *agent.Call) agent.Reply {
+			who := c.Text.(string)
+			mu.Lock()
+			begun[who]++
+			mu.Unlock()
+			first := free
+			if who != "a" {
+				first = nil
+			}
+			select {
+			case <-first:
+			case <-ctx.Done():
+			}
+			return agent.Reply{Value: "x"}
+		})
+		e := engine.New(engine.Config{Registry: w.registry, MaxParallel: 250})
+		defer shut(t, e)
+		ids := []run.ID{start(t, e, w.plan(`output map i in 1..300 limit 300 { m "a" }`), run.Options{})}
+		synctest.Wait()
+		for _, who := range []string{"b", "c", "d"} { // each takes one of the slots that are spared for such as it
+			ids = append(ids, start(t, e, w.plan(`output map i in 1..4 limit 4 { m "`+who+`" }`), run.Options{}))
+			synctest.Wait()
+		}
+		for range 3 + 3 + 2 { // three are spared again, a second one for each, and one turn more
+			free <- struct{}{}
+			synctest.Wait()
+		}
+		if begun["b"] != 4 || begun["c"] != 2 || begun["d"] != 2 {
+			t.Errorf("the first run has begun %d of its calls, the others %d and %d", begun["b"], begun["c"], begun["d"])
+		}
+		for _, id := range ids {
+			if err := e.Cancel(t.Context(), id, "", ""); err != nil {
+				t.Fatal(err)
+			}
+			wait(t, e, id)
+		}
+	})
+}
+
 // The calls of all runs of one flow have a limit together; other flows are not held up by it.
 func TestAFlowHasALimit(t *testing.T) {
 	bubble(t, agent.Limits{}, engine.Config{MaxPerFlow: 3}, func(t *testing.T, w *world, m *meter, e *engine.Engine) {
