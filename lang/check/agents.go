@@ -38,11 +38,12 @@ func lends(sig *types.Signature) bool {
 		!slices.ContainsFunc(sig.Params, func(p types.Param) bool { return p.Required && p.Name != sig.Primary })
 }
 
-// Lent are the names of the agents that a run of the file can be given from outside: those of the file, then those of the scope.
-func (i *Info) Lent() []string { return i.lent }
-
+// lent are the agents that can be values here: those of the file, then those of the scope. It is asked for the first time when the agents of the file are known.
 func (c *checker) lent() []string {
-	var names []string
+	if c.info.Lent != nil {
+		return c.info.Lent
+	}
+	names := []string{}
 	dollars := c.inDollars()
 	free := func(sig *types.Signature) bool { return sig.Free || sig.Price != nil || sig.Effect != types.Think }
 	for _, name := range slices.Sorted(maps.Keys(c.info.Personas)) {
@@ -73,9 +74,10 @@ func (c *checker) inDollars() bool {
 
 // whyNotLent says why an agent of the file cannot be given to a flow; "" when it can.
 func (c *checker) whyNotLent(p *Persona) string {
-	switch as := ownAs(p.Syntax.Base, p.Base); {
-	case p.bad:
+	if p.bad {
 		return ""
+	}
+	switch as := ownAs(p.Syntax.Base, p.Base); {
 	case p.Flow != nil:
 		return "it is a flow, not an agent"
 	case !lends(p.Signature):
@@ -111,10 +113,12 @@ func (c *checker) agentValue(name string, span source.Span) *Decl {
 	d := &Decl{Name: name, File: c.file, Slot: -1, Type: types.Type{Kind: types.Agent, Values: []string{name}}, agent: t, bad: why != "" || t.Persona != nil && t.Persona.bad}
 	c.agentValues[name] = d
 	if why != "" {
-		c.add(diag.Diagnostic{
-			Code: "E0110", Span: span, Message: fmt.Sprintf("`%s` cannot be a value", name), Label: why,
-			Help: []string{"agents that can: " + strings.Join(diag.NearestN(name, c.lent(), 8), ", ")},
-		})
+		out := diag.Diagnostic{Code: "E0110", Span: span, Message: fmt.Sprintf("`%s` cannot be a value", name), Label: why}
+		if c.suggests() {
+			c.compared += len(c.lent())
+			out.Help = []string{"agents that can: " + strings.Join(diag.NearestN(name, c.lent(), 8), ", ")}
+		}
+		c.add(out)
 	}
 	return d
 }
@@ -127,6 +131,7 @@ func (c *checker) nearAgent(name string, span source.Span, b *Block) bool {
 	if _, value := diag.Nearest(name, visible(b)); value {
 		return false
 	}
+	c.compared += len(c.lent())
 	near, ok := diag.Nearest(name, c.lent())
 	if ok {
 		c.unknown[name] = len(*c.diags)
@@ -268,7 +273,7 @@ func (c *checker) typeCallee(call *syntax.Call, t *Call) bool {
 	k := c.typeExpr(t.Agent)
 	c.info.asked++
 	if len(c.stack) == 0 { // of a used flow the caller counts whom it gives
-		c.unfold(len(c.info.lent), call.Callee.At, "too many agents could be called here")
+		c.unfold(len(c.info.Lent), call.Callee.At, "too many agents could be called here")
 	}
 	switch {
 	case k.bad:
@@ -305,7 +310,7 @@ func (c *checker) withoutDefault(d *Decl) bool {
 	if len(c.stack) == 0 || len(e.Path) != 1 || c.agents[e.Path[0]] != nil || c.uses[e.Path[0]] != nil || c.signature(e.Path[0]) != nil {
 		return false
 	}
-	d.absent = e.Path[0]
+	d.Absent = e.Path[0]
 	return true
 }
 
@@ -316,9 +321,9 @@ func (c *checker) agentDefaults() {
 			c.checkDefault(d)
 		}
 	}
-	c.info.lent = c.lent()
+	c.info.Lent = c.lent()
 	for _, d := range c.info.Inputs {
-		if len(c.info.lent) == 0 && len(c.stack) == 0 && types.HoldsAgent(d.Type) && !d.bad {
+		if len(c.info.Lent) == 0 && len(c.stack) == 0 && types.HoldsAgent(d.Type) && !d.bad {
 			c.add(diag.Diagnostic{
 				Code: "E0113", Span: d.Input.Type.At, Message: fmt.Sprintf("nobody could be given as `%s`", d.Name), Label: "there is no agent here that takes a text and answers with one",
 				Help: []string{"`slop agents` lists what can be called"},
@@ -349,9 +354,6 @@ func (i *Info) AgentsIn(e *syntax.Expr) []eval.Name {
 	slices.SortFunc(list, func(a, b eval.Name) int { return a.Start - b.Start })
 	return list
 }
-
-// Absent reports whether the default of an input names an agent that is not there, so that it has none.
-func (d *Decl) Absent() bool { return d.absent != "" }
 
 // Signature is what the scope of the file knows of a capability that is mentioned in it as a value, or can be given to it.
 func (i *Info) Signature(name string) *types.Signature { return i.signatures[name] }

@@ -30,6 +30,9 @@ func (c *checker) checkBudgets() {
 	}
 	under := map[*Node][]callSite{} // by the block with a budget in dollars around them
 	for _, site := range unpriced {
+		if c.info.Calls[site.call].lent && dollarBudget(site.node) != nil { // given to a flow that is called under a budget
+			under[site.node] = append(under[site.node], site)
+		}
 		for b := site.block; b.owner != nil; b = b.Parent {
 			if b.kind != elseBlock && dollarBudget(b.owner) != nil {
 				under[b.owner] = append(under[b.owner], site)

@@ -37,7 +37,8 @@ func (c *checker) resolveCall(call *syntax.Call, n *Node) {
 	}
 	for i := range call.Args {
 		a := &call.Args[i]
-		here := at.lending()
+		here := at
+		here.agents = t != nil && t.Flow != nil
 		here.secret = sig == nil && t == nil
 		if sig != nil {
 			if p := param(sig, a.Name.Text); p != nil {

@@ -233,8 +233,8 @@ func (c *checker) missingInputs(call *syntax.Call, t *Call, given names) {
 		if !in.required() || given.has(in.Name) {
 			continue
 		}
-		if in.absent != "" {
-			help = append(help, fmt.Sprintf("left out, `%s` would be `%s`, and there is no such agent here; `slop agents` lists those there are", in.Name, in.absent))
+		if in.Absent != "" {
+			help = append(help, fmt.Sprintf("left out, `%s` would be `%s`, and there is no such agent here; `slop agents` lists those there are", in.Name, in.Absent))
 		}
 		absent = append(absent, in.Name)
 		sketch = append(sketch, in.Name+": …")
@@ -296,4 +296,4 @@ func holdsAny(t types.Type) bool {
 }
 
 // required reports whether an input must be given.
-func (d *Decl) required() bool { return (d.Input.Default == nil || d.absent != "") && !d.Type.Optional }
+func (d *Decl) required() bool { return (d.Input.Default == nil || d.Absent != "") && !d.Type.Optional }

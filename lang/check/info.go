@@ -34,13 +34,14 @@ type Info struct {
 
 	// Named holds every type as written (after `as`, of inputs and fields) with what it means.
 	Named map[*syntax.Type]types.Type
+	// Lent are the agents that a run of the file can be given from outside, and those that can be values in it.
+	Lent []string
 	// Effect is Do when a call of the flow is, else Think.
 	Effect types.Effect
 
 	asked      int                         // calls of agents that are values, in the flows it uses too
 	size       int                         // steps after unfolding the flows it uses
 	signatures map[string]*types.Signature // of the scope, as far as they were asked for
-	lent       []string                    // whom its inputs can be given from outside
 }
 
 // Block is a block of the file with its nodes in slots. The fallback of a step has a Block of its own even when it is a call or a text:
@@ -102,7 +103,7 @@ type Decl struct {
 	Input  *syntax.Input // when it is one
 	Secret bool          // `secret name`: no slot, lives in Info.Secrets
 
-	absent string // the agent that is its default and is not there: so it has none
+	Absent string // the agent that is its default and is not there: so it has none
 	agent  *Call  // when it is an agent as a value: it has no slot
 	taint  eval.Taint
 	bad    bool // its type rests on something that was reported already

@@ -135,6 +135,9 @@ func (c *checker) templateHeader(read *template.Template, t *Template) *checker 
 	h.declareTypes()
 	h.resolveInputs()
 	for _, d := range h.info.Inputs {
+		if types.HoldsAgent(d.Type) {
+			h.add(diag.Diagnostic{Code: "E0128", Span: d.Input.Type.At, Message: "a variable of a template is no agent", Label: "what is put into a text is a value; who is asked is said in the script"})
+		}
 		p := types.Field{Name: d.Name, Type: d.Type}
 		if d.Input.Default != nil {
 			p.Type = types.Maybe(p.Type)

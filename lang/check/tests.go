@@ -84,7 +84,7 @@ func (c *checker) reach(mocked map[string]bool) map[string]*Call {
 	}
 	visit(c.info)
 	if slices.ContainsFunc(c.info.Inputs, func(in *Decl) bool { return types.HoldsAgent(in.Type) }) {
-		for _, name := range c.info.lent {
+		for _, name := range c.info.Lent {
 			if called[name] == nil {
 				called[name] = &Call{Signature: c.signature(name), lent: true}
 			}

@@ -107,7 +107,7 @@ func (f *flow) fromOutside() {
 		if !types.HoldsAgent(d.Type) {
 			continue
 		}
-		for _, name := range f.info.Lent() {
+		for _, name := range f.info.Lent {
 			f.given[d.Name] = append(f.given[d.Name], f.lend(name))
 		}
 		f.addDefault(d)
@@ -116,7 +116,7 @@ func (f *flow) fromOutside() {
 
 // addDefault adds the agents of an input's default to those it can be given: a default may name one that is not given from outside.
 func (f *flow) addDefault(d *check.Decl) {
-	if d.Input.Default == nil || d.Absent() {
+	if d.Input.Default == nil || d.Absent != "" {
 		return
 	}
 	for _, c := range f.candidates(f.info.Exprs[d.Input.Default].Lent) {

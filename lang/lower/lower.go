@@ -96,7 +96,7 @@ func (f *flow) inputs() []plan.Input {
 	for _, d := range f.info.Root.Binds {
 		in := plan.Input{Name: d.Name, Type: f.plain(d.Type), Required: !d.Type.Optional}
 		if s := d.Input; s != nil {
-			if s.Default != nil && !d.Absent() {
+			if s.Default != nil && d.Absent == "" {
 				in.Default, in.Required = constant(f, s.Default), false
 			}
 			if s.Must != nil {
