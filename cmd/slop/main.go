@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -208,8 +209,24 @@ func usageError(args []string, err error) error {
 		}
 		return usage("slop run takes one script; %s is too much (inputs: -i name=value)", word)
 	}
+	if at := slices.Index(args, strings.TrimSpace(verb)); verb == " runs" && at+1 < len(args) && !strings.HasPrefix(args[at+1], "-") {
+		verb += " " + args[at+1]
+	}
 	flag, what, _ := strings.Cut(message, ": ")
+	missing, misses := strings.CutPrefix(message, `expected "`)
 	switch {
+	case misses:
+		missing = strings.ToUpper(strings.NewReplacer("<", "", ">", "", `"`, "").Replace(missing))
+		if missing == "B" {
+			missing = "A B"
+		}
+		message = fmt.Sprintf("something is missing: slop%s %s", verb, missing)
+		if !strings.Contains(missing, "FILE") {
+			message += "; `slop runs` lists the runs"
+		}
+	case strings.Contains(what, "expected a valid 64 bit int"):
+		_, got, _ := strings.Cut(what, "but got ")
+		message = flag + " wants a whole number, not " + got
 	case flag == "--set" && strings.HasPrefix(what, "missing value"):
 		message = "-i needs an input: -i name=value"
 	case strings.HasPrefix(what, "missing value") || strings.HasSuffix(what, `got "EOL" (<EOL>)`):

@@ -229,6 +229,9 @@ func (s *session) drawFailure(end run.Finished, code int) {
 		return
 	case end.Status == run.Cancelled || s.interrupted && s.state == nil:
 		d.Code, d.Message = "E_CANCELLED", "the run was stopped before its end"
+		if e != nil && e.Code == "E_CANCELLED" && s.state != nil { // of a run that is kept it is known by whom, and why
+			d.Message = screen.Inert(s.redact(e.Message))
+		}
 	case e != nil:
 		d.Code, d.Message = diag.Code(e.Code), screen.Inert(s.redact(firstLines(e.Message, 20)))
 		s.place(&d, e.Path, e)

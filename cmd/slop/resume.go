@@ -179,7 +179,11 @@ func (s *session) forkLine(end run.Finished) string {
 		return ""
 	}
 	if _, ok := s.folder.Step(end.Error.Path); !ok {
-		return "" // of a gate: it would fail again
+		if len(s.folder.View().Steps) == 0 {
+			return ""
+		}
+		// of a gate, which would fail again: something before it has to be other than it was
+		return fmt.Sprintf("to try again from an earlier step: slop runs fork%s %s --from STEP", s.state.said, s.id)
 	}
 	return fmt.Sprintf("to try again from there: slop runs fork%s %s --from %s", s.state.said, s.id, shellWord(string(end.Error.Path.Step())))
 }

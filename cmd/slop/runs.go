@@ -44,6 +44,9 @@ type runsListCmd struct {
 	stateFlag `embed:""`
 }
 
+// defaultLimit is what --limit is when nobody says.
+const defaultLimit = 20
+
 // runLine is a run in slop runs --json.
 type runLine struct {
 	ID       run.ID     `json:"id"`
@@ -78,10 +81,36 @@ func (v *runsListCmd) Run(c *console) error {
 		return v.printJSON(c, entries, next)
 	}
 	if len(entries) == 0 {
-		fmt.Fprintln(c.err, "no runs in "+st.folder)
+		where := st.folder
+		if st.server != "" {
+			where = st.server
+		}
+		if len(v.Status) > 0 || v.Flow+v.Since+v.Cursor != "" {
+			fmt.Fprintln(c.err, "no such runs in "+where)
+		} else {
+			fmt.Fprintln(c.err, "no runs in "+where)
+		}
 		return nil
 	}
 	return v.printTable(ctx, c, st, entries, next)
+}
+
+// narrowed are the flags that say which runs, as they can be typed again.
+func (v *runsListCmd) narrowed() string {
+	text := ""
+	for _, s := range v.Status {
+		text += " --status " + shellWord(s)
+	}
+	if v.Flow != "" {
+		text += " --flow " + shellWord(v.Flow)
+	}
+	if v.Since != "" {
+		text += " --since " + shellWord(v.Since)
+	}
+	if v.Limit != defaultLimit {
+		text += fmt.Sprintf(" --limit %d", v.Limit)
+	}
+	return text
 }
 
 func (v *runsListCmd) filter() (store.Filter, error) {
@@ -177,7 +206,7 @@ func (v *runsListCmd) printTable(ctx context.Context, c *console, st *state, ent
 		fmt.Fprintf(c.err, "stopped: nobody is at work on it; slop resume%s ID goes on\n", st.said)
 	}
 	if next != "" {
-		fmt.Fprintf(c.err, "more: slop runs%s --cursor %s\n", st.said, next)
+		fmt.Fprintf(c.err, "more: slop runs%s%s --cursor %s\n", st.said, v.narrowed(), next)
 	}
 	return nil
 }

@@ -85,11 +85,11 @@ func (v *runsForkCmd) fork(ctx context.Context, c *console, st *state, h *histor
 			c.printJSON(forecastOf(f))
 			return nil
 		}
-		c.drawForecast(c.out, c.outStyle, p, f)
+		c.drawForecast(c.out, c.outStyle, h, p, f)
 		return nil
 	}
 	if !v.Quiet {
-		c.drawForecast(c.err, c.style, p, f)
+		c.drawForecast(c.err, c.style, h, p, f)
 	}
 	if err := c.trust(pr, v.Trust); err != nil {
 		return err
@@ -232,8 +232,8 @@ func forecastOf(f *runs.Forecast) forecastReport {
 const maxForecast = 40
 
 // drawForecast says what a fork will do again and why.
-func (c *console) drawForecast(w io.Writer, style screen.Style, p *plan.Plan, f *runs.Forecast) {
-	fmt.Fprintf(w, "%s\n", style.Bold("A fork of run "+string(f.Of)+" ("+screen.Inert(f.Flow)+")"))
+func (c *console) drawForecast(w io.Writer, style screen.Style, h *history, p *plan.Plan, f *runs.Forecast) {
+	fmt.Fprintf(w, "%s\n", style.Bold("A fork of run "+string(h.id)+" ("+screen.Inert(h.plan.Name)+")"))
 	if len(f.Again) == 0 {
 		fmt.Fprintln(w, "nothing is called again")
 	} else {
