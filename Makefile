@@ -2,7 +2,7 @@
 GO ?= go
 .DEFAULT_GOAL := help
 
-.PHONY: help build install test check fmt-check vet staticcheck tidy-check redis-server golden golden-check race bench fuzz test-long clean
+.PHONY: help build install test check fmt-check vet staticcheck tidy-check redis-server interpreters golden golden-check race bench fuzz test-long clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -13,7 +13,7 @@ build: ## build bin/slop
 install: ## install slop into GOBIN
 	$(GO) install -trimpath ./cmd/slop
 
-test: redis-server ## pass every test; needs Go, git, sh and redis-server, which root on Debian gets by itself
+test: redis-server interpreters ## pass every test; needs Go, git, sh, redis-server, python3 and node, which root on Debian gets by itself
 	@for tool in git sh; do command -v $$tool >/dev/null || { echo "make test needs $$tool: install it and run again" >&2; exit 1; }; done
 	$(GO) test $(TESTFLAGS) -timeout 15m ./...
 
@@ -26,6 +26,17 @@ redis-server:
 	  fi; \
 	  command -v redis-server >/dev/null || { echo "the tests need redis-server, 6.2 or newer: apt-get install redis-server and run again" >&2; exit 1; }; \
 	}
+
+# The examples of agents run in the languages they are written in.
+interpreters:
+	@for tool in python3 node; do command -v $$tool >/dev/null && continue; \
+	  package=$$tool; [ $$tool = node ] && package=nodejs; \
+	  if [ "$$(id -u)" = 0 ] && [ -e /etc/debian_version ]; then \
+	    export DEBIAN_FRONTEND=noninteractive; \
+	    apt-get install -y -q --no-install-recommends $$package >/dev/null 2>&1 || { apt-get update -q >/dev/null && apt-get install -y -q --no-install-recommends $$package >/dev/null; }; \
+	  fi; \
+	  command -v $$tool >/dev/null || { echo "the tests need $$tool: apt-get install $$package and run again" >&2; exit 1; }; \
+	done
 
 check: fmt-check vet staticcheck tidy-check golden-check race ## everything else a change must pass: format, vet, staticcheck, tidy, golden files, race
 
@@ -50,7 +61,7 @@ golden-check: ## fail when the golden files are not what the code gives
 	after=$$(git status --porcelain -- testdata spec examples | sort); \
 	if [ "$$before" != "$$after" ]; then echo "golden files changed; run make golden and read the diff:" >&2; git --no-pager diff --stat -- testdata spec examples >&2; exit 1; fi
 
-race: redis-server ## the tests under the race detector, in their short form; needs a C compiler
+race: redis-server interpreters ## the tests under the race detector, in their short form; needs a C compiler
 	@command -v cc >/dev/null || command -v gcc >/dev/null || { echo "make race needs a C compiler: apt-get install gcc" >&2; exit 1; }
 	CGO_ENABLED=1 $(GO) test -race -short -timeout 20m ./...
 
@@ -64,7 +75,7 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 	    echo "== $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
 	  done; done
 
-test-long: redis-server ## the long forms: simulation with many seeds, and the real Strudel packages; needs Node and npm
+test-long: redis-server interpreters ## the long forms: simulation with many seeds, and the real Strudel packages; needs Node and npm
 	SLOP_LONG=1 $(GO) test -count=1 -timeout 60m ./...
 
 clean: ## remove what was built

@@ -99,12 +99,21 @@ func (v *agentsCmd) Run(c *console) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	strange := untrusted(pr)
+	unknown := map[string]error{}
 	if len(strange) == 0 {
+		unknown = pr.describe(ctx, pr.strangers(everybody)...)
 		pr.registry.Check(ctx)
 	}
 	var reports []agentReport
 	for _, name := range pr.registry.Names() {
 		reports = append(reports, reportOf(pr.registry, name, len(strange) == 0))
+	}
+	for _, name := range pr.strangers(everybody) {
+		r := agentReport{Name: name, Use: program, Agent: name, Kind: types.Call, Effect: types.Do, Signature: name, Params: []paramReport{}, Status: unchecked}
+		if why := unknown[name]; why != nil {
+			r.Status, r.Reason = string(agent.Offline), why.Error()
+		}
+		reports = append(reports, r)
 	}
 	if v.JSON {
 		c.printJSON(map[string]any{"agents": reports})

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -23,8 +24,8 @@ type examined struct {
 // examineAgents looks at every agent of the project at once, or closely at the one named.
 func (c *console) examineAgents(ctx context.Context, pr *project, only string) ([]examined, error) {
 	names := pr.registry.Agents()
-	for _, name := range pr.config.Servers() {
-		if !slices.Contains(names, name) { // nobody has listed its tools yet
+	for _, name := range append(pr.config.Servers(), slices.Sorted(maps.Keys(pr.programs))...) {
+		if !slices.Contains(names, name) { // nobody knows yet what it can do
 			names = append(names, name)
 		}
 	}
@@ -42,6 +43,7 @@ func (c *console) examineAgents(ctx context.Context, pr *project, only string) (
 		}
 		names = []string{only}
 	}
+	strange := pr.describe(ctx, pr.strangers(func(name string) bool { return slices.Contains(names, name) })...)
 	results := make([]*examined, len(names))
 	var group sync.WaitGroup
 	for i, name := range names {
@@ -50,6 +52,9 @@ func (c *console) examineAgents(ctx context.Context, pr *project, only string) (
 			if s := pr.servers[name]; s != nil {
 				found, nothing = nil, false // it may take longer to start than an agent to be looked at
 				s.Examine(ctx, func(f agent.Finding) { found = append(found, f) })
+			}
+			if why := strange[name]; why != nil {
+				found, nothing = []agent.Finding{{What: "hello", Said: why.Error(), Wrong: true, Mend: "slop agent test tells more about a program"}}, false
 			}
 			if nothing && only == "" {
 				return

@@ -133,6 +133,11 @@ CONFIGURATION
     command = ["npx", "-y", "@modelcontextprotocol/server-github"]
     env = ["GITHUB_TOKEN"]
 
+    [agents.mine]
+    use = "program"           # speaks the protocol of agents, in any language:
+    command = ["./my-agent"]  # slop agent test ./my-agent
+    env = ["MY_KEY"]          # further variables that it may see
+
     [secrets]
     github = {env = "GH_TOKEN"}
     stripe = {file = "~/.keys/stripe"}
@@ -153,11 +158,11 @@ CONFIGURATION
 
 TRUST
 
-  A slop.toml that names a shell, tools, an MCP server, a secret, a store, or where
-  a key is sent, counts only when you trust it. Yours in the folder you stand in is
-  trusted.
-  Another is asked about once on a terminal; elsewhere pass --trust (remembered
-  until the file changes) or set SLOP_TRUST=1. Checking a script needs no trust.
+  A slop.toml that names a shell, a program, tools, an MCP server, a secret, a
+  store, or where a key is sent, counts only when you trust it. Yours in the folder
+  you stand in is trusted. Another is asked about once on a terminal; elsewhere pass
+  --trust (remembered until the file changes) or set SLOP_TRUST=1. Checking a script
+  needs no trust, unless it calls a program that has not said yet what it can do.
 `},
 	{"mcp", `
 MCP

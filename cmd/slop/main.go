@@ -34,9 +34,10 @@ type grammar struct {
 	Agents     agentsCmd     `cmd:"" help:"List what a script can call here."`
 	Flows      flowsCmd      `cmd:"" help:"List the flows that come with SLOP, or tell about one."`
 	MCP        mcpCmd        `cmd:"" name:"mcp" help:"Look at MCP servers and call their tools; offer flows as tools."`
+	Agent      agentCmd      `cmd:"" help:"For people who write agents: agent test."`
 	Repl       replCmd       `cmd:"" help:"Try the language line by line."`
 	Backup     backupCmd     `cmd:"" help:"Copy everything that is stored into one file."`
-	Doctor     doctorCmd     `cmd:"" help:"Look whether the stored runs are in order."`
+	Doctor     doctorCmd     `cmd:"" help:"Look whether agents can be called and stored runs are in order."`
 	Completion completionCmd `cmd:"" help:"Print completions for bash, zsh or fish."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 	Help       helpCmd       `cmd:"" help:"Help about a command or a topic."`
@@ -57,6 +58,7 @@ func main() {
 func Main(args []string) int {
 	c := newConsole()
 	code := c.end(c.dispatch(args))
+	endPrograms()
 	code, lost := c.out.check(code)
 	if lost != nil {
 		c.sayError(lost)

@@ -19,6 +19,7 @@ import (
 	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/agent"
 	"github.com/slopstudios/slop/stdlib/mcp"
+	"github.com/slopstudios/slop/stdlib/remote"
 )
 
 // project is the folder a script lives in: its configuration, what it can call there and what it can use.
@@ -28,7 +29,8 @@ type project struct {
 	config   *config.Config
 	places   config.Places
 	registry *agent.Registry
-	servers  map[string]*mcp.Server // by name
+	servers  map[string]*mcp.Server   // by name
+	programs map[string]*remote.Agent // by name
 }
 
 // stdinName is what a script is called that came by standard input.
@@ -82,7 +84,7 @@ func openProject(script string) (*project, error) {
 	if script != "" && script != "-" {
 		folder = filepath.Dir(script)
 	}
-	p := &project{places: config.UserPlaces(os.Getenv)}
+	p := &project{places: config.UserPlaces(os.Getenv), programs: map[string]*remote.Agent{}}
 	var err error
 	if p.folder, err = filepath.Abs(folder); err != nil {
 		return nil, err

@@ -17,18 +17,22 @@ import (
 	"github.com/slopstudios/slop/lang/source"
 )
 
-// compileIn is lang.CompileTests in a project. Where the script calls tools of an MCP server that nobody has listed yet, the server is started once, if its
-// slop.toml is trusted, and its listing kept: after that a script is checked without it.
+// compileIn is lang.CompileTests in a project. Where the script calls tools of an MCP server that nobody has listed yet, or a program that has not said yet what
+// it can do, that is started once, if its slop.toml is trusted, and what it says is kept: after that a script is checked without it.
 func (c *console) compileIn(pr *project, src *source.File) (*plan.Plan, []plan.Test, diag.List) {
 	p, tests, diags := lang.CompileTests(src, pr.scope())
 	if !diags.HasErrors() {
 		return p, tests, diags
 	}
 	wanted := pr.unlisted(diags)
-	if len(wanted) == 0 {
+	programs := pr.strangers(func(name string) bool {
+		return slices.ContainsFunc(diags, func(d diag.Diagnostic) bool { return names(d, name) })
+	})
+	if len(wanted)+len(programs) == 0 {
 		return p, tests, diags
 	}
 	if len(untrusted(pr)) > 0 {
+		advise(diags, programs, "%s is a program that has not said yet what it can do: trust the slop.toml that names it (slop help configuration)")
 		advise(diags, wanted, "what the MCP server %s offers is not known yet: trust the slop.toml that names it (slop help configuration), then  slop mcp list %s")
 		return p, tests, diags
 	}
@@ -40,6 +44,13 @@ func (c *console) compileIn(pr *project, src *source.File) (*plan.Plan, []plan.T
 			advise(diags, []string{name}, "what the MCP server %s offers is not known: it cannot be reached (slop mcp list %s)")
 		}
 	}
+	for name, err := range pr.describe(ctx, programs...) {
+		if err != nil {
+			fmt.Fprintf(c.err, "%s: agent %s: %s\n", c.style.Yellow("warning"), name, screen.Inert(err.Error()))
+			advise(diags, []string{name}, "%s is in slop.toml, but it is no agent yet: slop agent test tells more about a program")
+		}
+	}
+	wanted = append(wanted, programs...)
 	if again := slices.DeleteFunc(wanted, func(name string) bool { return !slices.Contains(pr.registry.Agents(), name) }); len(again) == 0 {
 		return p, tests, diags
 	}
@@ -51,7 +62,7 @@ func advise(diags diag.List, servers []string, format string) {
 	for i := range diags {
 		for _, name := range servers {
 			if names(diags[i], name) {
-				diags[i].Help = []string{fmt.Sprintf(format, name, name)}
+				diags[i].Help = []string{strings.ReplaceAll(format, "%s", name)}
 				diags[i].Label = ""
 			}
 		}
@@ -96,9 +107,10 @@ func (p *project) learn(ctx context.Context, servers ...string) map[string]error
 
 // ready makes the tools that a plan calls known, where the listing that it was planned with is gone.
 func (p *project) ready(ctx context.Context, pl *plan.Plan) {
-	wanted := map[string]bool{}
+	wanted, called := map[string]bool{}, map[string]bool{}
 	for _, callee := range pl.Callees {
 		name, _, _ := strings.Cut(callee.Name, ".")
+		called[name] = true
 		if s := p.servers[name]; s != nil && s.Listing() == nil {
 			wanted[name] = true
 		}
@@ -106,6 +118,7 @@ func (p *project) ready(ctx context.Context, pl *plan.Plan) {
 	if len(wanted) > 0 {
 		p.learn(ctx, slices.Sorted(maps.Keys(wanted))...) // a call of one that cannot be reached says so
 	}
+	p.describe(ctx, p.strangers(func(name string) bool { return called[name] })...)
 }
 
 // close ends the MCP servers that were started.

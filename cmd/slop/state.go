@@ -32,7 +32,7 @@ type state struct {
 	folder    string
 	said      string // how a command line names it; "" when it goes without saying
 	server    string // its address without the password; "" when runs are kept in the folder
-	remote    remote
+	remote    storeServer
 	forgets   bool // the store may lose its last seconds
 	store     store.Store
 	lease     time.Duration // how long this process keeps a run when it no longer answers
@@ -69,8 +69,8 @@ func lease(conf config.Store) (time.Duration, error) {
 	return d, nil
 }
 
-// remote is a server that keeps runs.
-type remote struct {
+// storeServer is a server that keeps runs.
+type storeServer struct {
 	address, prefix, durability string
 	from                        string // who said so
 }
@@ -96,11 +96,11 @@ func (f stateFlag) storeConfig() (config.Store, error) {
 }
 
 // remote is the server that keeps runs; its address is "" when they are kept in the folder.
-func (f stateFlag) remote(conf config.Store) (remote, error) {
-	r := remote{address: conf.URL, prefix: conf.Prefix, durability: conf.Durability}
+func (f stateFlag) remote(conf config.Store) (storeServer, error) {
+	r := storeServer{address: conf.URL, prefix: conf.Prefix, durability: conf.Durability}
 	switch {
 	case f.State != "":
-		return remote{}, nil
+		return storeServer{}, nil
 	case os.Getenv("SLOP_STORE") != "":
 		r.address, r.from = os.Getenv("SLOP_STORE"), "SLOP_STORE"
 	case conf.URLEnv != "":
@@ -110,7 +110,7 @@ func (f stateFlag) remote(conf config.Store) (remote, error) {
 	case conf.URL != "":
 		r.from = conf.File.Source.Name
 	default:
-		return remote{}, nil
+		return storeServer{}, nil
 	}
 	if prefix := os.Getenv("SLOP_STORE_PREFIX"); prefix != "" {
 		r.prefix = prefix
@@ -205,7 +205,7 @@ func (s *state) environment() []string {
 }
 
 // name is how messages name a server: without its password, which stands in the environment because command lines can be read by others.
-func (r remote) name() (string, error) {
+func (r storeServer) name() (string, error) {
 	u, err := url.Parse(r.address)
 	if err != nil || u.Scheme == "" {
 		return "", usage("%s is not the address of a store: redis://host:6379, rediss:// with TLS, redis+sentinel://, redis+cluster://", r.from)

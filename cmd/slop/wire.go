@@ -96,6 +96,12 @@ func agents(p *project) (*agent.Registry, error) {
 		if err := meant(a); err != nil {
 			return nil, err
 		}
+		if a.Use == program {
+			if err := p.program(r, a); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		if err := register(r, a); err != nil {
 			return nil, err
 		}
@@ -143,11 +149,23 @@ func (p *project) enlist(r *agent.Registry, name string) error {
 	return r.SetLimits(name, agent.Limits{Limit: p.config.MCP[name].Limit})
 }
 
+// program is what an agent of slop.toml uses that is a program of its own.
+const program = "program"
+
+var programKeys = []string{"command", "folder", "env", "system", "price"}
+
 // meant reports what slop.toml says about an agent and nobody understands.
 func meant(a config.Agent) error {
 	names := stdlib.Names()
-	if slices.Contains(names, a.Use) {
-		known := append([]string{"use", "limit", "rate"}, settings[a.Use].keys...)
+	if a.Use == program && len(a.Command) == 0 {
+		return a.Fault("use", fmt.Sprintf("agent `%s` does not say which program it is", a.Name), "", `write command = ["./my-agent"]`)
+	}
+	if slices.Contains(names, a.Use) || a.Use == program {
+		own := settings[a.Use].keys
+		if a.Use == program {
+			own = programKeys
+		}
+		known := append([]string{"use", "limit", "rate"}, own...)
 		for _, key := range a.Keys {
 			if !slices.Contains(known, key) {
 				return a.Fault(key, fmt.Sprintf("`%s` means nothing to an agent that uses %s", key, a.Use), "", "it takes: "+strings.Join(known, ", "))
@@ -163,7 +181,7 @@ func meant(a config.Agent) error {
 	if near, ok := diag.Nearest(a.Use, names); ok && key == "use" {
 		label = fmt.Sprintf("did you mean `%s`?", near)
 	}
-	return a.Fault(key, message, label, "write use = and one of: "+strings.Join(names, ", "))
+	return a.Fault(key, message, label, "write use = and one of: "+strings.Join(append(names, program), ", "))
 }
 
 func register(r *agent.Registry, a config.Agent) error {
@@ -175,15 +193,20 @@ func register(r *agent.Registry, a config.Agent) error {
 	if !ok {
 		panic("slop: stdlib has no agent " + a.Use)
 	}
-	if err := r.Register(a.Name, named.Agent, func(s *types.Signature) { adjust(s, a) }); err != nil {
+	return enlist(r, a, named.Agent, named.Limit, named.Shared)
+}
+
+// enlist registers an agent as it is configured. limit is how many calls at a time it takes when nobody says otherwise.
+func enlist(r *agent.Registry, a config.Agent, made agent.Agent, limit int, shared string) error {
+	if err := r.Register(a.Name, made, func(s *types.Signature) { adjust(s, a) }); err != nil {
 		return err
 	}
 	limits := agent.Limits{PerSecond: a.PerSecond(), PerMinute: a.PerMinute()}
 	switch {
 	case a.Limit > 0:
 		limits.Limit = a.Limit
-	case named.Limit > 0:
-		limits.Limit, limits.Shared = named.Limit, named.Shared
+	case limit > 0:
+		limits.Limit, limits.Shared = limit, shared
 	}
 	return r.SetLimits(a.Name, limits)
 }
@@ -199,7 +222,7 @@ func adjust(s *types.Signature, a config.Agent) {
 	if a.MaxTokens > 0 {
 		s.MaxOutput = a.MaxTokens
 	}
-	if len(a.Tools) > 0 || (a.Folder != "" && s.Effect == types.Think) {
+	if len(a.Tools) > 0 || (a.Folder != "" && s.Effect == types.Think && a.Use != program) {
 		s.Effect = types.Do // with tools or a folder of its own a model changes the world
 	}
 	defaults := map[string]any{}

@@ -319,3 +319,25 @@ func jsonWord(v any) string {
 	}
 	return "a number"
 }
+
+// ParamsOf reads the arguments that a JSON Schema of an object describes; those named in secrets may hold secrets. No schema is no arguments.
+func ParamsOf(raw json.RawMessage, secrets []string) ([]Param, error) {
+	if len(bytes.TrimSpace(raw)) == 0 {
+		return nil, nil
+	}
+	t, err := FromSchema(raw)
+	if err != nil {
+		return nil, err
+	}
+	if t.Kind != Record {
+		if t.Kind == Any {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("read a schema: arguments are an object with properties, not %s", t)
+	}
+	params := make([]Param, len(t.Fields))
+	for i, f := range t.Fields {
+		params[i] = Param{Name: f.Name, Type: f.Type, Required: !f.Type.Optional, Doc: f.Doc, Secret: slices.Contains(secrets, f.Name)}
+	}
+	return params, nil
+}

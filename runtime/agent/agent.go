@@ -46,19 +46,20 @@ func Account(parts ...string) string {
 
 // Call is one attempt of a call.
 type Call struct {
-	Run     run.ID
-	Path    run.Path
-	Attempt int
-	Key     string           // the idempotency key: the same for every attempt
-	Callee  *types.Signature // as pinned in the plan
-	Args    map[string]any   // configured defaults included; may hold types.Secret and types.Parts: see Reveal
-	Text    any              // string or types.Parts; []string for argv; nil when none
-	System  string
-	As      *types.Type     // the type asked for, nil when the script has no `as`
-	Schema  json.RawMessage // of As, JSON Schema 2020-12
-	Repair  *run.Repair     // the last answer and what was wrong with it
-	Answer  *run.Answer     // what people said to the Form of the last Reply that asked, and its Token; nil: none did
-	Folder  string          // the flow's folder; "" when it has none
+	Run      run.ID
+	Path     run.Path
+	Attempt  int
+	Key      string           // the idempotency key: the same for every attempt
+	Deadline time.Time        // when the script gives the attempt up; zero: never
+	Callee   *types.Signature // as pinned in the plan
+	Args     map[string]any   // configured defaults included; may hold types.Secret and types.Parts: see Reveal
+	Text     any              // string or types.Parts; []string for argv; nil when none
+	System   string
+	As       *types.Type     // the type asked for, nil when the script has no `as`
+	Schema   json.RawMessage // of As, JSON Schema 2020-12
+	Repair   *run.Repair     // the last answer and what was wrong with it
+	Answer   *run.Answer     // what people said to the Form of the last Reply that asked, and its Token; nil: none did
+	Folder   string          // the flow's folder; "" when it has none
 
 	Secret func(name string) (string, error) // the value of a named secret
 	Hide   func(name, value string)          // tells the host of a secret the agent brings itself, to be blacked out wherever it would be kept or shown; may be nil

@@ -220,8 +220,13 @@ func (f *flight) call() (*agent.Call, error) {
 		}
 		answer = &run.Answer{Token: answer.Token, Value: value}
 	}
+	var deadline time.Time
+	if w.Timeout > 0 {
+		deadline = time.Now().Add(w.Timeout)
+	}
 	return &agent.Call{
-		Run: f.session.id, Path: w.Path, Attempt: w.Attempt, Key: w.Key, Callee: c.pinned, Args: args, Text: text, System: system,
+		Deadline: deadline,
+		Run:      f.session.id, Path: w.Path, Attempt: w.Attempt, Key: w.Key, Callee: c.pinned, Args: args, Text: text, System: system,
 		As: w.As, Schema: f.session.schema(w.As), Repair: repair, Answer: answer, Folder: f.session.engine.folder,
 		Secret: f.session.secretFunc, Hide: f.session.redactor.learn, Emit: f.emit, Memory: stateOf{f},
 	}, nil

@@ -175,7 +175,7 @@ func (r *reader) ordered(path []string, t map[string]any) []string {
 
 var agentKeys = []string{
 	"use", "model", "base_url", "api_key_env", "system", "limit", "rate", "price", "max_tokens", "temperature", "effort", "prefer", "tools",
-	"folder", "env", "timeout",
+	"folder", "env", "timeout", "command",
 }
 
 func (r *reader) agent(name string, v any) {
@@ -242,6 +242,14 @@ func (r *reader) agent(name string, v any) {
 			a.Folder = r.abs(a.Folder)
 		case "env":
 			a.Env = r.texts(at, v)
+		case "command":
+			if _, text := v.(string); text {
+				r.fail(at, `a list of words: command = ["./my-agent", "--fast"]`, "`command` must be a list of texts; no shell splits it")
+				break
+			}
+			if a.Command = r.texts(at, v); len(a.Command) == 0 || a.Command[0] == "" {
+				r.fail(at, "", "`command` must name a program")
+			}
 		case "timeout":
 			a.Timeout, _ = r.duration(at, v)
 		default:
@@ -259,6 +267,9 @@ func (r *reader) weigh(a Agent) {
 	}
 	if a.Use == "shell" {
 		ask("runs commands on this machine")
+	}
+	if a.Use == "program" {
+		ask("runs the program %s", strings.Join(a.Command, " "))
 	}
 	if a.Use == "mcp" {
 		ask("starts an MCP server")
