@@ -188,6 +188,18 @@ MCP
 
   A listing is kept, so that scripts are checked without a server. What is no name
   in a script becomes _: search-code is github.search_code.
+
+  slop mcp serve offers flows as tools to others, such as Claude:
+
+    claude mcp add slop -- slop mcp serve
+
+  Published are the scripts in the folder flows, or those that slop.toml names:
+
+    [publish]
+    review = "flows/review.slop"
+
+  Beside them are the tools run, status, list, answer, resume, cancel and check.
+  Runs are kept: slop runs lists them. --listen 127.0.0.1:8090 serves by HTTP.
 `},
 	{"inputs", `
 INPUTS

@@ -3,6 +3,7 @@ package mcp
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/slopstudios/slop/runtime/agent"
@@ -11,7 +12,12 @@ import (
 // Examine starts the server, or connects to it, and lists its tools anew.
 func (s *Server) Examine(ctx context.Context, say func(agent.Finding)) {
 	for _, name := range s.config.variables() {
-		if _, set := s.config.Getenv(name); !set {
+		if _, set := s.config.Getenv(name); set {
+			continue
+		}
+		if slices.Contains(s.config.Env, name) { // a program may do without it
+			say(agent.Finding{What: "variable", Said: name + " is not set"})
+		} else {
 			say(agent.Finding{What: "variable", Said: name + " is not set", Wrong: true, Mend: "export " + name + ", which slop.toml names under [mcp." + s.config.Name + "]"})
 			return
 		}
