@@ -79,7 +79,7 @@ func (d *drawing) arrange() {
 		}
 		d.low, d.high = d.low-1, d.high+1
 		d.row = min(max(300/float64(d.high-d.low+1), 3), 12)
-		d.bottom = d.rollTop + d.row*float64(d.high-d.low+1)
+		d.bottom = d.rollTop + float64(d.row*float64(d.high-d.low+1)) // rounded first, so that no processor draws it otherwise
 	}
 	d.bottom = max(d.bottom, top+lane)
 }
@@ -149,7 +149,7 @@ func (d *drawing) grid() {
 }
 
 // y is the upper edge of a key's row.
-func (d *drawing) y(key float64) float64 { return d.rollTop + d.row*(float64(d.high)-key) }
+func (d *drawing) y(key float64) float64 { return d.rollTop + float64(d.row*(float64(d.high)-key)) }
 
 // plain is a colour that may stand in a picture as it was written.
 var plain = regexp.MustCompile(`^(#[0-9a-fA-F]{3,8}|[a-zA-Z]{3,24})$`)
@@ -168,7 +168,7 @@ func (d *drawing) notes() {
 		if level == 0 {
 			continue
 		}
-		l := look{d.colour[n.Sound], int(math.Round(4 + 6*min(level, 1)))}
+		l := look{d.colour[n.Sound], int(math.Round(4 + float64(6*min(level, 1))))}
 		if c := n.Text("color"); plain.MatchString(c) {
 			l.fill = c
 		}

@@ -428,3 +428,17 @@ func BenchmarkRender(b *testing.B) {
 	}
 	b.ReportMetric(float64(perRender)/float64(time.Since(begun)), "x-one-sine")
 }
+
+// What lies above half the rate folds back as tones that nobody wrote; the oscillators keep it down.
+func TestLittleAliasing(t *testing.T) {
+	for _, c := range []struct {
+		sound    string
+		harmonic float64 // that is there
+		folded   float64 // what a wave without care would have nearly as much of: the sixth of a saw, the seventh of a square
+	}{{"sawtooth", 10000, 44100 - 30000}, {"square", 15000, 44100 - 35000}} {
+		x := second(first(play(t, 1, event(0, 4, controls{"s": c.sound, "freq": 5000.0}))), 0.1, 0.9)
+		if there, folded := power(x, c.harmonic), power(x, c.folded); folded > 0.1*there {
+			t.Errorf("%s: %.5f folds back beside %.5f", c.sound, folded, there)
+		}
+	}
+}
