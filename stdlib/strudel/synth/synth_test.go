@@ -97,7 +97,7 @@ func windowed(x []float64, hz float64) float64 {
 func peak(x []float64, from, to float64) (hz float64) {
 	best := 0.0
 	x = hann(x)
-	for f := from; f <= to; f *= 1.001 {
+	for f := from; f <= to; f *= 1.002 {
 		if p := windowed(x, f); p > best {
 			best, hz = p, f
 		}
@@ -180,7 +180,7 @@ func TestControls(t *testing.T) {
 		for k, v := range c {
 			full[k] = v
 		}
-		return play(t, 2, event(0, 4, full))
+		return play(t, 1.5, event(0, 4, full))
 	}
 	plain, _ := note(nil)
 	at := func(c controls, from, to float64, measure func([]float64) float64) float64 {
