@@ -19,13 +19,11 @@ const MaxEncoded = 256 << 20
 
 // Encode writes p as canonical JSON: one line, fields in the order of the Go structs, nothing that depends on a map. The same plan gives the same bytes.
 func Encode(p *Plan) []byte {
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false) // plans are read by people too, and texts are full of <<
-	if err := enc.Encode(p); err != nil {
+	b, err := p.append(nil)
+	if err != nil {
 		panic(fmt.Sprintf("plan: encode: %v", err)) // only a value outside the language's (a NaN, a channel) can do this
 	}
-	return bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
+	return b
 }
 
 // Decode reads what Encode wrote and validates it, so that a damaged plan is an error here and not a panic later.
@@ -195,7 +193,7 @@ func scalar(raw json.RawMessage) (any, error) {
 func marshal(v any) ([]byte, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
+	enc.SetEscapeHTML(false) // plans are read by people too, and texts are full of <<
 	if err := enc.Encode(v); err != nil {
 		return nil, err
 	}
