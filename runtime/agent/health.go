@@ -202,14 +202,17 @@ func (v *Vitals) place(name string) *circuit {
 // enter passes the breaker, or says why it does not.
 func (v *Vitals) enter(ctx context.Context, p *Pass) (Reply, bool) {
 	c := p.circuit
-	patience := time.NewTimer(probePatience)
-	defer patience.Stop()
+	var patience *time.Timer // nearly every call is let in at once
 	for {
 		changed, news := c.change(), c.news.Load()
 		done, err := c.breaker.Allow()
 		if err == nil {
 			p.done, p.news, p.probe = done, news, c.breaker.State() == gobreaker.StateHalfOpen
 			return Reply{}, true
+		}
+		if patience == nil {
+			patience = time.NewTimer(probePatience)
+			defer patience.Stop()
 		}
 		open := errors.Is(err, gobreaker.ErrOpenState)
 		rest := c.rest()
