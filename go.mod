@@ -7,6 +7,7 @@ require (
 	github.com/alecthomas/kong v1.17.0
 	github.com/alecthomas/participle/v2 v2.1.4
 	github.com/anthropics/anthropic-sdk-go v1.84.0
+	github.com/coder/websocket v1.8.15
 	github.com/evanw/esbuild v0.25.12
 	github.com/expr-lang/expr v1.17.8
 	github.com/google/go-cmp v0.7.0

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -252,22 +253,22 @@ func TestStatus(t *testing.T) {
 // A host that lives long finds out by itself, and an agent that hangs in its check hangs in one only.
 func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		checks := 0
+		var checks atomic.Int64
 		release := make(chan struct{})
 		a := plain()
-		a.check = func(context.Context) error { checks++; <-release; return nil }
+		a.check = func(context.Context) error { checks.Add(1); <-release; return nil }
 		r, _ := watched(t, a)
 		ctx, stop := context.WithCancel(t.Context())
 		var group sync.WaitGroup
 		group.Go(func() { r.Watch(ctx, time.Minute) })
 		time.Sleep(5*time.Minute + time.Second)
-		if h := health(t, r); checks != 1 || h.Status != agent.Offline {
-			t.Errorf("%d checks hang, %+v", checks, h)
+		if h := health(t, r); checks.Load() != 1 || h.Status != agent.Offline {
+			t.Errorf("%d checks hang, %+v", checks.Load(), h)
 		}
 		close(release)
 		time.Sleep(2 * time.Minute)
-		if h := health(t, r); h.Status != agent.Available || checks < 2 {
-			t.Errorf("%d checks, %+v", checks, h)
+		if h := health(t, r); h.Status != agent.Available || checks.Load() < 2 {
+			t.Errorf("%d checks, %+v", checks.Load(), h)
 		}
 		stop()
 		group.Wait()

@@ -37,6 +37,7 @@ type Result struct {
 type TestOptions struct {
 	Do    bool          // make the example calls of capabilities that change the world, too
 	Limit time.Duration // of one call; 0 is a minute
+	Pong  time.Duration // how long a pong is awaited; 0 is 5 s
 }
 
 // Test holds a program to the protocol, part by part, and says each as it is known. It reports whether nothing failed.
@@ -46,6 +47,9 @@ func Test(ctx context.Context, p Program, o TestOptions, say func(Result)) bool 
 	}
 	if o.Limit == 0 {
 		o.Limit = time.Minute
+	}
+	if o.Pong == 0 {
+		o.Pong = 5 * time.Second
 	}
 	t := &tester{ctx: ctx, options: o, say: say, ok: true, ends: map[string]int{}}
 	t.run(p)
@@ -141,7 +145,7 @@ func (t *tester) see(m *message) {
 
 // answersPings sends something, then a ping, and waits for its pong.
 func (t *tester) answersPings(part string, n int64, before []byte) bool {
-	limit := 5 * time.Second
+	limit := t.options.Pong
 	if len(before) > 1<<20 {
 		limit = 30 * time.Second // a shell reads byte by byte
 	}

@@ -243,12 +243,14 @@ func (a *Agent) session(ctx context.Context) (*session, error) {
 // open makes a connection. Only who holds `opening` may.
 func (a *Agent) open(ctx context.Context) (*session, error) {
 	a.mu.Lock()
-	closed := a.closed
+	closed, connected := a.closed, len(a.sessions) > 0
 	a.mu.Unlock()
-	if closed {
+	switch {
+	case closed:
 		return nil, errors.New("slop ends")
-	}
-	if a.connect == nil {
+	case a.connect == nil && connected:
+		return nil, errors.New("it takes no more calls at a time")
+	case a.connect == nil:
 		return nil, errors.New("it is not connected")
 	}
 	s, err := a.connect(ctx)

@@ -277,6 +277,17 @@ func (s *session) reason() error {
 	return s.err
 }
 
+// hangup fails one call whose answer cannot come any more.
+func (s *session) hangup(id string, o run.Outcome, why string, retryAfter time.Duration) {
+	s.mu.Lock()
+	c := s.calls[id]
+	waits := c != nil && !c.ended
+	s.mu.Unlock()
+	if waits {
+		s.answered(&message{Type: "error", ID: id, Outcome: o, Message: why, RetryAfter: retryAfter.Seconds()})
+	}
+}
+
 // enter takes a place for a call; false when there is none.
 func (s *session) enter() (id string, c *call, ok bool) {
 	s.mu.Lock()
