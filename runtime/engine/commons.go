@@ -44,6 +44,7 @@ type commons struct {
 	engine *Engine
 	lanes  [64]chan struct{} // writers of one process take turns instead of undoing each other's work
 	seed   maphash.Seed
+	recall recall
 }
 
 func (c *commons) init(e *Engine) {
@@ -178,8 +179,12 @@ func (c *commons) change(ctx context.Context, space, key string, unsure time.Tim
 	begun := time.Now()
 	pause := time.Millisecond
 	for conflicts, troubles := 0, 0; ; {
-		value, err := c.try(ctx, space, name, hashKey(key), unsure, ch)
+		made := made{space, name, hashKey(key), time.Now().UTC().Round(0), ch}
+		value, err := c.try(ctx, made, unsure, false)
 		switch {
+		case err == nil && c.engine.forgets:
+			c.recall.add(made)
+			return value, nil
 		case errors.Is(err, store.ErrConflict):
 			conflicts++
 		case errors.Is(err, contexts.ErrUnavailable):
@@ -204,12 +209,13 @@ func (c *commons) change(ctx context.Context, space, key string, unsure time.Tim
 	}
 }
 
-func (c *commons) try(ctx context.Context, space, name, key string, unsure time.Time, ch contexts.Change) (any, error) {
-	d, version, err := c.read(ctx, name)
+// try makes a change, unless the document has seen it. again: it was made before, and may have been lost since.
+func (c *commons) try(ctx context.Context, ch made, unsure time.Time, again bool) (any, error) {
+	d, version, err := c.read(ctx, ch.name)
 	if err != nil {
 		return nil, err
 	}
-	if i := slices.IndexFunc(d.Seen, func(s seen) bool { return s.Key == key }); i >= 0 {
+	if i := slices.IndexFunc(d.Seen, func(s seen) bool { return s.Key == ch.key }); i >= 0 {
 		if d.Seen[i].Value == nil {
 			return nil, nil
 		}
@@ -218,25 +224,32 @@ func (c *commons) try(ctx context.Context, space, name, key string, unsure time.
 	if !unsure.IsZero() && !d.Since.Before(unsure) {
 		return nil, contexts.ErrUnsure
 	}
+	if again && d.passed(ch) {
+		return nil, nil
+	}
 	if version == 0 {
-		if err := c.room(ctx, space); err != nil {
+		if err := c.room(ctx, ch.space); err != nil {
 			return nil, err
 		}
 	}
-	now := time.Now().UTC().Round(0)
-	state, value, err := d.state.Apply(ch, now)
+	state, value, err := d.state.Apply(ch.Change, ch.at)
 	if err != nil {
 		return nil, err
 	}
-	made := seen{Key: key, At: now}
+	made := seen{Key: ch.key, At: ch.at}
 	if value != nil {
 		if made.Value, err = run.EncodeValue(value); err != nil {
 			return nil, err
 		}
 	}
-	d.state, d.Changed, d.Seen = state, now, append(d.Seen, made)
+	d.state, d.Changed, d.Seen = state, ch.at, append(d.Seen, made)
 	if over := len(d.Seen) - maxSeen; over > 0 {
-		d.Since, d.Seen = d.Seen[over-1].At, d.Seen[over:]
+		for _, gone := range d.Seen[:over] {
+			if gone.At.After(d.Since) { // one that was made again is older than those before it
+				d.Since = gone.At
+			}
+		}
+		d.Seen = d.Seen[over:]
 	}
 	data, err := d.encode()
 	if err != nil {
@@ -245,7 +258,7 @@ func (c *commons) try(ctx context.Context, space, name, key string, unsure time.
 	if len(data) > maxCommons {
 		return nil, fmt.Errorf("path `%s`: what outlives a run is at most %d MiB below one first name", ch.Path, maxCommons>>20)
 	}
-	err = c.engine.store.PutDoc(ctx, commonsKind, name, version, data)
+	err = c.engine.store.PutDoc(ctx, commonsKind, ch.name, version, data)
 	if err != nil && !errors.Is(err, store.ErrConflict) {
 		err = fmt.Errorf("%w: %w", contexts.ErrUnavailable, err) // it may be stored all the same: its key says so
 	}

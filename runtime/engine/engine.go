@@ -644,6 +644,7 @@ func (e *Engine) told(id run.ID) {
 		}
 		return
 	}
+	_ = e.commons.mend(e.ctx, time.Now()) // a store that is listened to again may have lost something; if it is away again, so it is told of again
 	for _, s := range e.all() {
 		s.post(letter{kind: toldLetter})
 	}

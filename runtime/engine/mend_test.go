@@ -171,6 +171,14 @@ func (a *amnesiac) GetDoc(ctx context.Context, kind, name string) ([]byte, uint6
 	return s.GetDoc(ctx, kind, name)
 }
 
+func (a *amnesiac) AllDocs(ctx context.Context, kind, prefix string) iter.Seq2[string, error] {
+	s, err := a.now()
+	if err != nil {
+		return func(yield func(string, error) bool) { yield("", err) }
+	}
+	return s.AllDocs(ctx, kind, prefix)
+}
+
 func (a *amnesiac) PutDoc(ctx context.Context, kind, name string, version uint64, data []byte) error {
 	s, err := a.now()
 	if err != nil {

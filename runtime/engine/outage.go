@@ -166,6 +166,10 @@ func (s *session) comeBack() {
 	if !s.regain() || s.engine.forgets && !s.mend() {
 		return
 	}
+	if err := s.engine.commons.mend(s.ctx, s.out.since); err != nil {
+		s.goOut() // before a step that reads what is shared
+		return
+	}
 	stored, more, known := s.survey()
 	switch {
 	case known == away:

@@ -15,6 +15,7 @@ import (
 	"github.com/slopstudios/slop/runtime/run/invariant"
 	"github.com/slopstudios/slop/runtime/store/redis"
 	"github.com/slopstudios/slop/runtime/store/redis/redistest"
+	"github.com/slopstudios/slop/stdlib/contexts"
 )
 
 // A Redis is killed in the midst of a run and comes back, with all it had and with a log that lost its end. The run thinks on meanwhile, does nothing, and ends as
@@ -58,7 +59,8 @@ func TestRedisIsKilledInTheMidstOfARun(t *testing.T) {
 			}
 			w.model("think", call)
 			w.doer("do", call)
-			p := w.plan("first = think \"first\"\nheld = think \"held\" after first\nmore = map i in 1..3 limit 1 { m = think \"<<held>> <<i>>\" }\nd = do \"d\" after more\noutput \"<<d>> <<len(more)>>\"")
+			w.add("memory", contexts.New())
+			p := w.plan("first = think \"first\"\nn = memory.add(path: \"n\", by: 2, scope: \"shared\") after first\nheld = think \"held\" after n\nmore = map i in 1..3 limit 1 { m = think \"<<held>> <<i>>\" }\nd = do \"d\" after more\nsum = memory.get(path: \"n\", scope: \"shared\") after d\noutput [d, len(more), sum]")
 			e := engine.New(engine.Config{Registry: w.registry, Store: s, Forgets: true, Lease: engine.DefaultLease, Owner: "first", Pool: "p"})
 			defer shut(t, e)
 			id := start(t, e, p, run.Options{})
@@ -90,7 +92,7 @@ func TestRedisIsKilledInTheMidstOfARun(t *testing.T) {
 				t.Errorf("while the server was away: %+v", o)
 			}
 			server.Restart()
-			if end := wait(t, e, id); end.Value != "d! 3" {
+			if end := wait(t, e, id); fmt.Sprint(end.Value) != "[d! 3 2]" {
 				t.Errorf("it ended with %+v, %v", end, end.Error)
 			}
 			if len(calls) != 6 {

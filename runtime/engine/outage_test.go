@@ -20,6 +20,7 @@ import (
 	"github.com/slopstudios/slop/runtime/run/invariant"
 	"github.com/slopstudios/slop/runtime/runs"
 	"github.com/slopstudios/slop/runtime/store"
+	"github.com/slopstudios/slop/stdlib/contexts"
 )
 
 // blackout is a run in an engine whose store can go away. Agents think, read and do; each call takes a second, and all are written down. What others do to the
@@ -579,6 +580,55 @@ func TestALargeAnswerWaitsForTheStore(t *testing.T) {
 			t.Errorf("%+v", o)
 		}
 		b.sound()
+	})
+}
+
+const sharing = `n = map i in 1..3 limit 1 { memory.add(path: "n", by: i, scope: "shared") }
+x = memory.set(path: "x", value: "mine", scope: "shared") after n
+y = memory.append(path: "y", value: "mine", scope: "shared") after x
+h = think "h" after y
+gn = memory.get(path: "n", scope: "shared") after h
+gx = memory.get(path: "x", scope: "shared") after h
+gy = memory.get(path: "y", scope: "shared") after h
+output [gn, gx, gy]`
+
+// Shared state that the store lost with its last seconds is written again by the process that wrote it, once, before a step reads it.
+func TestSharedStateThatWasLostIsWrittenAgain(t *testing.T) {
+	inABlackout(t, engine.Config{Forgets: true, Lease: engine.DefaultLease}, func(t *testing.T, b *blackout) {
+		b.w.add("memory", contexts.New())
+		b.start(sharing)
+		time.Sleep(500 * time.Millisecond) // h is under way
+		before := len(b.facts())
+		b.away(true, 5*time.Second)
+		b.s.forget(t, b.id, before-4)
+		b.away(false, 0)
+		if end := wait(t, b.e, b.id); fmt.Sprint(end.Value) != "[6 mine [mine]]" {
+			t.Errorf("it ended with %+v, %v", end.Value, end.Error)
+		}
+		b.sound()
+	})
+}
+
+// What another has written since is not undone: a value that was set is not set again over a later one. What is added and appended comes behind it.
+func TestWhatOthersSharedSinceIsNotUndone(t *testing.T) {
+	inABlackout(t, engine.Config{Forgets: true, Lease: engine.DefaultLease}, func(t *testing.T, b *blackout) {
+		b.w.add("memory", contexts.New())
+		b.start(sharing)
+		time.Sleep(500 * time.Millisecond)
+		before := len(b.facts())
+		b.away(true, 5*time.Second)
+		b.s.forget(t, b.id, before)
+		other := b.engine(b.s.kept, "other", engine.Config{})
+		defer shut(t, other)
+		theirs := b.w.plan("n = memory.add(path: \"n\", by: 10, scope: \"shared\")\nx = memory.set(path: \"x\", value: \"theirs\", scope: \"shared\")\n" +
+			"y = memory.append(path: \"y\", value: \"theirs\", scope: \"shared\")\noutput [n, x, y]")
+		if end := wait(t, other, start(t, other, theirs, run.Options{})); end.Status != run.Succeeded {
+			t.Fatalf("%+v", end)
+		}
+		b.away(false, 0)
+		if end := wait(t, b.e, b.id); fmt.Sprint(end.Value) != "[16 theirs [theirs mine]]" {
+			t.Errorf("it ended with %+v, %v", end.Value, end.Error)
+		}
 	})
 }
 
