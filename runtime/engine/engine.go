@@ -52,7 +52,7 @@ type Config struct {
 	Grace       time.Duration                     // how long the end of a cancelled `do` is awaited; 0: DefaultGrace
 	Shared      bool                              // the limits of agents and flows hold over all processes that share the store
 	Pool        string                            // of the runs that are started here, and of those that Work takes up
-	Sweep       time.Duration                     // how often Work looks for runs that were left behind; 0: DefaultSweep
+	Sweep       time.Duration                     // how often Work looks for runs that were left behind; 0: DefaultSweep, and with a Lease DefaultLeaseSweep
 	MaxResident int                               // runs in memory at a time; more wait in line. 0: DefaultResident
 	MaxQueued   int                               // runs that may wait in line: Start refuses more. 0: DefaultQueued
 	Linger      time.Duration                     // how long a run that only waits stays in memory; 0: DefaultLinger
@@ -154,6 +154,9 @@ func New(c Config) *Engine {
 	}
 	e.limits, e.flows, e.perFlow = newLimits(room), newGates(), c.MaxPerFlow
 	e.pool, e.sweep, e.appetite = c.Pool, c.Sweep, make(chan struct{}, 1)
+	if e.sweep <= 0 && e.ttl > 0 {
+		e.sweep = DefaultLeaseSweep
+	}
 	if e.sweep <= 0 {
 		e.sweep = DefaultSweep
 	}

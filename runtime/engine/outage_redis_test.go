@@ -122,3 +122,52 @@ func sizeOf(t *testing.T, server *redistest.Server) int64 {
 	}
 	return info.Size()
 }
+
+// A process on another machine dies: nothing tells so but the end of its lease. Another worker has its run within five seconds of that, with the priority that it
+// was started with. SLOP_LONG=1 has the usual lease.
+func TestTakeoverOnRedis(t *testing.T) {
+	t.Parallel()
+	lease := time.Second
+	if os.Getenv("SLOP_LONG") != "" {
+		lease = engine.DefaultLease
+	}
+	server := redistest.Start(t, redistest.Everysec...)
+	proxy := redistest.NewProxy(t, server)
+	open := func(url string) *redis.Store {
+		s, err := redis.Open(t.Context(), redis.Config{URL: url})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = s.Close() })
+		return s
+	}
+	w := newWorld(t)
+	began := make(chan time.Time, 2)
+	w.model("think", func(ctx context.Context, c *agent.Call) agent.Reply {
+		began <- time.Now()
+		if c.Attempt == 1 {
+			<-ctx.Done()
+		}
+		return agent.Reply{Value: "x"}
+	})
+	first := engine.New(engine.Config{Registry: w.registry, Store: open(proxy.URL()), Lease: lease, Owner: "first", Pool: "server", Shared: true})
+	second := engine.New(engine.Config{Registry: w.registry, Store: open(server.URL()), Lease: lease, Owner: "second", Pool: "server", Shared: true})
+	defer shut(t, second)
+	defer employ(t, second)()
+	id := start(t, first, w.plan(`output think "x"`), run.Options{Priority: 7})
+	<-began
+	died := time.Now()
+	proxy.Allow(0)
+	proxy.Cut()
+	taken := (<-began).Sub(died)
+	if taken > lease+5*time.Second {
+		t.Errorf("it was taken over after %s", taken)
+	}
+	t.Logf("with a lease of %s it was taken over after %s", lease, taken)
+	if end := wait(t, second, id); end.Value != "x" {
+		t.Errorf("it ended with %+v", end)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	_ = first.Close(ctx) // nothing that it says arrives
+}

@@ -11,8 +11,14 @@ import (
 	"github.com/slopstudios/slop/runtime/store"
 )
 
-// DefaultSweep is how often a worker looks for runs that a lost hint or a dead process left behind.
-const DefaultSweep = time.Minute
+// How often a worker looks for runs that a lost hint or a dead process left behind. Where leases lapse, other machines hold runs too, and nothing but a look tells
+// that one of them is gone: then within 5 s of the end of a lease.
+const (
+	DefaultSweep      = time.Minute
+	DefaultLeaseSweep = 4 * time.Second
+
+	sweepRest = 25 // times as long as a look takes nobody looks: where many thousand runs wait for people, looking is not to be what the store is busy with
+)
 
 // checkEvery is how often a worker asks agents whether they could be called: often enough for whoever looks at their status, and it costs nothing.
 const checkEvery = time.Minute
@@ -185,18 +191,19 @@ func (e *Engine) invite(h store.Hint) {
 func (e *Engine) sweeps(ctx context.Context) {
 	e.heed(&e.troubles.sweeps, "reconcile the list of runs", e.Reconcile(ctx, e.pool)) // lists are derived: the next start tries again
 	for ctx.Err() == nil {
+		began := time.Now()
 		e.heed(&e.troubles.sweeps, "look for runs that were left behind", e.sweepUp(ctx)) // what it did not find, the next finds
-		pause(ctx, e.sweep)
+		pause(ctx, max(e.sweep, min(sweepRest*time.Since(began), DefaultSweep)))
 	}
 }
 
 // sweepUp leaves a hint for every run that nobody holds and nothing will wake.
 func (e *Engine) sweepUp(ctx context.Context) error {
-	for id, err := range e.store.Strays(ctx, e.pool) {
+	for h, err := range e.store.Strays(ctx, e.pool) {
 		if err != nil {
 			return err
 		}
-		if err := e.store.Enqueue(ctx, store.Hint{Run: id, Pool: e.pool}); err != nil {
+		if err := e.store.Enqueue(ctx, h); err != nil {
 			return err
 		}
 	}

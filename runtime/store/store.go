@@ -66,9 +66,9 @@ type Log interface {
 	Tail(ctx context.Context, id run.ID, after run.Seq) iter.Seq2[run.Fact, error]
 	// Unfinished yields the runs without Finished, oldest first. pool is the one that Started names; "" yields those of all pools.
 	Unfinished(ctx context.Context, pool string) iter.Seq2[run.ID, error]
-	// Strays yields the unfinished runs of a pool that nobody holds and that no hint will wake, as a lost write leaves them. A run that rests until it
-	// is told something is none.
-	Strays(ctx context.Context, pool string) iter.Seq2[run.ID, error]
+	// Strays yields the unfinished runs of a pool that nobody holds and that no hint will wake, as a lost write or a lapsed lease leaves them: each as the hint
+	// that it lacks. A run that rests until it is told something is none.
+	Strays(ctx context.Context, pool string) iter.Seq2[Hint, error]
 	// Holder tells who holds the lease of a run: "" when nobody does, when the holder is known to be dead, or when the run is finished. ErrNotFound.
 	Holder(ctx context.Context, id run.ID) (owner string, err error)
 	// Remove takes the log of a finished run away, with its index entry. ErrNotFound; an unfinished run stays: ErrHeld.
@@ -81,6 +81,17 @@ type Hint struct {
 	Pool     string
 	Priority int       // the higher first
 	Due      time.Time // zero: now
+}
+
+// Named yields the runs of hints.
+func Named(hints iter.Seq2[Hint, error]) iter.Seq2[run.ID, error] {
+	return func(yield func(run.ID, error) bool) {
+		for h, err := range hints {
+			if !yield(h.Run, err) {
+				return
+			}
+		}
+	}
 }
 
 // Queue keeps hints. It is derived from the logs: a lost hint delays its run until the next sweep over Strays, it never strands it.

@@ -393,25 +393,25 @@ func (s *Store) Tail(ctx context.Context, id run.ID, after run.Seq) iter.Seq2[ru
 
 // Unfinished implements store.Log.
 func (s *Store) Unfinished(ctx context.Context, pool string) iter.Seq2[run.ID, error] {
-	return s.choose(ctx, func(id run.ID, l *log) bool { return !l.finished && (pool == "" || l.pool == pool) })
+	return store.Named(s.choose(ctx, func(id run.ID, l *log) bool { return !l.finished && (pool == "" || l.pool == pool) }))
 }
 
 // Strays implements store.Log.
-func (s *Store) Strays(ctx context.Context, pool string) iter.Seq2[run.ID, error] {
+func (s *Store) Strays(ctx context.Context, pool string) iter.Seq2[store.Hint, error] {
 	return s.choose(ctx, func(id run.ID, l *log) bool {
 		return !l.finished && l.pool == pool && !l.rests && (l.owner == "" || l.lapsed()) && !s.queue.has(id)
 	})
 }
 
 // choose yields the runs whose log, which is locked meanwhile, is wanted.
-func (s *Store) choose(ctx context.Context, want func(run.ID, *log) bool) iter.Seq2[run.ID, error] {
-	return func(yield func(run.ID, error) bool) {
+func (s *Store) choose(ctx context.Context, want func(run.ID, *log) bool) iter.Seq2[store.Hint, error] {
+	return func(yield func(store.Hint, error) bool) {
 		s.mu.RLock()
 		ids := slices.Clone(s.order)
 		s.mu.RUnlock()
 		for _, id := range ids {
 			if err := ctx.Err(); err != nil {
-				yield("", err)
+				yield(store.Hint{}, err)
 				return
 			}
 			l, err := s.log(id)
@@ -419,9 +419,9 @@ func (s *Store) choose(ctx context.Context, want func(run.ID, *log) bool) iter.S
 				continue
 			}
 			l.mu.Lock()
-			wanted := want(id, l)
+			wanted, hint := want(id, l), store.Hint{Run: id, Pool: l.pool, Priority: l.priority}
 			l.mu.Unlock()
-			if wanted && !yield(id, nil) {
+			if wanted && !yield(hint, nil) {
 				return
 			}
 		}

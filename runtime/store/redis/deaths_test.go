@@ -74,7 +74,7 @@ func deathAfter(t *testing.T, server *redistest.Server, n int) (died bool) {
 	}
 	_, hinted, next, err := s.Dequeue(ctx, pool)
 	must(t, err)
-	if !over && !hinted && next.IsZero() && !listed("strays", s.Strays(ctx, pool)) {
+	if !over && !hinted && next.IsZero() && !listed("strays", store.Named(s.Strays(ctx, pool))) {
 		t.Errorf("after %d: nobody finds the run", n)
 	}
 	if !over {
@@ -83,7 +83,7 @@ func deathAfter(t *testing.T, server *redistest.Server, n int) (died bool) {
 		head := run.Seq(len(facts))
 		must(t, s.Append(ctx, lease, head, run.Fact{Seq: head + 1, At: at, Body: &run.Finished{Status: run.Succeeded}}))
 	}
-	if listed("unfinished", s.Unfinished(ctx, pool)) || listed("strays", s.Strays(ctx, pool)) {
+	if listed("unfinished", s.Unfinished(ctx, pool)) || listed("strays", store.Named(s.Strays(ctx, pool))) {
 		t.Errorf("after %d: it is finished and somebody looks for it", n)
 	}
 	must(t, s.PutEntries(ctx, store.Entry{Run: "r", Status: run.Succeeded, Started: at, Seq: 99}))

@@ -373,28 +373,28 @@ func (s *Store) Remove(ctx context.Context, id run.ID) error {
 
 // Unfinished implements store.Log.
 func (s *Store) Unfinished(ctx context.Context, pool string) iter.Seq2[run.ID, error] {
-	return s.choose(ctx, pool, pool == "", false, func(reply) bool { return true })
+	return store.Named(s.choose(ctx, pool, pool == "", false, func(reply) bool { return true }))
 }
 
 // Strays implements store.Log.
-func (s *Store) Strays(ctx context.Context, pool string) iter.Seq2[run.ID, error] {
+func (s *Store) Strays(ctx context.Context, pool string) iter.Seq2[store.Hint, error] {
 	return s.choose(ctx, pool, false, true, func(stand reply) bool {
 		return stand.is("free") || stand.is("held") && s.conf.Dead(stand.at(1))
 	})
 }
 
 // choose yields the unfinished runs of a pool, or of all, oldest first, as far as they stand as is wanted.
-func (s *Store) choose(ctx context.Context, pool string, all, unhinted bool, want func(reply) bool) iter.Seq2[run.ID, error] {
-	return func(yield func(run.ID, error) bool) {
+func (s *Store) choose(ctx context.Context, pool string, all, unhinted bool, want func(reply) bool) iter.Seq2[store.Hint, error] {
+	return func(yield func(store.Hint, error) bool) {
 		if err := s.repair(ctx); err != nil {
-			yield("", err)
+			yield(store.Hint{}, err)
 			return
 		}
 		pools := []string{pool}
 		if all {
 			var err error
 			if pools, err = s.client.SMembers(ctx, s.key("pools")).Result(); err != nil {
-				yield("", fmt.Errorf("redis: list the pools: %w", err))
+				yield(store.Hint{}, fmt.Errorf("redis: list the pools: %w", err))
 				return
 			}
 		}
@@ -402,7 +402,7 @@ func (s *Store) choose(ctx context.Context, pool string, all, unhinted bool, wan
 		for _, pool := range pools {
 			some, err := s.open1(ctx, pool, unhinted)
 			if err != nil {
-				yield("", err)
+				yield(store.Hint{}, err)
 				return
 			}
 			open = append(open, some...)
@@ -411,7 +411,7 @@ func (s *Store) choose(ctx context.Context, pool string, all, unhinted bool, wan
 		for chunk := range slices.Chunk(open, pageRuns) {
 			stands, err := s.stands(ctx, chunk)
 			if err != nil {
-				yield("", err)
+				yield(store.Hint{}, err)
 				return
 			}
 			for i, o := range chunk {
@@ -419,8 +419,11 @@ func (s *Store) choose(ctx context.Context, pool string, all, unhinted bool, wan
 				case stands[i].is("none") && time.Since(time.UnixMicro(o.since)) > unborn, stands[i].is("finished"):
 					s.unregister(ctx, o.id, o.pool)
 				case stands[i].is("none"):
-				case want(stands[i]) && !yield(o.id, nil):
-					return
+				case want(stands[i]):
+					priority, _ := strconv.Atoi(stands[i].at(4))
+					if !yield(store.Hint{Run: o.id, Pool: o.pool, Priority: priority}, nil) {
+						return
+					}
 				}
 			}
 		}

@@ -357,7 +357,7 @@ func TestTakeover(t *testing.T) {
 			t.Errorf("a dead one holds it: %q, %v", owner, err)
 		}
 		found := false
-		for id, err := range b.Strays(ctx, "") {
+		for id, err := range store.Named(b.Strays(ctx, "")) {
 			must(t, err)
 			found = found || id == "dies"
 		}
@@ -389,7 +389,7 @@ func TestDerivedIsMadeAgain(t *testing.T) {
 	s = open(t, redis.Config{URL: server.URL(), Prefix: "p"})
 	defer func() { _ = s.Close() }()
 	var strays []run.ID
-	for id, err := range s.Strays(t.Context(), "x") {
+	for id, err := range store.Named(s.Strays(t.Context(), "x")) {
 		must(t, err)
 		strays = append(strays, id)
 	}

@@ -140,15 +140,15 @@ redis.call('PUBLISH', ARGV[5], ARGV[6])
 return {'ok', seq, m[3], m[4]}
 `)
 
-// It tells how a run stands: none, finished, held (by whom), rests or free; then its pool and its index entry.
+// It tells how a run stands: none, finished, held (by whom), rests or free; then its pool, its index entry and its priority.
 var standScript = lua(`
-local m = redis.call('HMGET', KEYS[1], 'token', 'fin', 'owner', 'until', 'rests', 'pool', 'e')
+local m = redis.call('HMGET', KEYS[1], 'token', 'fin', 'owner', 'until', 'rests', 'pool', 'e', 'prio')
 if not m[1] then return {'none'} end
-local pool, entry = m[6] or '', m[7] or ''
+local pool, entry, prio = m[6] or '', m[7] or '', m[8] or '0'
 if m[2] then return {'finished', '', pool, entry} end
-if m[3] ~= '' and not lapsed(m[4]) then return {'held', m[3], pool, entry} end
+if m[3] ~= '' and not lapsed(m[4]) then return {'held', m[3], pool, entry, prio} end
 if m[5] then return {'rests', '', pool, entry} end
-return {'free', '', pool, entry}
+return {'free', '', pool, entry, prio}
 `)
 
 // ARGV: channel of the run.

@@ -253,7 +253,7 @@ func TestDamageToWhatIsDerivedStopsNobody(t *testing.T) {
 		}
 		if strings.HasPrefix(statement, "UPDATE hints") {
 			var lost []run.ID
-			for id, err := range s.Strays(ctx, "p") {
+			for id, err := range store.Named(s.Strays(ctx, "p")) {
 				fail("strays", err)
 				lost = append(lost, id)
 			}

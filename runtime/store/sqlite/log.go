@@ -542,11 +542,11 @@ func decode(id run.ID, last run.Seq, data []byte) ([]run.Fact, error) {
 
 // Unfinished implements store.Log.
 func (s *Store) Unfinished(ctx context.Context, pool string) iter.Seq2[run.ID, error] {
-	return s.choose(ctx, "FROM runs WHERE finished = 0 AND n > ?1 AND (?2 = '' OR pool = ?2) ORDER BY n LIMIT 1000", pool, func(*state) bool { return true })
+	return store.Named(s.choose(ctx, "FROM runs WHERE finished = 0 AND n > ?1 AND (?2 = '' OR pool = ?2) ORDER BY n LIMIT 1000", pool, func(*state) bool { return true }))
 }
 
 // Strays implements store.Log.
-func (s *Store) Strays(ctx context.Context, pool string) iter.Seq2[run.ID, error] {
+func (s *Store) Strays(ctx context.Context, pool string) iter.Seq2[store.Hint, error] {
 	known := map[string]bool{} // of many runs that a dead process left, one look at its lock is enough
 	dead := func(owner string) bool {
 		is, ok := known[owner]
@@ -591,18 +591,18 @@ func (s *Store) Runs(ctx context.Context) iter.Seq2[run.ID, error] {
 }
 
 // choose yields runs page by page, so that no page is held open while somebody thinks about it.
-func (s *Store) choose(ctx context.Context, from, pool string, want func(*state) bool) iter.Seq2[run.ID, error] {
-	return func(yield func(run.ID, error) bool) {
+func (s *Store) choose(ctx context.Context, from, pool string, want func(*state) bool) iter.Seq2[store.Hint, error] {
+	return func(yield func(store.Hint, error) bool) {
 		for after, more := int64(-1), true; more; {
 			page, err := s.page(ctx, from, after, pool)
 			if err != nil {
-				yield("", err)
+				yield(store.Hint{}, err)
 				return
 			}
 			more = false
 			for _, r := range page {
 				more, after = true, max(after, r.n)
-				if r.damage == nil && want(r) && !yield(r.id, nil) {
+				if r.damage == nil && want(r) && !yield(store.Hint{Run: r.id, Pool: r.pool, Priority: r.priority}, nil) {
 					return
 				}
 			}

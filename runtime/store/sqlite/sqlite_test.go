@@ -246,7 +246,7 @@ func TestTheLeaseOfTheDeadIsVoid(t *testing.T) {
 	}
 	deaths.Store(0)
 	var got []run.ID
-	for id, err := range s.Strays(ctx, "p") {
+	for id, err := range store.Named(s.Strays(ctx, "p")) {
 		if err != nil {
 			t.Fatal(err)
 		}

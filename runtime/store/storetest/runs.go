@@ -289,7 +289,7 @@ func strays(t *testing.T, s store.Store) {
 	}
 	are := func(what string, want ...run.ID) {
 		t.Helper()
-		got := ids(t, s.Strays(ctx, "p"))
+		got := ids(t, store.Named(s.Strays(ctx, "p")))
 		slices.Sort(got)
 		slices.Sort(want)
 		if !slices.Equal(got, want) {
@@ -322,10 +322,21 @@ func strays(t *testing.T, s store.Store) {
 	are("its hint was taken by somebody who died", "freed", "told")
 	_, err = s.Extend(ctx, leases["lapsed"], 50*time.Millisecond)
 	fail(err)
-	eventually(t, "a lapsed lease strays", func() bool { return slices.Contains(ids(t, s.Strays(ctx, "p")), "lapsed") })
+	eventually(t, "a lapsed lease strays", func() bool { return slices.Contains(ids(t, store.Named(s.Strays(ctx, "p"))), "lapsed") })
 	_, err = s.Claim(ctx, "freed", "other", time.Hour)
 	fail(err)
 	are("one is claimed", "told", "lapsed")
+
+	urgent, err := s.Create(ctx, "urgent", "me", time.Hour, startedIn("p", 7))
+	fail(err)
+	fail(s.Release(ctx, urgent))
+	for h, err := range s.Strays(ctx, "p") {
+		fail(err)
+		if h.Run == "urgent" && (h.Priority != 7 || h.Pool != "p" || !h.Due.IsZero()) {
+			t.Errorf("the hint that a stray lacks is %+v", h)
+		}
+	}
+	are("one more is free", "told", "lapsed", "urgent")
 }
 
 func remove(t *testing.T, s store.Store) {

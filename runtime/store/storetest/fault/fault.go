@@ -349,7 +349,7 @@ func (s *Store) Unfinished(ctx context.Context, pool string) iter.Seq2[run.ID, e
 }
 
 // Strays implements store.Log.
-func (s *Store) Strays(ctx context.Context, pool string) iter.Seq2[run.ID, error] {
+func (s *Store) Strays(ctx context.Context, pool string) iter.Seq2[store.Hint, error] {
 	return alive(s, s.Store.Strays(ctx, pool))
 }
 
