@@ -19,11 +19,12 @@ import (
 
 // Config of the agents that can be configured. The zero value gives each its defaults, and keys from the environment at the time of a call.
 type Config struct {
-	Claude claude.Config
-	OpenAI openai.Config
-	Ollama openai.Config
-	HTTP   http.Config
-	Shell  shell.Config
+	Claude  claude.Config
+	OpenAI  openai.Config
+	Ollama  openai.Config
+	HTTP    http.Config
+	Shell   shell.Config
+	Strudel strudel.Config
 }
 
 // Named is an agent under the name scripts call it by.
@@ -93,7 +94,7 @@ var list = []entry{
 		return openai.New(c.OpenAI)
 	}},
 	{name: "shell", build: func(c Config) agent.Agent { return shell.New(c.Shell) }},
-	{name: "strudel", build: func(Config) agent.Agent { return strudel.New() }},
+	{name: "strudel", build: func(c Config) agent.Agent { return strudel.New(c.Strudel) }},
 	{name: "wait", build: func(Config) agent.Agent { return wait.New() }},
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,6 +26,7 @@ import (
 	"github.com/slopstudios/slop/stdlib/mcp"
 	"github.com/slopstudios/slop/stdlib/openai"
 	"github.com/slopstudios/slop/stdlib/shell"
+	"github.com/slopstudios/slop/stdlib/strudel"
 )
 
 // setting is what slop.toml can say about a built-in agent beside use, limit and rate: the keys, and what they change.
@@ -49,6 +51,11 @@ var settings = map[string]setting{
 		c.OpenAI = chat(a)
 		if c.OpenAI.BaseURL == "" {
 			c.OpenAI.BaseURL = os.Getenv("OPENAI_BASE_URL")
+		}
+	}},
+	"strudel": {[]string{"engine", "folder"}, func(c *stdlib.Config, a config.Agent) {
+		if a.Engine == "node" {
+			c.Strudel = strudel.Config{Packages: cmp.Or(a.Folder, filepath.Dir(a.File.Path))}
 		}
 	}},
 	"shell": {[]string{"folder", "env"}, func(c *stdlib.Config, a config.Agent) { c.Shell = shell.Config{Folder: a.Folder, Env: a.Env} }},

@@ -8,6 +8,7 @@ import (
 	"github.com/slopstudios/slop/runtime/agent"
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/stdlib/outcome"
+	"github.com/slopstudios/slop/stdlib/strudel/node"
 	"github.com/slopstudios/slop/stdlib/strudel/pattern"
 	"github.com/slopstudios/slop/stdlib/strudel/song"
 )
@@ -39,7 +40,7 @@ func eventsSignature() types.Signature {
 	}
 }
 
-func events(ctx context.Context, c *agent.Call) agent.Reply {
+func (s strudel) events(ctx context.Context, c *agent.Call) agent.Reply {
 	cycles := int64(defaultCycles)
 	switch n := c.Args["cycles"].(type) {
 	case int:
@@ -50,18 +51,28 @@ func events(ctx context.Context, c *agent.Call) agent.Reply {
 	if cycles < 1 || cycles > maxCycles {
 		return agent.Fail(run.Failure, "strudel.events: cycles is a number from 1 to 1024")
 	}
-	s, problems := song.Read(codeOf(c))
-	if s == nil {
+	if s.config.Packages != "" {
+		a, err := node.Ask(ctx, s.config.Packages, codeOf(c), int(cycles))
+		switch {
+		case err != nil:
+			return unasked(ctx, err)
+		case a.Problem != "":
+			return broken("strudel.events", []song.Problem{{Message: a.Problem}})
+		}
+		return agent.Reply{Value: beginnings(a.Events, a.CPS)}
+	}
+	read, problems := song.Read(codeOf(c))
+	if read == nil {
 		return broken("strudel.events", problems)
 	}
-	found, err := s.Events(ctx, pattern.Time{}, pattern.Cycles(cycles))
+	found, err := read.Events(ctx, pattern.Time{}, pattern.Cycles(cycles))
 	if err != nil {
 		if reply, ended := outcome.Ended(ctx); ended {
 			return reply
 		}
 		return agent.Fail(run.Failure, "strudel.events: "+err.Error())
 	}
-	return agent.Reply{Value: beginnings(found, s.CPS)}
+	return agent.Reply{Value: beginnings(found, read.CPS)}
 }
 
 // beginnings are the events that begin in the time asked for, as people read them. Of one that goes on beyond it, the whole is told.

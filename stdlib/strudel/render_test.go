@@ -28,11 +28,11 @@ func render(ctx context.Context, code string, args map[string]any) agent.Reply {
 	for k, v := range args {
 		all[k] = v
 	}
-	return strudel.New().Call(ctx, &agent.Call{Callee: signature("strudel.render"), Args: all, Emit: func(agent.Progress) {}})
+	return strudel.New(strudel.Config{}).Call(ctx, &agent.Call{Callee: signature("strudel.render"), Args: all, Emit: func(agent.Progress) {}})
 }
 
 func signature(name string) *types.Signature {
-	for _, s := range strudel.New().Signatures() {
+	for _, s := range strudel.New(strudel.Config{}).Signatures() {
 		if s.Name == name {
 			return &s
 		}
@@ -135,7 +135,7 @@ func TestWhatCannotBeRendered(t *testing.T) {
 			t.Errorf("%.60s %v: %s %q, which should say %q", c.code, c.args, r.Outcome, r.Message, c.want)
 		}
 	}
-	r := strudel.New().Call(t.Context(), &agent.Call{Callee: signature("strudel.render"), Text: types.Parts{"s(", types.Secret{Name: "key"}, ")"}, Emit: func(agent.Progress) {}})
+	r := strudel.New(strudel.Config{}).Call(t.Context(), &agent.Call{Callee: signature("strudel.render"), Text: types.Parts{"s(", types.Secret{Name: "key"}, ")"}, Emit: func(agent.Progress) {}})
 	if r.Outcome != run.Failure || !strings.Contains(r.Message, "without secrets") {
 		t.Errorf("code with a secret in it: %s %q", r.Outcome, r.Message)
 	}
@@ -149,7 +149,7 @@ func TestARenderIsCancelled(t *testing.T) {
 	count := 2*runtime.GOMAXPROCS(0) + 2 // more than are played at a time
 	for range count {
 		go func() {
-			replies <- strudel.New().Call(ctx, &agent.Call{Callee: signature("strudel.render"), Args: map[string]any{"code": fourVoices, "seconds": 600.0}, Emit: func(agent.Progress) { started <- struct{}{} }})
+			replies <- strudel.New(strudel.Config{}).Call(ctx, &agent.Call{Callee: signature("strudel.render"), Args: map[string]any{"code": fourVoices, "seconds": 600.0}, Emit: func(agent.Progress) { started <- struct{}{} }})
 		}()
 	}
 	<-started // one plays, which takes many seconds
@@ -177,7 +177,7 @@ func TestRendersAreBounded(t *testing.T) {
 	var done sync.WaitGroup
 	for range 8 {
 		done.Go(func() {
-			strudel.New().Call(t.Context(), &agent.Call{Callee: signature("strudel.render"), Args: map[string]any{"code": `s("bd*4")`, "seconds": 5.0}, Emit: func(agent.Progress) {
+			strudel.New(strudel.Config{}).Call(t.Context(), &agent.Call{Callee: signature("strudel.render"), Args: map[string]any{"code": `s("bd*4")`, "seconds": 5.0}, Emit: func(agent.Progress) {
 				mu.Lock()
 				defer mu.Unlock()
 				playing++

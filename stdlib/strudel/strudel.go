@@ -8,12 +8,20 @@ import (
 	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/agent"
 	"github.com/slopstudios/slop/runtime/run"
+	"github.com/slopstudios/slop/stdlib/strudel/node"
 )
 
-// New returns the agent.
-func New() agent.Agent { return strudel{} }
+// Config of the agent. The zero value needs nothing that is not built in.
+type Config struct {
+	// Packages is a folder whose node_modules have the @strudel/* packages of whoever runs this. When it is given they are asked what plays, in a process of
+	// Node's that is shut in; else what is built in answers.
+	Packages string
+}
 
-type strudel struct{}
+// New returns the agent.
+func New(c Config) agent.Agent { return strudel{c} }
+
+type strudel struct{ config Config }
 
 func (strudel) Signatures() []types.Signature {
 	return []types.Signature{
@@ -23,14 +31,25 @@ func (strudel) Signatures() []types.Signature {
 	}
 }
 
-func (strudel) Call(ctx context.Context, c *agent.Call) agent.Reply {
+func (s strudel) Call(ctx context.Context, c *agent.Call) agent.Reply {
 	switch c.Callee.Use {
 	case "strudel.validate":
-		return validate(ctx, c)
+		return s.validate(ctx, c)
 	case "strudel.events":
-		return events(ctx, c)
+		return s.events(ctx, c)
 	case "strudel.render":
 		return render(ctx, c)
 	}
 	return agent.Fail(run.Failure, "this is no capability of strudel")
 }
+
+// Check reports what is missing of the packages, when they are to be asked.
+func (s strudel) Check(context.Context) error {
+	if s.config.Packages == "" {
+		return nil
+	}
+	return node.Ready(s.config.Packages)
+}
+
+// Account keeps answers of the packages apart from those of what is built in.
+func (s strudel) Account() string { return agent.Account("strudel", s.config.Packages) }

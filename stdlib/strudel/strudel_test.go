@@ -16,7 +16,7 @@ import (
 )
 
 func ask(ctx context.Context, capability, code string, args map[string]any) agent.Reply {
-	return strudel.New().Call(ctx, &agent.Call{Callee: &types.Signature{Name: capability, Use: capability}, Text: code, Args: args, Emit: func(agent.Progress) {}})
+	return strudel.New(strudel.Config{}).Call(ctx, &agent.Call{Callee: &types.Signature{Name: capability, Use: capability}, Text: code, Args: args, Emit: func(agent.Progress) {}})
 }
 
 func TestValidate(t *testing.T) {

@@ -2,6 +2,7 @@ package strudel
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/slopstudios/slop/runtime/agent"
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/stdlib/outcome"
+	"github.com/slopstudios/slop/stdlib/strudel/node"
 	"github.com/slopstudios/slop/stdlib/strudel/song"
 )
 
@@ -44,12 +46,37 @@ func codeOf(c *agent.Call) string {
 	return text
 }
 
-func validate(ctx context.Context, c *agent.Call) agent.Reply {
+func (s strudel) validate(ctx context.Context, c *agent.Call) agent.Reply {
+	if s.config.Packages != "" {
+		a, err := node.Ask(ctx, s.config.Packages, codeOf(c), checkedCycles)
+		if err != nil {
+			return unasked(ctx, err)
+		}
+		var problems []song.Problem
+		if a.Problem != "" {
+			problems = []song.Problem{{Message: a.Problem}}
+		}
+		return agent.Reply{Value: verdict(problems)}
+	}
 	_, problems, err := song.Check(ctx, codeOf(c))
 	if reply, ended := outcome.Ended(ctx); err != nil && ended {
 		return reply
 	}
 	return agent.Reply{Value: verdict(problems)}
+}
+
+// checkedCycles is how much of the code the packages are asked to play when it is looked at.
+const checkedCycles = 8
+
+// unasked is the failure of a call that the packages did not answer.
+func unasked(ctx context.Context, err error) agent.Reply {
+	if reply, ended := outcome.Ended(ctx); ended {
+		return reply
+	}
+	if errors.Is(err, node.ErrUnavailable) {
+		return agent.Fail(run.Unavailable, err.Error())
+	}
+	return agent.Fail(run.Failure, err.Error())
 }
 
 // verdict is the value of strudel.validate.

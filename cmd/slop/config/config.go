@@ -69,6 +69,7 @@ type Agent struct {
 	Tools       []string
 	Folder      string   // absolute
 	Env         []string // names of environment variables that commands may see
+	Engine      string   // of strudel: "node" asks the packages in Folder
 	Command     []string // of `use = "program"`: the program and its arguments
 	Timeout     time.Duration
 	Keys        []string // that were written, in order

@@ -175,7 +175,7 @@ func (r *reader) ordered(path []string, t map[string]any) []string {
 
 var agentKeys = []string{
 	"use", "model", "base_url", "api_key_env", "system", "limit", "rate", "price", "max_tokens", "temperature", "effort", "prefer", "tools",
-	"folder", "env", "timeout", "command",
+	"folder", "env", "timeout", "command", "engine",
 }
 
 func (r *reader) agent(name string, v any) {
@@ -235,6 +235,11 @@ func (r *reader) agent(name string, v any) {
 			if a.Prefer != "api" && a.Prefer != "cli" {
 				r.fail(at, "", "`prefer` must be \"api\" or \"cli\"")
 			}
+		case "engine":
+			r.text(at, v, &a.Engine)
+			if a.Engine != "node" && a.Engine != "built-in" {
+				r.fail(at, "", "`engine` must be \"built-in\" or \"node\"")
+			}
 		case "tools":
 			a.Tools = r.texts(at, v)
 		case "folder":
@@ -270,6 +275,9 @@ func (r *reader) weigh(a Agent) {
 	}
 	if a.Use == "program" {
 		ask("runs the program %s", strings.Join(a.Command, " "))
+	}
+	if a.Engine == "node" {
+		ask("runs the Strudel packages in its folder with Node, shut in")
 	}
 	if a.Use == "mcp" {
 		ask("starts an MCP server")

@@ -3,25 +3,57 @@
 // Requests and answers are lines of JSON:
 //   {"code": "s(\"bd\")", "cycles": 2}
 //   {"cps": 0.5, "events": [{"whole": ["0", "1"], "part": ["0", "1"], "value": {"s": "bd"}}]}   or   {"error": "…"}
-import { createRequire, register } from 'node:module';
-import { pathToFileURL } from 'node:url';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { SourceTextModule, SyntheticModule } from 'node:vm';
 
 // Answers have the real output to themselves; what the packages say is heard for their errors.
 const write = process.stdout.write.bind(process.stdout);
+const [exit, input] = [process.exit, process.stdin];
 let said = [];
 for (const level of ['log', 'info', 'warn', 'error', 'debug']) console[level] = (...words) => said.push(words.join(' '));
 
-// @strudel/core asks for a package that is made for browsers and does not load in Node; nothing of it is needed to ask a pattern.
-const instead = 'data:text/javascript,' + encodeURIComponent('export const SalatRepl = class {}; export default {};');
-register('data:text/javascript,' + encodeURIComponent(`
-  export async function resolve(name, context, next) {
-    return name === '@kabelsalat/web' ? { url: ${JSON.stringify(instead)}, shortCircuit: true } : next(name, context);
-  }`));
+const folder = process.argv.at(-1);
+const here = pathToFileURL(folder + '/').href;
 
-const folder = process.argv[2] ?? process.cwd();
-const find = createRequire(pathToFileURL(folder + '/'));
-const load = async (name) => import(pathToFileURL(find.resolve(name)));
+// Modules are linked by hand: @strudel/core asks for @kabelsalat/web, which is made for browsers and does not load in Node, and of which nothing is needed
+// to ask a pattern; and a loader's hooks would need a thread that Node's permissions do not bind.
+const modules = new Map();
+const made = (names, of) => new SyntheticModule(names, function () { for (const name of names) this.setExport(name, of[name]); });
+async function link(name, from) {
+  if (name === '@kabelsalat/web') return made(['SalatRepl', 'default'], { SalatRepl: class {}, default: {} });
+  const url = name.startsWith('node:') ? name : import.meta.resolve(name, from.identifier);
+  if (modules.has(url)) return modules.get(url);
+  let module;
+  const file = url.startsWith('file:') ? fileURLToPath(url) : undefined;
+  if (file && isModule(file)) {
+    module = new SourceTextModule(readFileSync(file, 'utf8'), { identifier: url, initializeImportMeta: (meta) => { meta.url = url; } });
+  } else {
+    const exports = createRequire(here)(file ?? url);
+    const named = Object.keys(exports).filter((key) => key !== 'default');
+    module = made([...named, 'default'], { ...exports, default: exports });
+  }
+  modules.set(url, module);
+  return module;
+}
+function isModule(file) {
+  if (file.endsWith('.mjs')) return true;
+  if (!file.endsWith('.js')) return false;
+  for (let at = file; (at = at.slice(0, at.lastIndexOf('/'))).includes('/node_modules/'); ) {
+    try {
+      return JSON.parse(readFileSync(at + '/package.json', 'utf8')).type === 'module';
+    } catch {}
+  }
+  return false;
+}
+async function load(name) {
+  const module = await link(name, { identifier: here });
+  if (module.status === 'unlinked') await module.link(link);
+  await module.evaluate();
+  return module.namespace;
+}
 
 let voices, alls, cps;
 async function open() {
@@ -79,13 +111,18 @@ function plain(v) {
 let ask, broken;
 try {
   ask = await open();
+  // What runs from here on is the code that is asked about.
+  for (const name of ['process', 'fetch', 'WebSocket', 'EventSource', 'WebAssembly', 'navigator']) delete globalThis[name];
 } catch (e) {
   broken = 'the packages @strudel/core, mini and transpiler could not be loaded from ' + folder + ': ' + e.message;
 }
-for await (const line of createInterface({ input: process.stdin })) {
+for await (const line of createInterface({ input })) {
   let answer;
+  if (broken) {
+    write(JSON.stringify({ broken }) + '\n');
+    continue;
+  }
   try {
-    if (broken) throw new Error(broken);
     const { code, cycles } = JSON.parse(line);
     answer = await ask(code, cycles);
   } catch (e) {
@@ -93,4 +130,4 @@ for await (const line of createInterface({ input: process.stdin })) {
   }
   write(JSON.stringify(answer) + '\n');
 }
-process.exit(0);
+exit(0);

@@ -274,7 +274,7 @@ func TestTableIsWhatStrudelPlays(t *testing.T) {
 			text, _ := json.Marshal(map[string]any{"code": r.code, "cycles": r.cycles})
 			requests.Write(append(text, '\n'))
 		}
-		ask := exec.CommandContext(ctx, "node", script, folder)
+		ask := exec.CommandContext(ctx, "node", "--no-warnings", "--experimental-vm-modules", "--experimental-import-meta-resolve", script, folder)
 		ask.Stdin, ask.Stderr = strings.NewReader(requests.String()), os.Stderr
 		out, err := ask.Output()
 		if err != nil {
@@ -288,11 +288,15 @@ func TestTableIsWhatStrudelPlays(t *testing.T) {
 			}
 			var a struct {
 				Error  string
+				Broken string
 				CPS    float64
 				Events []event
 			}
 			if err := json.Unmarshal(answers.Bytes(), &a); err != nil {
 				t.Fatal(err)
+			}
+			if a.Broken != "" {
+				t.Fatal(a.Broken)
 			}
 			if os.Getenv("SLOP_GOLDEN") != "" {
 				after.WriteString(written(t, r, a.CPS, a.Error, a.Events))
