@@ -30,6 +30,18 @@ func (p *Plan) append(b []byte) ([]byte, error) {
 	return append(b, '}'), nil
 }
 
+// room is about what a plan takes.
+func (p *Plan) room() int {
+	size := 4 << 10
+	for _, s := range p.Sources {
+		size += 2 * len(s.Text)
+	}
+	for _, k := range p.Blocks {
+		size += 512 * len(k.Nodes)
+	}
+	return size
+}
+
 // list writes a slice; nil is null.
 func list[T any](b []byte, items []T, each func(*T, []byte) ([]byte, error)) ([]byte, error) {
 	if items == nil {

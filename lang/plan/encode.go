@@ -19,7 +19,7 @@ const MaxEncoded = 256 << 20
 
 // Encode writes p as canonical JSON: one line, fields in the order of the Go structs, nothing that depends on a map. The same plan gives the same bytes.
 func Encode(p *Plan) []byte {
-	b, err := p.append(nil)
+	b, err := p.append(make([]byte, 0, p.room()))
 	if err != nil {
 		panic(fmt.Sprintf("plan: encode: %v", err)) // only a value outside the language's (a NaN, a channel) can do this
 	}
