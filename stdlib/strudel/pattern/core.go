@@ -36,9 +36,6 @@ func (h *Hap) move(f func(Span) Span) {
 	}
 }
 
-// begins tells whether the part has the beginning of the whole.
-func (h Hap) begins() bool { return !h.Continuous && h.Whole.Begin == h.Part.Begin }
-
 // Pattern is a function of time. It never changes, and asking it the same gives the same. The haps of an answer belong to who asked.
 type Pattern struct {
 	query func(*asking, Span) []Hap
@@ -254,11 +251,6 @@ func (p *Pattern) mapHaps(f func(Hap) (Hap, bool)) *Pattern {
 // Filter keeps the values that f holds for.
 func (p *Pattern) Filter(f func(any) bool) *Pattern {
 	return p.mapHaps(func(h Hap) (Hap, bool) { return h, f(h.Value) })
-}
-
-// discrete leaves out continuous values.
-func (p *Pattern) discrete() *Pattern {
-	return p.mapHaps(func(h Hap) (Hap, bool) { return h, !h.Continuous })
 }
 
 // Collect hands f the haps of each question, those of the same whole together, and plays what it gives.

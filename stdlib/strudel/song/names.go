@@ -27,25 +27,25 @@ var uncovered = map[string]string{
 	"pickmod": "use pick", "squeeze": "use .pickSqueeze, or squeeze(pattern, list)", "rolledBy": "write the notes with .late", "rolled": "", "wrapPattern": "", "into": "use .mask or .when", "chunkInto": "use .chunk", "chunkBackInto": "use .chunkBack",
 	"midi": "sound is rendered here, not sent to a device", "osc": "sound is rendered here, not sent to a device", "csound": "", "csoundm": "", "hydra": "", "initHydra": "", "mqtt": "",
 	"midin": "there is no device here", "midikeys": "", "gamepad": "", "mousex": "there is no mouse here", "mousey": "there is no mouse here", "mouseX": "there is no mouse here", "mouseY": "there is no mouse here",
-	"when2": "", "tour": "", "zip": "", "take": "", "drop": "", "shrink": "", "grow": "", "contract": "", "extend": "", "xfade": "use .gain", "morph": "", "seqPLoop": "use arrange",
+	"tour": "", "zip": "", "take": "", "drop": "", "shrink": "", "grow": "", "contract": "", "extend": "", "xfade": "use .gain", "morph": "", "seqPLoop": "use arrange",
 	"stepalt": "use cat", "stepJoin": "", "innerJoin": "", "outerJoin": "", "squeezeJoin": "", "bind": "", "innerBind": "", "fmap": "use .add, .mul or another operation", "withValue": "use .add, .mul or another operation",
 	"keepif": "use .mask or .struct", "onTrigger": "", "filter": "", "filterValues": "", "filterWhen": "", "splitAt": "", "replicate": "use !",
 	"nTimes": "", "bypass": "mute a voice with a _ before its label", "whenmod": "use .every", "whenKey": "there is no keyboard here", "keyDown": "there is no keyboard here",
 	"xen": "", "tune": "", "edo": "", "withBase": "", "ftrans": "", "fmod": "", "lfo": "use a signal, as in .lpf(sine.range(200, 2000))", "env": "", "bmod": "",
 	"speak": "", "nrpn": "", "control": "", "ccin": "", "cc": "", "H": "hydra is not played here", "shader": "", "loadShader": "", "aliasBank": "", "soundAlias": "", "loadOrc": "",
-	"setGainCurve": "", "setMaxPolyphony": "", "resetGlobalEffects": "", "each": "write .room(…) on each voice", "solo": "", "useRNG": "", "await": "", "Math": "write the number",
-	"defaultSynth": "", "stretch2": "", "phases": "", "squeezeBind": "", "loopAtCps": "use loopAt, and setcps", "loopatcps": "use loopAt, and setcps", "compressSpan": "use .compress", "focus": "use .compress", "focusSpan": "use .compress", "ribbonSpan": "",
+	"setGainCurve": "", "setMaxPolyphony": "", "resetGlobalEffects": "", "each": "write .room(…) on each voice", "solo": "", "useRNG": "", "Math": "write the number",
+	"squeezeBind": "", "loopAtCps": "use loopAt, and setcps", "loopatcps": "use loopAt, and setcps", "compressSpan": "use .compress", "focus": "use .compress", "focusSpan": "use .compress", "ribbonSpan": "",
 	"chooseInWith": "use choose", "chooseIn": "use choose", "choose2": "", "choose2With": "", "chooseWith": "use choose", "wchooseWith": "use wchoose", "randrun": "use irand", "randL": "", "brakBy": "", "euclidOff": "", "euclidOffLegato": "", "euclidFull": "", "bjork": "use .euclid",
-	"nest": "", "stutter": "use .ply", "rolledby": "", "sew": "use .mask", "stitch": "use .mask", "euclidish": "use .euclid", "eish": "use .euclid", "polyTouch": "", "fmi2": "", "progNum2": "",
+	"nest": "", "stutter": "use .ply", "rolledby": "", "sew": "use .mask", "stitch": "use .mask", "euclidish": "use .euclid", "eish": "use .euclid", "polyTouch": "",
 	"FX": "", "worklet": "", "sendMIDI": "",
 }
 
 // meant is what people and models write for functions that have another name.
 var meant = map[string]string{
-	"reverb": "room", "volume": "gain", "amp": "gain", "vol": "gain", "lowpass": "lpf", "highpass": "hpf", "bandpass": "bpf", "lowPass": "lpf", "filter": "lpf", "cutoffFreq": "lpf", "reverse": "rev",
-	"bpm": "setcpm", "setbpm": "setcpm", "setBpm": "setcpm", "setBPM": "setcpm", "setTempo": "setcpm", "tempo": "setcpm", "play": "", "instrument": "s", "sample": "s", "synth": "s", "wave": "s", "notes": "note", "pitch": "note", "repeat": "ply", "delayTime": "delaytime", "delayFeedback": "delayfeedback", "echoTime": "delaytime",
-	"reverbSize": "size", "roomSize": "roomsize", "q": "lpq", "res": "resonance", "release2": "release", "octaveUp": "add", "pingpong": "delay", "distortion": "distort", "overdrive": "distort", "parallel": "stack", "layerWith": "layer",
-	"shift": "late", "offset2": "late", "rotate": "early", "duration2": "clip", "length": "clip", "tremolo2": "tremolo", "map": "apply", "probability": "degradeBy", "maybe": "sometimes", "chance": "sometimesBy", "concat": "cat", "chain": "cat", "random": "rand", "noteOff": "clip", "legatoBy": "clip",
+	"reverb": "room", "volume": "gain", "amp": "gain", "vol": "gain", "lowpass": "lpf", "highpass": "hpf", "bandpass": "bpf", "lowPass": "lpf", "filter": "lpf", "reverse": "rev",
+	"bpm": "setcpm", "setbpm": "setcpm", "setBpm": "setcpm", "setBPM": "setcpm", "setTempo": "setcpm", "tempo": "setcpm", "instrument": "s", "sample": "s", "synth": "s", "wave": "s", "notes": "note", "pitch": "note", "repeat": "ply", "delayTime": "delaytime", "delayFeedback": "delayfeedback", "echoTime": "delaytime",
+	"reverbSize": "size", "roomSize": "roomsize", "q": "lpq", "res": "resonance", "pingpong": "delay", "distortion": "distort", "overdrive": "distort", "parallel": "stack", "layerWith": "layer",
+	"shift": "late", "rotate": "early", "length": "clip", "map": "apply", "probability": "degradeBy", "maybe": "sometimes", "chance": "sometimesBy", "concat": "cat", "chain": "cat", "random": "rand",
 }
 
 // names looks at every name of the code before anything is worked out, so that all that are wrong are told at once.
