@@ -34,6 +34,7 @@ type Agent struct {
 
 	mu       sync.Mutex
 	sessions []*session
+	begun    bool // there was a session before
 	closed   bool
 	group    sync.WaitGroup // of their heartbeats
 }
@@ -66,8 +67,15 @@ func (a *Agent) Describe(ctx context.Context) (*Description, error) {
 // Known has the agent be what it said of itself before, so that nothing is begun until it is called.
 func (a *Agent) Known(d *Description) { a.about = d }
 
-// Check connects, unless that is done, and sees whether what is there is what was known.
+// Check connects, unless that was done before, and sees whether what is there is what was known. A program that was ended since nobody called it is not begun
+// again for a check.
 func (a *Agent) Check(ctx context.Context) error {
+	a.mu.Lock()
+	rests := a.connect != nil && a.begun && len(a.sessions) == 0
+	a.mu.Unlock()
+	if rests {
+		return nil
+	}
 	s, err := a.session(ctx)
 	if err != nil {
 		return err
@@ -275,6 +283,7 @@ func (a *Agent) add(s *session) error {
 		s.lost(errors.New("slop ends"))
 		return s.reason()
 	}
+	a.begun = true
 	a.sessions = append(a.sessions, s)
 	a.group.Go(func() {
 		s.keep()
