@@ -37,7 +37,7 @@ var (
 )
 
 // open are the keys whose texts are meant to be read.
-var open = append([]string{"file", "max_parallel", "budget", "color", "cache", "url", "url_env", "prefix", "durability", "lease", "keep"}, agentKeys...)
+var open = append([]string{"file", "max_parallel", "budget", "color", "cache", "url", "url_env", "prefix", "durability", "lease", "keep", "start_timeout"}, agentKeys...)
 
 func private(table, key, value string) bool {
 	switch {
@@ -45,10 +45,12 @@ func private(table, key, value string) bool {
 		return true
 	case strings.HasSuffix(key, "url") && (strings.Contains(value, "@") || strings.Contains(value, "password")):
 		return true
-	case key == "env" || key == "api_key_env" || key == "url_env":
+	case key == "env" || key == "api_key_env" || key == "url_env" || key == "token_env":
 		return !variable.MatchString(value)
 	case table == "secrets" && key != "file":
 		return true
+	case table == "publish":
+		return false
 	}
 	return !slices.Contains(open, key)
 }
