@@ -103,21 +103,11 @@ func (t *token) needs(r *sdk.CallToolResult, server string) agent.Reply {
 	}
 	for name, request := range r.InputRequests {
 		if _, ok := request.(*sdk.ElicitParams); !ok {
-			return agent.Fail(run.Failure, fmt.Sprintf("the tool wants something that only people are asked for here can give: %s is %s", clip(name, 100), wanted(request)))
+			return agent.Fail(run.Failure, fmt.Sprintf("the tool wants %q, which is no question to people: folders, and answers of models, are not given to MCP servers here", clip(name, 100)))
 		}
 	}
 	*t = token{State: r.RequestState, Requests: r.InputRequests, Told: map[string]*told{}}
 	return t.ask(server)
-}
-
-func wanted(r sdk.InputRequest) string {
-	switch r.(type) {
-	case *sdk.ListRootsParams:
-		return "a list of folders"
-	case *sdk.CreateMessageParams, *sdk.CreateMessageWithToolsParams:
-		return "an answer of a model"
-	}
-	return "unknown"
 }
 
 // wants remembers what was asked in the older manner.
