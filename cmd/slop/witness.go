@@ -49,6 +49,10 @@ func (s *session) sayStore(err error) {
 		s.say("what happened can be written again: the run goes on")
 		return
 	}
+	if s.state.server != "" {
+		s.say(fmt.Sprintf("what happened cannot be written to %s: %v\n  what thinks or reads goes on for a while, all else waits until it can; or stop it with Ctrl-C and later: slop resume%s %s", s.state.server, err, s.state.said, s.id))
+		return
+	}
 	if found := s.state.probe(); found != nil {
 		err = found
 	}
