@@ -251,7 +251,8 @@ func (a *Agent) session(ctx context.Context) (*session, error) {
 // open makes a connection. Only who holds `opening` may.
 func (a *Agent) open(ctx context.Context) (*session, error) {
 	a.mu.Lock()
-	closed, connected := a.closed, len(a.sessions) > 0
+	closed := a.closed
+	connected := slices.ContainsFunc(a.sessions, func(s *session) bool { return s.reason() == nil }) // one that is over may be there for a moment more
 	a.mu.Unlock()
 	switch {
 	case closed:
