@@ -94,6 +94,13 @@ func (b *blackout) told() string {
 	return strings.Join(lines, "\n")
 }
 
+// sent is what was called so far, by the text.
+func (b *blackout) sent() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.calls)
+}
+
 // called says how often a text was sent.
 func (b *blackout) called(text string) int {
 	b.mu.Lock()
@@ -141,7 +148,7 @@ func TestWithoutItsStoreAProcessThinksAndReads(t *testing.T) {
 		b.start(ofEachKind)
 		synctest.Wait()
 		b.away(true, 10*time.Second)
-		if got := slices.Clone(b.calls); !slices.Equal(got, []string{"a", "b a!", "c b a!!"}) {
+		if got := b.sent(); !slices.Equal(got, []string{"a", "b a!", "c b a!!"}) {
 			t.Errorf("while the store was away these were called: %q", got)
 		}
 		if got := b.told(); strings.Contains(got, "done") {
@@ -204,7 +211,7 @@ func TestWhatWaitsForTheStoreIsBounded(t *testing.T) {
 				b.start(aChain)
 				synctest.Wait()
 				b.away(true, time.Minute)
-				if n := len(b.calls); n < c.least || n > c.most {
+				if n := len(b.sent()); n < c.least || n > c.most {
 					t.Errorf("%d calls", n)
 				}
 				o := b.e.Outage()
@@ -213,7 +220,7 @@ func TestWhatWaitsForTheStoreIsBounded(t *testing.T) {
 				}
 				b.away(false, 2*time.Minute)
 				b.sound()
-				if n := len(b.calls); n != 100 {
+				if n := len(b.sent()); n != 100 {
 					t.Errorf("%d calls in all", n)
 				}
 			})
@@ -228,7 +235,7 @@ func TestRunsOfAProcessShareWhatMayWait(t *testing.T) {
 		second := start(t, b.e, b.plan, run.Options{})
 		synctest.Wait()
 		b.away(true, time.Minute)
-		if n := len(b.calls); n < 10 || n > 14 {
+		if n := len(b.sent()); n < 10 || n > 14 {
 			t.Errorf("%d calls", n)
 		}
 		b.away(false, 4*time.Minute)
@@ -376,8 +383,8 @@ func TestTheLeaseAfterAnOutage(t *testing.T) {
 				if err != nil {
 					t.Errorf("the run is not held with token %d: %v %+v", c.token, err, lease)
 				}
-				if end := wait(t, b.e, b.id); end.Value != "d!" || len(b.calls) != 3 {
-					t.Errorf("it ended with %+v after %q", end, b.calls)
+				if end := wait(t, b.e, b.id); end.Value != "d!" || len(b.sent()) != 3 {
+					t.Errorf("it ended with %+v after %q", end, b.sent())
 				}
 				b.sound()
 			})
@@ -394,8 +401,8 @@ func TestWhatWasLostIsStoredBeforeWhatWaited(t *testing.T) {
 			b.away(true, 5*time.Second)
 			b.s.forget(t, b.id, left)
 			b.away(false, 2*time.Second)
-			if end := wait(t, b.e, b.id); end.Value != "c!" || len(b.calls) != 3 {
-				t.Errorf("with %d facts left it ended with %+v after %q", left, end, b.calls)
+			if end := wait(t, b.e, b.id); end.Value != "c!" || len(b.sent()) != 3 {
+				t.Errorf("with %d facts left it ended with %+v after %q", left, end, b.sent())
 			}
 			want := "started\na 1 started\na 1 done: \"a!\"\nb 1 started\nb 1 done: \"b!\"\noutput 1 started\noutput 1 done: \"c!\"\n"
 			if got := b.told(); !strings.HasPrefix(got, want) {
@@ -433,7 +440,7 @@ func TestWhatWaitedIsDroppedWhenAnotherTookOver(t *testing.T) {
 				t.Errorf("the end of a, the beginning and end of b: %+v", o)
 			}
 			if b.called("a") != 2 || b.called("b") != 2 || b.called("d") != 1 {
-				t.Errorf("calls: %q", b.calls)
+				t.Errorf("calls: %q", b.sent())
 			}
 			b.sound()
 		})
@@ -457,7 +464,7 @@ func TestWhatWaitedIsDroppedWhenAnotherWrote(t *testing.T) {
 			t.Errorf("it ended with %+v", end)
 		}
 		if o := b.e.Outage(); o.Dropped != 3 || b.called("d") != 1 {
-			t.Errorf("%+v after %q", o, b.calls)
+			t.Errorf("%+v after %q", o, b.sent())
 		}
 		b.sound()
 	})
@@ -481,7 +488,7 @@ func TestWhatWaitedGoesWithItsProcess(t *testing.T) {
 			t.Fatal(err)
 		}
 		if end := wait(t, second, b.id); end.Value != "d!" || b.called("a") != 2 || b.called("b") != 2 || b.called("d") != 1 {
-			t.Errorf("it ended with %+v after %q", end, b.calls)
+			t.Errorf("it ended with %+v after %q", end, b.sent())
 		}
 		b.sound()
 	})
@@ -498,8 +505,8 @@ func TestWhatWasToldMeanwhileComesFirst(t *testing.T) {
 		}
 		b.away(true, time.Second) // c is
 		b.away(false, 0)
-		if end := wait(t, b.e, b.id); end.Value != "d c b a!!! Q!" || len(b.calls) != 4 {
-			t.Errorf("it ended with %+v after %q", end, b.calls)
+		if end := wait(t, b.e, b.id); end.Value != "d c b a!!! Q!" || len(b.sent()) != 4 {
+			t.Errorf("it ended with %+v after %q", end, b.sent())
 		}
 		if o := b.e.Outage(); o != (engine.Outage{}) {
 			t.Errorf("%+v", o)
@@ -535,7 +542,7 @@ func TestAThoughtThatWouldBeAnotherIsThoughtAgain(t *testing.T) {
 			b.away(false, 2*time.Second)
 		}
 		if end := wait(t, b.e, b.id); end.Value != "w slow!" || b.called("w a x!!") != 1 || b.called("w slow") != 1 {
-			t.Errorf("it ended with %+v after %q", end, b.calls)
+			t.Errorf("it ended with %+v after %q", end, b.sent())
 		}
 		b.sound()
 	})
@@ -648,12 +655,12 @@ func TestAStoreThatCannotWriteIsAway(t *testing.T) {
 		time.Sleep(time.Minute)
 		full.mu.Lock()
 		if b.called("b") != 1 || b.called("d") != 0 || full.tries > 100 {
-			t.Errorf("%q after %d tries", b.calls, full.tries)
+			t.Errorf("%q after %d tries", b.sent(), full.tries)
 		}
 		full.full = false
 		full.mu.Unlock()
-		if end := wait(t, b.e, b.id); end.Value != "d!" || len(b.calls) != 3 {
-			t.Errorf("it ended with %+v after %q", end, b.calls)
+		if end := wait(t, b.e, b.id); end.Value != "d!" || len(b.sent()) != 3 {
+			t.Errorf("it ended with %+v after %q", end, b.sent())
 		}
 		b.sound()
 	})
