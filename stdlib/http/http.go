@@ -1,7 +1,7 @@
 // Package http asks web services: http.get and http.head read, http.post, http.put, http.patch and http.delete do.
 //
 // An answer is {status, type, headers, body, json}; a status of 400 or more is a failure. A header that holds a secret goes to the host it was
-// written for and, when that host redirects, to no other.
+// written for and, when that host redirects, to no other. Which addresses may be reached is Config.Networks.
 package http
 
 import (
@@ -12,6 +12,7 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -27,34 +28,41 @@ import (
 
 // Config of a web client. The zero value works.
 type Config struct {
-	MaxBody      int64             // bytes of an answer, unpacked; 0 is 10 MiB
-	MaxRedirects int               // 0 is 10; negative: none
-	Transport    http.RoundTripper // nil: a transport of its own, with the proxies of the environment
+	MaxBody      int64         // bytes of an answer, unpacked; 0 is 10 MiB
+	MaxRedirects int           // 0 is 10; negative: none
+	FirstByte    time.Duration // from the request to the beginning of its answer; 0 is 60 s
+	Timeout      time.Duration // of a call in all, with its redirects; 0 is 5 min
+	Networks     Networks      // that it may reach
 }
 
 // New returns an agent with the six capabilities.
-func New(c Config) agent.Agent {
+func New(c Config) agent.Agent { return newClient(c, nil, public) }
+
+// newClient is New with what tests change: who looks up names, and which addresses count as the internet.
+func newClient(c Config, resolver *net.Resolver, public func(netip.AddrPort) bool) *client {
 	if c.MaxBody == 0 {
 		c.MaxBody = 10 << 20
 	}
 	if c.MaxRedirects == 0 {
 		c.MaxRedirects = 10
 	}
-	if c.Transport == nil {
-		c.Transport = &http.Transport{
-			Proxy:               http.ProxyFromEnvironment,
-			DialContext:         (&net.Dialer{Timeout: 30 * time.Second}).DialContext,
-			TLSHandshakeTimeout: 10 * time.Second,
-			ForceAttemptHTTP2:   true,
-			MaxIdleConns:        100,
-			MaxIdleConnsPerHost: 16,
-			IdleConnTimeout:     30 * time.Second,
-		}
+	if c.FirstByte == 0 {
+		c.FirstByte = time.Minute
 	}
-	return &client{c}
+	if c.Timeout == 0 {
+		c.Timeout = 5 * time.Minute
+	}
+	made := &client{Config: c, resolver: resolver, public: public}
+	made.open, made.guarded = made.transport(false), made.transport(true)
+	return made
 }
 
-type client struct{ Config }
+type client struct {
+	Config
+	resolver      *net.Resolver // nil: the one of the system
+	public        func(netip.AddrPort) bool
+	open, guarded *http.Transport // each with connections of its own: one that was made without the guard is never used with it
+}
 
 // methods in the order they are listed; a repeated PUT or DELETE does no more than one.
 var methods = []struct {
@@ -120,12 +128,15 @@ func (c *client) Call(ctx context.Context, call *agent.Call) agent.Reply {
 }
 
 func (c *client) send(ctx context.Context, method string, call *agent.Call, secrets *outcome.Secrets) agent.Reply {
-	req, guarded, err := request(ctx, method, call, secrets)
+	limited, cancel := context.WithTimeoutCause(ctx, c.Timeout, errLate)
+	defer cancel()
+	req, guarded, err := request(limited, method, call, secrets)
 	if err != nil {
 		return agent.Fail(run.Failure, err.Error())
 	}
 	hop := &hops{max: c.MaxRedirects, method: method, guarded: guarded}
-	resp, err := (&http.Client{Transport: c.Transport, CheckRedirect: hop.check}).Do(req)
+	way := &route{client: c}
+	resp, err := (&http.Client{Transport: way, CheckRedirect: hop.check}).Do(req)
 	where := fmt.Sprintf("%s %s", method, place(req.URL))
 	if err != nil {
 		if reply, ended := outcome.Ended(ctx); ended {
@@ -134,6 +145,12 @@ func (c *client) send(ctx context.Context, method string, call *agent.Call, secr
 		var no redirectError
 		if errors.As(err, &no) {
 			return agent.Fail(run.Failure, where+" "+string(no))
+		}
+		if why, refused := way.refused(err); refused {
+			return agent.Fail(run.Denied, where+" "+why)
+		}
+		if why, late := c.late(limited, err); late {
+			return agent.Fail(run.Timeout, where+" "+why)
 		}
 		o, why := outcome.Connection(err, req.URL.Host)
 		return agent.Fail(o, where+" failed: "+why)
@@ -150,6 +167,9 @@ func (c *client) send(ctx context.Context, method string, call *agent.Call, secr
 		}
 		return agent.Reply{Outcome: outcome.Of(resp.StatusCode), Message: message, RetryAfter: outcome.RetryAfter(resp.Header, time.Now())}
 	}
+	if why, late := c.late(limited, err); late {
+		return agent.Fail(run.Timeout, where+" "+why)
+	}
 	if err != nil {
 		o, why := outcome.Connection(err, req.URL.Host)
 		return agent.Fail(o, where+" broke off while answering: "+why)
@@ -162,6 +182,22 @@ func (c *client) send(ctx context.Context, method string, call *agent.Call, secr
 		return agent.Fail(run.Failure, where+" "+err.Error())
 	}
 	return agent.Reply{Value: value}
+}
+
+var errLate = errors.New("the time of the call is over")
+
+// late says which of our limits an answer has overrun, as the rest of a sentence.
+func (c *client) late(limited context.Context, err error) (why string, late bool) {
+	var slow net.Error
+	switch {
+	case err == nil:
+		return "", false
+	case errors.Is(context.Cause(limited), errLate):
+		return fmt.Sprintf("took longer than %v and was stopped: `timeout` below [agents.http] in slop.toml allows more", c.Timeout), true
+	case errors.As(err, &slow) && slow.Timeout() && strings.Contains(err.Error(), "awaiting response headers"):
+		return fmt.Sprintf("did not begin to answer within %v: `first_byte_timeout` below [agents.http] in slop.toml allows more", c.FirstByte), true
+	}
+	return "", false
 }
 
 // request builds what the call describes. guarded lists the headers that hold secrets.
@@ -182,6 +218,10 @@ func request(ctx context.Context, method string, call *agent.Call, secrets *outc
 		return nil, nil, fmt.Errorf("a web address begins with http:// or https:// and a host: %s", outcome.Brief(address, 200, false))
 	case u.User != nil:
 		return nil, nil, errors.New("a name and password do not belong in an address: use headers: {Authorization: …}")
+	case odd(u.Hostname()):
+		return nil, nil, fmt.Errorf("the host %s is a number: an address is written as 192.0.2.1", outcome.Brief(u.Hostname(), 100, false))
+	case climbs(u):
+		return nil, nil, fmt.Errorf("a value in the path of the address is `.` or `..`, which servers read as another path: %s", outcome.Brief(place(u), 200, false))
 	}
 	if err := addQuery(u, call.Args["query"]); err != nil {
 		return nil, nil, err
@@ -209,6 +249,16 @@ func request(ctx context.Context, method string, call *agent.Call, secrets *outc
 	return req, guarded, err
 }
 
+// climbs reports whether a value stands in the path as `.` or `..`. Its dots were encoded when it was put there, but to a server they mean the same (RFC 3986, 6.2.2.2).
+func climbs(u *url.URL) bool {
+	for segment := range strings.SplitSeq(u.EscapedPath(), "/") {
+		if plain, err := url.PathUnescape(segment); err == nil && plain != segment && (plain == "." || plain == "..") {
+			return true
+		}
+	}
+	return false
+}
+
 func addHeaders(req *http.Request, headers any, secrets *outcome.Secrets) (guarded []string, err error) {
 	if headers == nil {
 		return nil, nil
@@ -226,8 +276,8 @@ func addHeaders(req *http.Request, headers any, secrets *outcome.Secrets) (guard
 		if err != nil {
 			return nil, fmt.Errorf("header %s: %w", name, err)
 		}
-		if !token(name) || slices.ContainsFunc(values, func(v string) bool { return strings.ContainsAny(v, "\r\n\x00") }) {
-			return nil, fmt.Errorf("header %q: a header is one line", name)
+		if !token(name) || slices.ContainsFunc(values, func(v string) bool { return strings.ContainsFunc(v, control) }) {
+			return nil, fmt.Errorf("header %q: a header is one line without control characters", name)
 		}
 		req.Header.Del(name)
 		for _, v := range values {
@@ -255,6 +305,9 @@ func holdsSecret(v any) bool {
 	}
 	return false
 }
+
+// control reports whether a character cannot stand in a header (RFC 9110, 5.5).
+func control(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
 
 // token reports whether name may name a header (RFC 9110, 5.1).
 func token(name string) bool {
