@@ -29,6 +29,7 @@ type Config struct {
 	MaxOutput int           // bytes of stdout a command may print; 0 is 16 MiB
 	Grace     time.Duration // between SIGTERM and SIGKILL when a call is cancelled; 0 is 5 s
 	Shell     []string      // what runs `sh:`; empty is sh -c
+	Off       bool          // every call is denied: for hosts whose runs others start, where nobody has allowed commands
 }
 
 // New returns an agent with one capability, named as configured.
@@ -74,6 +75,9 @@ func (s *shell) Check(ctx context.Context) error {
 
 // Call runs the command and gives its stdout without the last newline.
 func (s *shell) Call(ctx context.Context, c *agent.Call) agent.Reply {
+	if s.Off {
+		return agent.Fail(run.Denied, fmt.Sprintf("commands are off on a server: a table [agents.%s] in its slop.toml, empty or not, allows them", s.Name))
+	}
 	secrets := outcome.NewSecrets(c.Secret)
 	command, err := s.command(c, secrets)
 	if err != nil {

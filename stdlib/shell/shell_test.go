@@ -126,6 +126,13 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+func TestOff(t *testing.T) {
+	r, shown := call(t, shell.Config{Off: true}, []string{"echo", "x"}, nil)
+	if want(t, r, run.Denied, "[agents.shell]"); shown != "" {
+		t.Errorf("it ran: %q", shown)
+	}
+}
+
 // A secret is in the environment of the command, and nowhere that anybody looks.
 func TestSecrets(t *testing.T) {
 	env := map[string]any{"TOKEN": types.Secret{Name: "token"}, "HEADER": types.Parts{"Bearer ", types.Secret{Name: "token"}}, "N": 3, "F": 1.5, "B": true}
