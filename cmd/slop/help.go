@@ -129,6 +129,10 @@ CONFIGURATION
     tools = ["Read", "Edit"]  # with tools or a folder a model changes the world:
     folder = "."              # its calls run in written order
 
+    [agents.http]
+    timeout = "5m"            # in all; first_byte_timeout = "60s" until it begins
+    private = false           # reach the internet only
+
     [mcp.github]              # slop help mcp
     command = ["npx", "-y", "@modelcontextprotocol/server-github"]
     env = ["GITHUB_TOKEN"]

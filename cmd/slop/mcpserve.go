@@ -67,8 +67,14 @@ func (v *mcpServeCmd) Run(c *console) error {
 		}
 		defer func() { _ = listener.Close() }()
 	}
-	pr, err := c.trusted(v.Trust)
+	pr, err := openProject("")
 	if err != nil {
+		return err
+	}
+	if err := pr.serve(); err != nil {
+		return err
+	}
+	if err := c.trust(pr, v.Trust); err != nil {
 		return err
 	}
 	flows, err := c.published(pr)

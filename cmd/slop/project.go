@@ -29,6 +29,7 @@ type project struct {
 	config   *config.Config
 	places   config.Places
 	registry *agent.Registry
+	serves   bool                     // others start the runs
 	servers  map[string]*mcp.Server   // by name
 	programs map[string]*remote.Agent // by name
 }
@@ -100,6 +101,17 @@ func openProject(script string) (*project, error) {
 		return nil, &exit{exitUsage, err}
 	}
 	return p, nil
+}
+
+// serve makes the agents those of a server. Others start its runs and choose their inputs, so http reaches the internet only and shell is off, unless slop.toml says otherwise.
+func (p *project) serve() error {
+	p.serves = true
+	registry, err := agents(p)
+	if err != nil {
+		return &exit{exitUsage, err}
+	}
+	p.registry = registry
+	return nil
 }
 
 // noProject can show what a run was and call nobody.

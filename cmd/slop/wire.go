@@ -23,6 +23,7 @@ import (
 	"github.com/slopstudios/slop/stdlib"
 	"github.com/slopstudios/slop/stdlib/claude"
 	"github.com/slopstudios/slop/stdlib/flows"
+	"github.com/slopstudios/slop/stdlib/http"
 	"github.com/slopstudios/slop/stdlib/mcp"
 	"github.com/slopstudios/slop/stdlib/openai"
 	"github.com/slopstudios/slop/stdlib/shell"
@@ -58,7 +59,22 @@ var settings = map[string]setting{
 			c.Strudel = strudel.Config{Packages: cmp.Or(a.Folder, filepath.Dir(a.File.Path))}
 		}
 	}},
-	"shell": {[]string{"folder", "env"}, func(c *stdlib.Config, a config.Agent) { c.Shell = shell.Config{Folder: a.Folder, Env: a.Env} }},
+	"http": {[]string{"private", "timeout", "first_byte_timeout", "max_body", "max_redirects"}, func(c *stdlib.Config, a config.Agent) {
+		c.HTTP = http.Config{Timeout: a.Timeout, FirstByte: a.FirstByte, MaxBody: int64(a.MaxBody)}
+		if a.MaxRedirects != nil {
+			c.HTTP.MaxRedirects = cmp.Or(*a.MaxRedirects, -1)
+		}
+		switch {
+		case a.Private == nil:
+		case *a.Private:
+			c.HTTP.Networks = http.Any
+		default:
+			c.HTTP.Networks = http.Public
+		}
+	}},
+	"shell": {[]string{"folder", "env", "max_output"}, func(c *stdlib.Config, a config.Agent) {
+		c.Shell = shell.Config{Folder: a.Folder, Env: a.Env, MaxOutput: a.MaxOutput}
+	}},
 }
 
 // modelKeys are the keys that every model takes, and more.
@@ -94,7 +110,7 @@ func agents(p *project) (*agent.Registry, error) {
 		if _, configured := p.config.Agents[name]; configured {
 			continue
 		}
-		if err := register(r, config.Agent{Name: name, Use: name}); err != nil {
+		if err := p.register(r, config.Agent{Name: name, Use: name}); err != nil {
 			return nil, err
 		}
 	}
@@ -109,7 +125,7 @@ func agents(p *project) (*agent.Registry, error) {
 			}
 			continue
 		}
-		if err := register(r, a); err != nil {
+		if err := p.register(r, a); err != nil {
 			return nil, err
 		}
 	}
@@ -191,10 +207,16 @@ func meant(a config.Agent) error {
 	return a.Fault(key, message, label, "write use = and one of: "+strings.Join(append(names, program), ", "))
 }
 
-func register(r *agent.Registry, a config.Agent) error {
+func (p *project) register(r *agent.Registry, a config.Agent) error {
 	var c stdlib.Config
 	if s := settings[a.Use]; s.configure != nil {
 		s.configure(&c, a)
+	}
+	if p.serves {
+		c.Shell.Off = a.File == nil // no slop.toml says a word of it
+		if c.HTTP.Networks == http.Named {
+			c.HTTP.Networks = http.Public
+		}
 	}
 	named, ok := stdlib.New(a.Use, c)
 	if !ok {

@@ -53,27 +53,32 @@ type File struct {
 
 // Agent is a table [agents.NAME]. Fields that were not written are zero.
 type Agent struct {
-	Name        string
-	Use         string // which built-in agent serves it; NAME itself when it was not written
-	Model       string
-	BaseURL     string
-	APIKeyEnv   string
-	System      string
-	Limit       int    // calls at a time; 0: no limit
-	Rate        string // "60/m"
-	Price       *types.Price
-	MaxTokens   int
-	Temperature *float64
-	Effort      string
-	Prefer      string
-	Tools       []string
-	Folder      string   // absolute
-	Env         []string // names of environment variables that commands may see
-	Engine      string   // of strudel: "node" asks the packages in Folder
-	Command     []string // of `use = "program"`: the program and its arguments
-	Timeout     time.Duration
-	Keys        []string // that were written, in order
-	File        *File
+	Name         string
+	Use          string // which built-in agent serves it; NAME itself when it was not written
+	Model        string
+	BaseURL      string
+	APIKeyEnv    string
+	System       string
+	Limit        int    // calls at a time; 0: no limit
+	Rate         string // "60/m"
+	Price        *types.Price
+	MaxTokens    int
+	Temperature  *float64
+	Effort       string
+	Prefer       string
+	Tools        []string
+	Folder       string   // absolute
+	Env          []string // names of environment variables that commands may see
+	Engine       string   // of strudel: "node" asks the packages in Folder
+	Private      *bool    // of http: whether it may reach private networks; nil: not said
+	FirstByte    time.Duration
+	MaxBody      int      // bytes
+	MaxRedirects *int     // redirects that are followed
+	MaxOutput    int      // bytes a command may print
+	Command      []string // of `use = "program"`: the program and its arguments
+	Timeout      time.Duration
+	Keys         []string // that were written, in order
+	File         *File
 }
 
 // Secret says where the value of a secret is read: exactly one field is set.

@@ -138,6 +138,8 @@ func TestAsks(t *testing.T) {
 		{"[mcp.wiki]\nurl = \"https://wiki.example/mcp\"\ntoken_env = \"T\"\n", []string{"MCP server wiki: sends what scripts give to its tools to https://wiki.example/mcp", "MCP server wiki: sends T there"}},
 		{"[agents.l]\nuse = \"openai\"\nbase_url = \"http://evil.example/v1\"\n", []string{"agent l: sends OPENAI_API_KEY to http://evil.example/v1"}},
 		{"[agents.l]\nuse = \"ollama\"\nbase_url = \"http://e.example/v1\"\napi_key_env = \"GH\"\n", []string{"agent l: sends GH to http://e.example/v1"}},
+		{"[agents.http]\nprivate = false\ntimeout = \"1m\"\nmax_redirects = 0\n", nil},
+		{"[agents.http]\nprivate = true\n", []string{"agent http: may reach private networks, also where redirects lead"}},
 		{"[agents.s]\nuse = \"shell\"\n", []string{"agent s: runs commands on this machine"}},
 		{"[agents.c]\nuse = \"claude\"\ntools = [\"Bash\"]\n", []string{"agent c: lets the model use tools on this machine (Bash)"}},
 		{"[agents.o]\nuse = \"openai\"\napi_key_env = \"GH\"\n", []string{"agent o: sends GH to the service behind openai"}},

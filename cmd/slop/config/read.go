@@ -175,7 +175,8 @@ func (r *reader) ordered(path []string, t map[string]any) []string {
 
 var agentKeys = []string{
 	"use", "model", "base_url", "api_key_env", "system", "limit", "rate", "price", "max_tokens", "temperature", "effort", "prefer", "tools",
-	"folder", "env", "timeout", "command", "engine",
+	"folder", "env", "timeout", "command", "engine", "private", "first_byte_timeout",
+	"max_body", "max_redirects", "max_output",
 }
 
 func (r *reader) agent(name string, v any) {
@@ -257,6 +258,24 @@ func (r *reader) agent(name string, v any) {
 			}
 		case "timeout":
 			a.Timeout, _ = r.duration(at, v)
+		case "first_byte_timeout":
+			a.FirstByte, _ = r.duration(at, v)
+		case "private":
+			private, ok := v.(bool)
+			if !ok {
+				r.fail(at, "", "`private` must be true or false")
+			}
+			a.Private = &private
+		case "max_body":
+			r.count(at, v, &a.MaxBody)
+		case "max_output":
+			r.count(at, v, &a.MaxOutput)
+		case "max_redirects":
+			n := 0
+			if v != int64(0) {
+				r.count(at, v, &n)
+			}
+			a.MaxRedirects = &n
 		default:
 			r.unknown(at, agentKeys)
 		}
@@ -278,6 +297,9 @@ func (r *reader) weigh(a Agent) {
 	}
 	if a.Engine == "node" {
 		ask("runs the Strudel packages in its folder with Node, shut in")
+	}
+	if a.Private != nil && *a.Private {
+		ask("may reach private networks, also where redirects lead")
 	}
 	if a.Use == "mcp" {
 		ask("starts an MCP server")
