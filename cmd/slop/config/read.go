@@ -271,10 +271,11 @@ func (r *reader) agent(name string, v any) {
 		case "max_output":
 			r.count(at, v, &a.MaxOutput)
 		case "max_redirects":
-			n := 0
-			if v != int64(0) {
-				r.count(at, v, &n)
+			written, ok := v.(int64)
+			if !ok || written < 0 || written > math.MaxInt32 {
+				r.fail(at, "", "`max_redirects` must be a whole number from 0")
 			}
+			n := int(written)
 			a.MaxRedirects = &n
 		default:
 			r.unknown(at, agentKeys)
