@@ -42,13 +42,11 @@ func storedHost(pr *project, st *state, log io.Writer) *host {
 	return h
 }
 
-// leave ends the work of this process on a run that is kept: calls under way have a while to end by themselves, then they are ended.
-func (h *host) leave(awhile time.Duration) {
-	ctx, cancel := context.WithTimeout(context.Background(), awhile)
+// leave ends the work of this process on a run that is kept: what changes the world has a while to end by itself.
+func (h *host) leave() {
+	ctx, cancel := context.WithTimeout(context.Background(), engine.DefaultGrace)
 	defer cancel()
-	if awhile > 0 {
-		_ = h.engine.Drain(ctx) // what is stored is stored
-	}
+	_ = h.engine.Part(ctx) // what is stored is stored
 	_ = h.engine.Close(context.Background())
 	h.project.close()
 }

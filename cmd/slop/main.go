@@ -46,8 +46,7 @@ type grammar struct {
 
 const description = `SLOP: a small language for orchestrating agents.
 
-Topics: slop help language | exit-codes | environment | configuration | inputs | events
-        durability | mcp`
+Topics: slop help language | exit-codes | environment | configuration | inputs | events | durability | mcp`
 
 func main() {
 	keepReady()

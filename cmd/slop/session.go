@@ -12,7 +12,6 @@ import (
 
 	"github.com/slopstudios/slop/cmd/slop/screen"
 	"github.com/slopstudios/slop/lang/plan"
-	"github.com/slopstudios/slop/runtime/engine"
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/runs"
 )
@@ -26,9 +25,9 @@ type session struct {
 	screen screen.Screen       // nil: nothing is shown
 	events *outlet             // nil: events are not written
 
-	state *state                     // where the run is kept; nil: it ends with this process
-	leave func(awhile time.Duration) // ends this process's work on a run that is kept; called once
-	stays bool                       // a question that nobody here can answer is waited for
+	state *state // where the run is kept; nil: it ends with this process
+	leave func() // ends this process's work on a run that is kept; called once
+	stays bool   // a question that nobody here can answer is waited for
 
 	troubles <-chan error // of the store: nil when one is over
 
@@ -131,11 +130,7 @@ func (s *session) play(ctx context.Context, begin func(context.Context) (run.ID,
 			}
 			s.interrupted = true
 			if s.state != nil {
-				if s.folder.Doing() {
-					s.say("stopping: what changes the world is waited for, the run is kept (Ctrl-C again: at once)")
-				} else {
-					s.say("stopping: what is under way here is being ended, the run is kept (Ctrl-C again: at once)")
-				}
+				s.say("stopping: what changes the world is waited for, all else is ended; the run is kept (Ctrl-C again: at once)")
 				s.part()
 				continue
 			}
@@ -163,11 +158,7 @@ func (s *session) part() {
 	}
 	leave := s.leave
 	s.leave = nil
-	if s.folder.Doing() {
-		go leave(engine.DefaultGrace)
-		return
-	}
-	go leave(0) // who thinks or reads is asked again
+	go leave()
 }
 
 // parting says why the run was left.

@@ -72,6 +72,8 @@ type session struct {
 	filed    <-chan struct{}        // closed when the entry of its end is written
 	clock    *time.Timer
 	draining bool      // it begins no call any more, and ends with those under way
+	parting  bool      // of those only the ones that change the world keep it
+	owed     bool      // the end of such a one waits to be stored
 	restAt   time.Time // when an idle session gives its lease back; zero: it is not idle
 
 	// Guarded by the limits of the process.
@@ -145,6 +147,7 @@ const (
 	nudgeLetter                     // look up: the engine closes
 	fencedLetter                    // the lease is lost
 	drainLetter                     // begin nothing more
+	partLetter                      // and wait for nothing that may be made again
 	ringLetter                      // an alarm rang: kept only to take it up again
 )
 
@@ -293,7 +296,7 @@ func (s *session) live() {
 				return
 			}
 		}
-		if s.draining && len(s.flights) == 0 && s.out == nil {
+		if s.draining && len(s.flights) == 0 && s.out == nil || s.parting && !s.owed && !s.doing() {
 			s.err = errClosing
 			return
 		}
@@ -390,13 +393,23 @@ func (s *session) receive(l letter) {
 		if s.out == nil { // else it is asked for when the store is back
 			s.regain()
 		}
-	case drainLetter:
-		s.draining = true
+	case drainLetter, partLetter:
+		s.draining, s.parting = true, s.parting || l.kind == partLetter
 		for id, p := range s.parked {
 			s.unpark(id, p)
 		}
 		s.queue = nil
 	}
+}
+
+// doing reports whether a call is under way that changes the world.
+func (s *session) doing() bool {
+	for _, f := range s.flights {
+		if f.callee.do {
+			return true
+		}
+	}
+	return false
 }
 
 // request records that somebody wants the run cancelled, paused or resumed. That it is so already is no error.
@@ -821,6 +834,7 @@ func (s *session) conclude(f *flight) {
 	if s.flights[key] == f {
 		delete(s.flights, key)
 	}
+	s.owed = s.owed || f.callee.do
 	done, ok := f.body.(*run.CallDone)
 	switch {
 	case f.closed:
@@ -1054,6 +1068,7 @@ func (s *session) stored(n int) {
 	s.gallery.facts(facts)
 	s.memorize(facts)
 	s.batch = slices.Delete(s.batch, 0, n)
+	s.owed = s.owed && len(s.batch) > 0
 	if s.out != nil && len(s.batch) == 0 {
 		for _, f := range s.flights {
 			f.early = false // it began in the order of the log after all

@@ -248,7 +248,12 @@ func (e *Engine) Reconcile(ctx context.Context, pool string) error {
 
 // Drain ends the engine in peace, as before a restart: it takes up and starts nothing more, calls under way end and are recorded, leases go back, and a hint
 // for each run lets another worker go on with it at once. What has not ended with ctx is ended as Close ends it. The engine is closed afterwards.
-func (e *Engine) Drain(ctx context.Context) error {
+func (e *Engine) Drain(ctx context.Context) error { return e.drain(ctx, drainLetter) }
+
+// Part is a Drain that waits only for calls that change the world. What thinks or reads is ended at once: whoever goes on with its run makes it again.
+func (e *Engine) Part(ctx context.Context) error { return e.drain(ctx, partLetter) }
+
+func (e *Engine) drain(ctx context.Context, kind letterKind) error {
 	e.mu.Lock()
 	e.draining = true
 	dismiss := e.dismiss
@@ -258,7 +263,7 @@ func (e *Engine) Drain(ctx context.Context) error {
 	}
 	sessions := e.all()
 	for _, s := range sessions {
-		s.post(letter{kind: drainLetter})
+		s.post(letter{kind: kind})
 	}
 	for _, s := range sessions {
 		select {

@@ -218,6 +218,58 @@ func TestADrainHasAnEnd(t *testing.T) {
 	})
 }
 
+// Who leaves a run that is kept waits for what changes the world, and for nothing else.
+func TestPart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		var made, told atomic.Int32
+		w.doer("make", func(context.Context, *agent.Call) agent.Reply {
+			made.Add(1)
+			time.Sleep(5 * time.Second)
+			return agent.Reply{Value: "made"}
+		})
+		w.model("ponder", func(ctx context.Context, c *agent.Call) agent.Reply {
+			if told.Add(1) > 1 {
+				return agent.Reply{Value: "pondered"}
+			}
+			return hang(ctx, c)
+		})
+		s := memory.New()
+		p := w.plan("a = make \"a\"\nb = ponder \"b\"\noutput \"<<a>> <<b>>\"")
+		old := engine.New(engine.Config{Registry: w.registry, Store: s})
+		id := start(t, old, p, run.Options{})
+		time.Sleep(time.Second)
+		begun := time.Now()
+		if err := old.Part(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(begun); took < 4*time.Second || took > 5*time.Second {
+			t.Errorf("it took %v to leave", took)
+		}
+
+		again := engine.New(engine.Config{Registry: w.registry, Store: s})
+		if err := again.Adopt(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		if end := wait(t, again, id); end.Value != "made pondered" || made.Load() != 1 || told.Load() != 2 {
+			t.Errorf("after %d deeds and %d thoughts: %+v", made.Load(), told.Load(), end)
+		}
+		shut(t, again)
+
+		told.Store(0)
+		third := engine.New(engine.Config{Registry: w.registry, Store: s})
+		start(t, third, w.plan(`output ponder "b"`), run.Options{})
+		time.Sleep(time.Second)
+		begun = time.Now()
+		if err := third.Part(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(begun); took > 0 {
+			t.Errorf("it took %v to leave a thought", took)
+		}
+	})
+}
+
 // Lists that lost a write are repaired when a worker starts.
 func TestReconcile(t *testing.T) {
 	w := newWorld(t)

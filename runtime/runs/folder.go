@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/slopstudios/slop/lang/plan"
-	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/machine"
 	"github.com/slopstudios/slop/runtime/run"
 )
@@ -221,22 +220,4 @@ func (f *Folder) Step(path run.Path) (Step, bool) {
 		return Step{}, false
 	}
 	return f.view.Steps[i], true
-}
-
-// Doing reports whether a call is under way that changes the world: the end of one is worth waiting for.
-func (f *Folder) Doing() bool {
-	for i := range f.view.Steps {
-		s := &f.view.Steps[i]
-		if s.Status != Running {
-			continue
-		}
-		c := f.names.call(s.Path)
-		if c == nil || c.Callee < 0 || c.Callee >= len(f.plan.Callees) {
-			return true // nothing is known of it
-		}
-		if effect := f.plan.Callees[c.Callee].Effect; effect != types.Think && effect != types.Read {
-			return true
-		}
-	}
-	return false
 }

@@ -119,22 +119,6 @@ func TestFold(t *testing.T) {
 	}
 }
 
-// A call that changes the world is known as long as it is under way.
-func TestDoing(t *testing.T) {
-	p := simple()
-	p.Callees[0].Effect = types.Do
-	f := runs.Fold(p)
-	f.Add(run.Fact{Seq: 1, Body: &run.Started{}})
-	f.Add(run.Fact{Seq: 2, Body: &run.CallStarted{Path: "quote", Attempt: 1}})
-	if !f.Doing() {
-		t.Error("a deed under way is not seen")
-	}
-	f.Add(run.Fact{Seq: 3, Body: &run.CallDone{Path: "quote", Attempt: 1, Value: "v"}})
-	if f.Doing() {
-		t.Error("a deed that is done is seen")
-	}
-}
-
 func TestAQuestionWhoseTimeIsOver(t *testing.T) {
 	p := simple()
 	p.Blocks[0].Nodes = p.Blocks[0].Nodes[1:2]
