@@ -124,6 +124,8 @@ func TestArrowsGoDown(t *testing.T) {
 			because: "the machine works on plan and facts alone; hosts are above it and source text below the plan"},
 		{from: []string{"runtime/travel"}, never: []string{"runtime/agent", "runtime/store", "runtime/engine", "runtime/runs", "lang/check", "lang/syntax", "lang/lower"},
 			because: "what a fork keeps is decided from histories and plans alone, the same on every host and in a file"},
+		{from: []string{"runtime/agent/cassette"}, never: []string{"runtime/store", "runtime/engine", "runtime/runs"},
+			because: "a recording is made of a history, wherever that was kept, and answers tests that have no engine"},
 		{from: []string{"runtime/store"}, never: []string{"runtime/machine", "runtime/engine", "runtime/agent"},
 			because: "a store keeps facts and does not know what they mean"},
 		{from: []string{"lang/plan"}, never: []string{"lang/syntax", "lang/check", "lang/lower", "lang/eval", "lang/graph"},

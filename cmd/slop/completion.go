@@ -109,7 +109,7 @@ var fixedValues = map[string]string{"--color": "auto always never", "--format": 
 
 // folders and files stand behind these flags.
 var (
-	folderFlags = []string{"--state"}
+	folderFlags = []string{"--record", "--replay", "--state"}
 	fileFlags   = []string{"--input", "--script"}
 )
 

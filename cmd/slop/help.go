@@ -380,6 +380,7 @@ THE LANGUAGE IN ONE PAGE
               mock triage -> {kind: "bug", urgent: true}
               expect output == "looking"
             }
+            slop run --record DIR keeps real answers for slop test --replay DIR
 
   slop check says what is wrong, slop explain why, slop agents what can be called.
 `},

@@ -10,6 +10,7 @@ import (
 	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/agent"
 	"github.com/slopstudios/slop/runtime/engine"
+	"github.com/slopstudios/slop/runtime/store"
 	"github.com/slopstudios/slop/runtime/store/memory"
 	"github.com/slopstudios/slop/stdlib/process"
 )
@@ -17,6 +18,7 @@ import (
 // host is the engine of this process and the secrets its runs may show by accident.
 type host struct {
 	engine  *engine.Engine
+	store   store.Store
 	project *project // its MCP servers end with it
 	state   *state   // nil: runs live in memory, as long as the process
 	witness *witness // of a run that is kept
@@ -26,14 +28,14 @@ type host struct {
 
 // newHost starts an engine whose runs live in memory, as long as the process.
 func newHost(pr *project, log io.Writer) *host {
-	h := &host{project: pr}
-	h.engine = engine.New(engine.Config{Store: memory.New(), Registry: pr.registry, Secrets: pr.secret, Folder: here(), Log: h.logger(log)})
+	h := &host{project: pr, store: memory.New()}
+	h.engine = engine.New(engine.Config{Store: h.store, Registry: pr.registry, Secrets: pr.secret, Folder: here(), Log: h.logger(log)})
 	return h
 }
 
 // storedHost starts an engine whose runs are kept in the state folder.
 func storedHost(pr *project, st *state, log io.Writer) *host {
-	h := &host{project: pr, state: st, witness: newWitness(st.store)}
+	h := &host{project: pr, store: st.store, state: st, witness: newWitness(st.store)}
 	h.engine = engine.New(engine.Config{
 		Store: h.witness, Registry: pr.registry, Secrets: pr.secret, Owner: st.self.Name, Lease: st.lease, Forgets: st.forgets, Folder: here(), Log: h.logger(log),
 		Leftovers: st.endLeftovers,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ type resumeCmd struct {
 	showFlags  `embed:""`
 	Trust      bool `help:"Trust the project's slop.toml, and remember that until it changes."`
 	Detach     bool `short:"d" help:"Let it work in the background."`
+	recordFlag `embed:""`
 	stateFlag  `embed:""`
 	Background bool   `hidden:""` // this process is the one that works in the background
 	ID         string `arg:"" optional:"" help:"The run, or the beginning of its id."`
@@ -32,10 +34,12 @@ func (v *resumeCmd) Run(c *console) error {
 		return usage("slop resume needs a run: slop resume ID; `slop runs` lists them")
 	case v.Detach && v.Out != "":
 		return usage("--detach does not wait for the files; when the run has ended: slop resume ID -o DIR")
+	case v.Detach && v.Record != "":
+		return usage("--detach does not wait for the answers that --record writes; when the run has ended: slop resume ID --record DIR")
 	case v.Detach && (v.Events != "" || v.JSON):
 		return usage("--detach shows nothing; what came of it: slop runs show ID --json, slop runs events ID")
 	}
-	if err := v.check(); err != nil {
+	if err := cmp.Or(v.check(), v.findRecord()); err != nil {
 		return err
 	}
 	v.Verbose = v.Verbose || v.Background // nobody watches: what is written is all that is known later
@@ -84,7 +88,8 @@ func (v *resumeCmd) Run(c *console) error {
 	s := v.session(c, pr, host, h.plan)
 	s.past = h.facts[len(h.facts)-1].Seq
 	s.stays = v.Background
-	return v.present(c, host, s, func(ctx context.Context) (run.ID, error) { return id, st.takeUp(ctx, host, h, v.Background) }, h.started.Options)
+	begin := func(ctx context.Context) (run.ID, error) { return id, st.takeUp(ctx, host, h, v.Background) }
+	return v.presentAndRecord(c, v.showFlags, host, s, begin, h.started.Options)
 }
 
 // takeUp lets this process work on a run.
@@ -111,9 +116,14 @@ func (s *state) takeUp(ctx context.Context, h *host, of *history, background boo
 func (v *resumeCmd) again(c *console, st *state, h *history) error {
 	host := storedHost(noProject(), st, nil)
 	defer host.close()
+	if v.Record != "" && len(h.plan.Secrets) > 0 { // what is stored holds no secret; should one have become a secret since, it is not recorded all the same
+		if pr, err := h.project(); err == nil {
+			host.know(pr, h.plan.Secrets)
+		}
+	}
 	s := v.session(c, noProject(), host, h.plan)
 	s.past = h.facts[len(h.facts)-1].Seq
-	return v.present(c, host, s, func(context.Context) (run.ID, error) { return h.id, nil }, h.started.Options)
+	return v.presentAndRecord(c, v.showFlags, host, s, func(context.Context) (run.ID, error) { return h.id, nil }, h.started.Options)
 }
 
 // mayWork reports whether this process may take up a run.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,7 @@ type runCmd struct {
 	Detach      bool     `short:"d" help:"Print the id of the run and let it work in the background."`
 	Ephemeral   bool     `help:"Keep the run in memory only: it ends with this process."`
 	Keep        *string  `placeholder:"AGE" help:"Afterwards remove runs that ended longer ago, such as 30d."`
+	recordFlag  `embed:""`
 	stateFlag   `embed:""`
 	File        string `arg:"" optional:"" help:"The script; - is standard input."`
 }
@@ -43,6 +45,8 @@ func (v *runCmd) Run(c *console) error {
 		return usage("--detach needs a run that is kept, --ephemeral keeps none: choose one")
 	case v.Detach && v.Out != "":
 		return usage("--detach does not wait for the files; when the run has ended: slop resume ID -o DIR")
+	case v.Detach && v.Record != "":
+		return usage("--detach does not wait for the answers that --record writes: choose one")
 	case v.Detach && (v.Events != "" || v.JSON):
 		return usage("--detach prints the id of the run; what came of it: slop runs show ID --json, slop runs events ID")
 	case v.Ephemeral && v.State != "":
@@ -50,7 +54,7 @@ func (v *runCmd) Run(c *console) error {
 	case v.File == "-" && v.Input == "-":
 		return usage("standard input cannot be the script and its inputs at once")
 	}
-	if err := v.check(); err != nil {
+	if err := cmp.Or(v.check(), v.findRecord()); err != nil {
 		return err
 	}
 	r, err := v.prepare(c)
@@ -300,7 +304,7 @@ func (v *runCmd) play(c *console, r prepared) error {
 		h := newHost(r.project, v.log(c))
 		defer h.close()
 		s := v.session(c, r.project, h, r.plan)
-		return v.present(c, h, s, s.start(r.values, r.options), r.options)
+		return v.presentAndRecord(c, v.showFlags, h, s, s.start(r.values, r.options), r.options)
 	}
 	here, err := os.Getwd()
 	if err != nil {
@@ -317,7 +321,7 @@ func (v *runCmd) play(c *console, r prepared) error {
 		return detach(c, h, r)
 	}
 	s := v.session(c, r.project, h, r.plan)
-	err = v.present(c, h, s, s.start(r.values, r.options), r.options)
+	err = v.presentAndRecord(c, v.showFlags, h, s, s.start(r.values, r.options), r.options)
 	if r.keep > 0 && !s.interrupted {
 		if _, lost := st.forget(context.Background(), time.Now().Add(-r.keep), false); lost != nil {
 			fmt.Fprintln(c.err, "old runs could not be removed: "+lost.Error())

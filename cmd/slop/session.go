@@ -41,6 +41,8 @@ type session struct {
 	notes       []noteReport // what followed from the facts so far, for --json
 	unasked     *run.Asked   // the question nobody was there to answer
 	interrupted bool
+	records     bool         // facts are kept
+	facts       []run.Fact   // of a run that is recorded
 	unread      bool         // the reader of the events went away
 	questions   []*run.Asked // the first stands on the terminal
 	listener    *listener    // nil until the first question
@@ -184,6 +186,9 @@ func (s *session) take(ctx context.Context, e runs.Event) {
 	var notes []run.Note
 	if e.Fact != nil {
 		notes = s.folder.Add(*e.Fact)
+		if s.records {
+			s.facts = append(s.facts, *e.Fact)
+		}
 		s.seen = e.Fact.Seq
 		s.reading = s.seen <= s.past
 	}

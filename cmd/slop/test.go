@@ -8,18 +8,23 @@ import (
 	"github.com/slopstudios/slop/cmd/slop/screen"
 	"github.com/slopstudios/slop/cmd/slop/trial"
 	"github.com/slopstudios/slop/lang/diag"
+	"github.com/slopstudios/slop/runtime/agent/cassette"
+	"github.com/slopstudios/slop/runtime/run"
 )
 
 type testCmd struct {
-	JSON  bool     `name:"json" help:"Print the results as JSON on standard output."`
-	Match string   `name:"run" placeholder:"RE" help:"Only the tests whose name matches; -run RE too."`
-	Files []string `arg:"" optional:"" name:"file" help:"Scripts."`
+	JSON   bool     `name:"json" help:"Print the results as JSON on standard output."`
+	Match  string   `name:"run" placeholder:"RE" help:"Only the tests whose name matches; -run RE too."`
+	Replay string   `placeholder:"DIR" help:"Answer what no mock stands for out of the recordings of slop run --record DIR, and play each of them as a test."`
+	Files  []string `arg:"" optional:"" name:"file" help:"Scripts."`
 }
 
 func (testCmd) Help() string {
 	return "Tests stand in the script, run offline and in no time: agents answer what `mock` says.\n\n" +
 		"  test \"a bug goes to the engineer\" {\n    given message = \"it crashes\"\n    mock triage -> {kind: \"bug\", urgent: true}\n" +
-		"    fail engineer \"asleep\"\n    expect fail \"asleep\"\n  }"
+		"    fail engineer \"asleep\"\n    expect fail \"asleep\"\n  }\n\n" +
+		"With --replay DIR real answers stand in: slop run FILE --record DIR writes them, one file for each flow and inputs. Every recording of the script is played as a test " +
+		"too: the same inputs must come to the same output. A step that sends something else than was recorded fails, with what changed. Nothing is called."
 }
 
 type testReport struct {
@@ -29,7 +34,8 @@ type testReport struct {
 	Status   string          `json:"status"` // passed, failed
 	Problems []problemReport `json:"problems"`
 	Calls    int             `json:"calls"`
-	Elapsed  float64         `json:"elapsed"` // seconds by the test's own clock
+	Elapsed  float64         `json:"elapsed"`          // seconds by the test's own clock
+	Unused   []run.Path      `json:"unused,omitempty"` // of a recording: steps whose answers nobody asked for
 }
 
 type problemReport struct {
@@ -47,6 +53,10 @@ func (v *testCmd) Run(c *console) error {
 	match, err := regexp.Compile(v.Match)
 	if err != nil {
 		return usage("-run %s: %s", v.Match, err)
+	}
+	tapes, err := v.recordings()
+	if err != nil {
+		return err
 	}
 	var reports []testReport
 	var warnings diag.List
@@ -71,18 +81,18 @@ func (v *testCmd) Run(c *console) error {
 			broken = true
 			continue
 		}
-		if len(tests) == 0 && !v.JSON {
-			fmt.Fprintf(c.out, "%s  %s\n", c.outStyle.Dim("none"), path+" has no tests")
-		}
-		for _, t := range tests {
-			if !match.MatchString(t.Name) {
-				skipped++
-				continue
+		recorded := tapes.of(p.Name)
+		if len(tests)+len(recorded) == 0 && !v.JSON {
+			what := " has no tests"
+			if v.Replay != "" {
+				what += ", and " + v.Replay + " no recording of it; " + again(path, v.Replay, nil) + " makes one"
 			}
-			result := trial.Run(p, t)
+			fmt.Fprintf(c.out, "%s  %s\n", c.outStyle.Dim("none"), path+what)
+		}
+		note := func(name string, line int, result trial.Result, recording *cassette.Recording) {
 			r := testReport{
-				File: path, Name: t.Name, Line: t.At.Line, Status: "passed", Problems: []problemReport{}, Calls: result.Calls,
-				Elapsed: result.Elapsed.Seconds(),
+				File: path, Name: name, Line: line, Status: "passed", Problems: []problemReport{}, Calls: result.Calls,
+				Elapsed: result.Elapsed.Seconds(), Unused: result.Unused,
 			}
 			if len(result.Problems) == 0 {
 				passed++
@@ -91,13 +101,30 @@ func (v *testCmd) Run(c *console) error {
 				r.Status = "failed"
 			}
 			for _, problem := range result.Problems {
-				r.Problems = append(r.Problems, problemReport{problem.At.File, problem.At.Line, problem.At.Column, problem.Message, problem.Detail})
+				r.Problems = append(r.Problems, v.problem(path, recording, problem))
 			}
 			reports = append(reports, r)
 			if !v.JSON {
 				c.sayTest(r)
 			}
 		}
+		for _, t := range tests {
+			if !match.MatchString(t.Name) {
+				skipped++
+				continue
+			}
+			note(t.Name, t.At.Line, trial.Run(p, t, recorded...), nil)
+		}
+		for _, r := range recorded {
+			if !match.MatchString(r.Name) {
+				skipped++
+				continue
+			}
+			note(r.Name, 1, trial.Replay(p, r), r)
+		}
+	}
+	if !v.JSON {
+		c.sayStrays(tapes)
 	}
 	if v.JSON {
 		if reports == nil {
@@ -128,6 +155,9 @@ func (c *console) sayTest(r testReport) {
 		if p.Detail != "" {
 			fmt.Fprintln(c.out, indent(screen.Inert(p.Detail), "        "))
 		}
+	}
+	for _, path := range r.Unused {
+		fmt.Fprintf(c.out, "      %s\n", st.Dim("recorded and not asked for: "+screen.Inert(string(path))))
 	}
 }
 

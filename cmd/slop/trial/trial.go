@@ -15,6 +15,7 @@ import (
 	"github.com/slopstudios/slop/lang/source"
 	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/agent"
+	"github.com/slopstudios/slop/runtime/agent/cassette"
 	"github.com/slopstudios/slop/runtime/contexts"
 	"github.com/slopstudios/slop/runtime/machine"
 	"github.com/slopstudios/slop/runtime/run"
@@ -28,6 +29,7 @@ type Result struct {
 	Finished run.Finished
 	Elapsed  time.Duration // by the test's own clock
 	Calls    int
+	Unused   []run.Path // of a recording: steps whose answers nobody asked for
 }
 
 // Problem is why a test failed and the line that says so.
@@ -35,6 +37,8 @@ type Problem struct {
 	At      source.Pos
 	Message string
 	Detail  string // lines of values; may be empty
+	Was, Is string // of what is not as it was recorded; both empty: nothing
+	Again   bool   // recording again would mend it
 }
 
 // maxFacts ends a test whose flow never does.
@@ -43,20 +47,31 @@ const maxFacts = 200_000
 // start is when every test begins.
 var start = time.Date(2026, time.January, 1, 12, 0, 0, 0, time.UTC)
 
-// Run plays t against p.
-func Run(p *plan.Plan, t plan.Test) Result {
-	w := &world{plan: standIns(p, t), test: t, now: start, answers: map[string]*script{}}
-	for _, space := range []*contexts.Space{&w.memory.Run, &w.memory.Flow, &w.memory.Shared} {
-		space.Clock = func() time.Time { return w.now }
+// Run plays t against p. What no mock stands for is answered out of recordings.
+func Run(p *plan.Plan, t plan.Test, recordings ...*cassette.Recording) Result {
+	w := newWorld(standIns(p, t), t)
+	if len(recordings) > 0 {
+		w.player = cassette.Play(recordings...)
 	}
-	if !w.read() {
-		return Result{Problems: w.problems}
+	if w.read() {
+		w.play()
 	}
-	w.play()
 	if w.finished != nil {
 		w.judge()
 	}
-	r := Result{Problems: w.problems, Elapsed: w.now.Sub(start), Calls: w.calls}
+	return w.result()
+}
+
+func newWorld(p *plan.Plan, t plan.Test) *world {
+	w := &world{plan: p, test: t, id: "test", began: start, now: start, answers: map[string]*script{}}
+	for _, space := range []*contexts.Space{&w.memory.Run, &w.memory.Flow, &w.memory.Shared} {
+		space.Clock = func() time.Time { return w.now }
+	}
+	return w
+}
+
+func (w *world) result() Result {
+	r := Result{Problems: w.problems, Elapsed: w.now.Sub(w.began), Calls: w.calls}
 	if w.finished != nil {
 		r.Finished = *w.finished
 	}
@@ -67,6 +82,11 @@ func Run(p *plan.Plan, t plan.Test) Result {
 type world struct {
 	plan     *plan.Plan
 	test     plan.Test
+	id       run.ID
+	began    time.Time
+	options  run.Options
+	player   *cassette.Player // nil: nothing is recorded
+	recorded bool             // a recording is played: nothing else answers
 	machine  *machine.Machine
 	now      time.Time
 	inputs   map[string]any
@@ -165,8 +185,8 @@ func (w *world) env() map[string]any {
 
 // play grants wishes in the order they opened; when none can be granted now, the clock moves to the next that can.
 func (w *world) play() {
-	w.machine = machine.New("test", w.plan)
-	w.fact(&run.Started{Plan: plan.Hash(w.plan), Inputs: w.inputs, Seed: 1, Machine: machine.Version})
+	w.machine = machine.New(w.id, w.plan)
+	w.fact(&run.Started{Plan: plan.Hash(w.plan), Inputs: w.inputs, Options: w.options, Seed: 1, Machine: machine.Version})
 	for facts := 0; w.finished == nil; facts++ {
 		if facts > maxFacts {
 			w.problem(w.test.At, "", "the flow did not end after %d events", maxFacts)
@@ -270,6 +290,9 @@ func (w *world) find(names ...string) (*script, bool) {
 
 func (w *world) call(c *run.CallWish) {
 	if w.recall(c) {
+		if w.player != nil {
+			w.player.Given(c.Path, c.Attempt)
+		}
 		return
 	}
 	w.calls++
@@ -279,6 +302,10 @@ func (w *world) call(c *run.CallWish) {
 	s, mocked := w.find(c.Agent, c.Callee.Name, c.Callee.Use)
 	if !mocked {
 		reply, known := w.builtin(c)
+		if !known && w.player != nil {
+			w.replay(c)
+			return
+		}
 		if !known {
 			w.problem(w.test.At, "", "nothing says what %s answers at %s; add `mock %s -> …`", c.Agent, c.Path, c.Agent)
 			return
@@ -331,7 +358,7 @@ func (w *world) builtin(c *run.CallWish) (agent.Reply, bool) {
 	switch {
 	case c.Callee.Use == "echo":
 		a = echo.New()
-	case strings.HasPrefix(c.Callee.Use, "memory."):
+	case strings.HasPrefix(c.Callee.Use, "memory.") && !w.recorded:
 		a = memory.New()
 	default:
 		return agent.Reply{}, false
@@ -345,6 +372,10 @@ func (w *world) builtin(c *run.CallWish) (agent.Reply, bool) {
 func (w *world) ask(a *run.AskWish) {
 	w.fact(&run.Asked{Path: a.Path, Form: a.Form, Deadline: a.Deadline})
 	s, mocked := w.find(a.Agent, "human."+a.Form.Kind)
+	if !mocked && w.player != nil {
+		w.replayAnswer(a)
+		return
+	}
 	if !mocked {
 		w.problem(w.test.At, "", "nothing says what %s answers at %s; add `mock %s -> …`", a.Agent, a.Path, a.Agent)
 		return
