@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"database/sql"
+	"hash/crc32"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -36,6 +37,7 @@ func BenchmarkDiamonds1000OnSQLite(b *testing.B) {
 	defer func() { _ = s.Close() }()
 	plain := newGrouped(b)
 	var took time.Duration
+	rounds := 0
 	for b.Loop() {
 		e := engine.New(engine.Config{Store: s, Registry: registry})
 		var group sync.WaitGroup
@@ -64,7 +66,8 @@ func BenchmarkDiamonds1000OnSQLite(b *testing.B) {
 			b.Fatal(err)
 		}
 		began := time.Now()
-		for range crowd {
+		for r := range crowd {
+			number := rounds*crowd + r
 			group.Go(func() {
 				for i := 0; i < len(facts); i += 3 { // a result and what begins after it
 					var data []byte
@@ -75,11 +78,12 @@ func BenchmarkDiamonds1000OnSQLite(b *testing.B) {
 						}
 						data = append(data, raw...)
 					}
-					plain.append(data)
+					plain.append(number, i, data)
 				}
 			})
 		}
 		group.Wait()
+		rounds++
 		took += time.Since(began)
 		b.StartTimer()
 	}
@@ -91,18 +95,21 @@ func BenchmarkDiamonds1000OnSQLite(b *testing.B) {
 type grouped struct{ rows chan row }
 
 type row struct {
-	data []byte
-	done chan struct{}
+	run, last int
+	data      []byte
+	done      chan struct{}
 }
 
 func newGrouped(b *testing.B) *grouped {
-	db, err := sql.Open("sqlite", filepath.Join(b.TempDir(), "raw.db")+"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)")
+	db, err := sql.Open("sqlite", filepath.Join(b.TempDir(), "raw.db")+"?_pragma=auto_vacuum(INCREMENTAL)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)")
 	if err != nil {
 		b.Fatal(err)
 	}
 	db.SetMaxOpenConns(1)
-	if _, err := db.Exec("CREATE TABLE facts (n INTEGER PRIMARY KEY, data BLOB NOT NULL)"); err != nil {
-		b.Fatal(err)
+	for _, statement := range []string{"CREATE TABLE facts (n INTEGER PRIMARY KEY, run INTEGER NOT NULL, last INTEGER NOT NULL, crc INTEGER NOT NULL, data BLOB NOT NULL)", "CREATE UNIQUE INDEX facts_run ON facts (run, last)"} {
+		if _, err := db.Exec(statement); err != nil {
+			b.Fatal(err)
+		}
 	}
 	g := &grouped{make(chan row, 1000)}
 	ended := make(chan struct{})
@@ -116,7 +123,7 @@ func newGrouped(b *testing.B) *grouped {
 			tx, err := db.Begin()
 			for _, r := range group {
 				if err == nil {
-					_, err = tx.Exec("INSERT INTO facts (data) VALUES (?)", r.data)
+					_, err = tx.Exec("INSERT INTO facts (run, last, crc, data) VALUES (?, ?, ?, ?)", r.run, r.last, int64(crc32.ChecksumIEEE(r.data)), r.data)
 				}
 			}
 			if err == nil {
@@ -138,8 +145,8 @@ func newGrouped(b *testing.B) *grouped {
 	return g
 }
 
-func (g *grouped) append(data []byte) {
-	r := row{data, make(chan struct{})}
+func (g *grouped) append(run, last int, data []byte) {
+	r := row{run, last, data, make(chan struct{})}
 	g.rows <- r
 	<-r.done
 }
