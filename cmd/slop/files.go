@@ -23,16 +23,23 @@ type outFolder struct {
 
 // find looks for what is wrong with the folder before anything runs, so that no run is made in vain.
 func (o *outFolder) find() (err error) {
-	if o.Out == "" {
-		return nil
+	o.place, err = findFolder("-o", o.Out)
+	return err
+}
+
+// findFolder gives the place of the folder that a flag names, which need not be there yet; none when the flag is not given.
+func findFolder(flag, folder string) (string, error) {
+	if folder == "" {
+		return "", nil
 	}
-	if info, err := os.Stat(o.Out); err == nil && !info.IsDir() {
-		return usage("-o %s: that is a file; name a folder, which is made when it is not there", o.Out)
+	if info, err := os.Stat(folder); err == nil && !info.IsDir() {
+		return "", usage("%s %s: that is a file; name a folder, which is made when it is not there", flag, folder)
 	}
-	if o.place, err = filepath.Abs(o.Out); err != nil {
-		return usage("-o %s: %s", o.Out, err)
+	place, err := filepath.Abs(folder)
+	if err != nil {
+		return "", usage("%s %s: %s", flag, folder, err)
 	}
-	return nil
+	return place, nil
 }
 
 // writeFiles writes every file of a value and gives the value with the paths they went to: instead of each file the record that stands for it in JSON,

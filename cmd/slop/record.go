@@ -25,16 +25,8 @@ type recordFlag struct {
 
 // findRecord looks for what is wrong with the folder before anything runs.
 func (v *recordFlag) findRecord() (err error) {
-	if v.Record == "" {
-		return nil
-	}
-	if info, err := os.Stat(v.Record); err == nil && !info.IsDir() {
-		return usage("--record %s: that is a file; name a folder, which is made when it is not there", v.Record)
-	}
-	if v.folder, err = filepath.Abs(v.Record); err != nil {
-		return usage("--record %s: %s", v.Record, err)
-	}
-	return nil
+	v.folder, err = findFolder("--record", v.Record)
+	return err
 }
 
 // presentAndRecord takes a run to its end, prints what the flags ask for and records it if they do.
