@@ -13,6 +13,7 @@ import (
 
 	"github.com/slopstudios/slop/cmd/slop/screen"
 	"github.com/slopstudios/slop/lang/types"
+	"github.com/slopstudios/slop/runtime/wire"
 )
 
 // outFolder says where the files of a value go.
@@ -100,7 +101,7 @@ func (w *fileWriter) write(f types.FileValue) (any, error) {
 		}
 		w.written = append(w.written, writtenFile{path, f.Size})
 	}
-	record := plainValue(f).(map[string]any)
+	record := wire.Plain(f).(map[string]any)
 	record["path"] = path
 	return record, nil
 }

@@ -228,7 +228,10 @@ EVENTS
   instead of the value. The first is {"schemaVersion": 1, …} with the run's id, then
   come the facts of the run as they are recorded, with seq, at and kind: started,
   call_started, call_done, call_failed, call_ended, asked, answered, timer_fired, …
-  The last fact is finished, with status, and value or error.
+  The last fact is finished, with status, and value or error. Each names its run and
+  its event: agent:workflow:started, :step:started, :step:completed, :step:failed,
+  :asked, :answered, :paused, :resumed, :completed, :failed, :cancelled, … A server
+  sends the same lines by WebSocket and SSE.
 
   Between them stand records without a seq. {"kind": "progress", …} is text as it
   streams. {"kind": "note", "note": KIND, "path": …, "text": …} says what follows

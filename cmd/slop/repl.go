@@ -22,6 +22,7 @@ import (
 	"github.com/slopstudios/slop/lang/syntax"
 	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/run"
+	"github.com/slopstudios/slop/runtime/wire"
 )
 
 type replCmd struct {
@@ -554,7 +555,7 @@ func (r *repl) show(v any, name string) {
 	}
 	text, ok := v.(string)
 	if !ok {
-		text = compact(plainValue(v))
+		text = compact(wire.Plain(v))
 	}
 	text = screen.Inert(r.host.redact(text))
 	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")

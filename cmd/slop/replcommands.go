@@ -9,6 +9,7 @@ import (
 	"github.com/slopstudios/slop/lang/diag"
 	"github.com/slopstudios/slop/lang/eval"
 	"github.com/slopstudios/slop/lang/graph"
+	"github.com/slopstudios/slop/runtime/wire"
 )
 
 // replCommands are the words behind a colon.
@@ -121,7 +122,7 @@ func (r *repl) showAll(name string) error {
 			text, ok := b.value.(string)
 			if !ok {
 				var err error
-				if text, err = eval.Render(plainValue(b.value)); err != nil {
+				if text, err = eval.Render(wire.Plain(b.value)); err != nil {
 					return err
 				}
 			}
@@ -147,7 +148,7 @@ func (r *repl) env(string) error {
 	for _, b := range r.values {
 		text, ok := b.value.(string)
 		if !ok {
-			text = compact(plainValue(b.value))
+			text = compact(wire.Plain(b.value))
 		}
 		fmt.Fprintf(r.c.out, "%s: %s  %s\n", st.Bold(b.name), b.kind, st.Dim(screen.OneLine(r.host.redact(text), 60)))
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"sort"
 	"strings"
-	"time"
 	"unicode"
 
 	"github.com/slopstudios/slop/cmd/slop/screen"
@@ -15,6 +14,7 @@ import (
 	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/runs"
+	"github.com/slopstudios/slop/runtime/wire"
 )
 
 // exitCode says how the end of a run ends the process.
@@ -46,70 +46,35 @@ func (s *session) exitCode(end run.Finished, o run.Options) int {
 
 // runReport is what --json prints.
 type runReport struct {
-	ID     run.ID       `json:"id"`
-	Status string       `json:"status"`
-	Output any          `json:"output"`
-	Error  *errorReport `json:"error"`
-	Steps  []stepReport `json:"steps"`
-	Notes  []noteReport `json:"notes"`
-	Usage  usageReport  `json:"usage"`
-	costReport
+	ID     run.ID      `json:"id"`
+	Status string      `json:"status"`
+	Output any         `json:"output"`
+	Error  *wire.Error `json:"error"`
+	Steps  []wire.Step `json:"steps"`
+	Notes  []wire.Note `json:"notes"`
+	Usage  wire.Usage  `json:"usage"`
+	wire.Cost
 	Fork *run.Fork `json:"fork,omitempty"` // what the run is a fork of
 
 	Diagnostics json.RawMessage `json:"diagnostics,omitempty"`
 }
 
-type errorReport struct {
-	Code    string   `json:"code"`
-	Message string   `json:"message"`
-	Path    run.Path `json:"path"`
-}
-
-type stepReport struct {
-	Path     run.Path        `json:"path"`
-	Agent    string          `json:"agent"`
-	Status   runs.StepStatus `json:"status"`
-	Attempts int             `json:"attempts"` // 0: it failed before it could be called
-	Started  *time.Time      `json:"started"`
-	Finished *time.Time      `json:"finished"`
-	Usage    usageReport     `json:"usage"`
-	costReport
-	Error string `json:"error,omitempty"`
-	Kept  bool   `json:"kept,omitempty"` // taken over from the run that this one is a fork of, which has paid for it
-}
-
-func instant(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	t = t.UTC()
-	return &t
-}
-
 func (s *session) report(end run.Finished) runReport {
 	view := s.folder.View()
 	r := runReport{
-		ID: s.id, Status: string(end.Status), Output: plainValue(end.Value), Steps: []stepReport{}, Notes: s.notes,
-		Usage: reportUsage(view.Usage), costReport: costOfAll(view), Fork: view.Fork,
+		ID: s.id, Status: string(end.Status), Output: wire.Plain(end.Value), Steps: wire.Steps(view), Notes: s.notes,
+		Usage: wire.UsageOf(view.Usage), Cost: wire.CostOfRun(view), Fork: view.Fork,
 	}
-	if e := end.Error; e != nil {
-		r.Error = &errorReport{e.Code, e.Message, e.Path}
-	}
+	r.Error = wire.ErrorOf(end.Error)
 	if q := s.unasked; q != nil && end.Status != run.Succeeded {
 		r.Status = string(run.Failed)
-		r.Error = &errorReport{"E_NO_PERSON", noPerson(q), q.Path}
+		r.Error = &wire.Error{Code: "E_NO_PERSON", Message: noPerson(q), Path: q.Path}
 	}
 	if asked := waiting(view); s.state != nil && end.Status == run.Waiting && len(asked) > 0 {
-		r.Error = &errorReport{"E_NO_PERSON", noPerson(&run.Asked{Form: *asked[0].Form}), asked[0].Path}
+		r.Error = &wire.Error{Code: "E_NO_PERSON", Message: noPerson(&run.Asked{Form: *asked[0].Form}), Path: asked[0].Path}
 	}
 	if r.Error == nil && end.Status == run.Cancelled {
-		r.Error = &errorReport{Code: "E_CANCELLED", Message: "the run was cancelled"}
-	}
-	for _, step := range view.Steps {
-		r.Steps = append(r.Steps, stepReport{
-			Path: step.Path, Agent: step.Agent, Status: step.Status, Attempts: step.Attempts, Started: instant(step.Started),
-			Finished: instant(step.Finished), Usage: reportUsage(step.Usage), costReport: costOf(step), Error: step.Error, Kept: step.Kept,
-		})
+		r.Error = &wire.Error{Code: "E_CANCELLED", Message: "the run was cancelled"}
 	}
 	return r
 }
@@ -138,8 +103,8 @@ func invalidScript(l diag.List) runReport {
 // notRun is the report of a run that never began.
 func notRun(code, message string) runReport {
 	return runReport{
-		Status: "invalid", Error: &errorReport{Code: code, Message: message}, Steps: []stepReport{}, Notes: []noteReport{},
-		Usage: reportUsage(run.Usage{}), costReport: reportCost(run.Usage{}, freeSource),
+		Status: "invalid", Error: &wire.Error{Code: code, Message: message}, Steps: []wire.Step{}, Notes: []wire.Note{},
+		Usage: wire.UsageOf(run.Usage{}), Cost: wire.CostOf(run.Usage{}, wire.FreeSource),
 	}
 }
 
@@ -157,7 +122,7 @@ func (c *console) printJSON(v any) {
 
 // printUnstarted is all that --events says of a run that never began: one line.
 func (c *console) printUnstarted(r runReport) {
-	line := map[string]any{"schemaVersion": schemaVersion, "kind": "error", "error": r.Error}
+	line := map[string]any{"schemaVersion": wire.SchemaVersion, "kind": "error", "error": r.Error}
 	if r.Diagnostics != nil {
 		line["diagnostics"] = r.Diagnostics
 	}
@@ -181,14 +146,14 @@ func (c *console) printValue(v any) {
 		}
 	case types.FileValue:
 		if c.outTerminal {
-			c.printJSON(plainValue(v))
+			c.printJSON(wire.Plain(v))
 			return
 		}
 		_, _ = c.out.Write(v.Data)
 	default:
-		text, err := eval.Render(plainValue(v))
+		text, err := eval.Render(wire.Plain(v))
 		if err != nil {
-			c.printJSON(plainValue(v))
+			c.printJSON(wire.Plain(v))
 			return
 		}
 		if c.outTerminal {
@@ -196,27 +161,6 @@ func (c *console) printValue(v any) {
 		}
 		fmt.Fprintln(c.out, text)
 	}
-}
-
-// plainValue is v with files described by their fields, for JSON.
-func plainValue(v any) any {
-	switch v := v.(type) {
-	case types.FileValue:
-		return map[string]any{"name": v.Name, "size": v.Size, "type": v.Type, "sha256": v.SHA256}
-	case []any:
-		out := make([]any, len(v))
-		for i, e := range v {
-			out[i] = plainValue(e)
-		}
-		return out
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for k, e := range v {
-			out[k] = plainValue(e)
-		}
-		return out
-	}
-	return v
 }
 
 // drawFailure says why a run ended badly, in the shape of a diagnostic: where in the script, which step, what was done, how to go on.

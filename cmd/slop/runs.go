@@ -12,6 +12,7 @@ import (
 	"github.com/slopstudios/slop/lang/diag"
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/store"
+	"github.com/slopstudios/slop/runtime/wire"
 )
 
 // runsCmd is the group of commands on stored runs; each has a file of its own.
@@ -157,7 +158,7 @@ func when(s string, now time.Time) (time.Time, error) {
 func (v *runsListCmd) printJSON(c *console, entries []store.Entry, next string) error {
 	lines := make([]runLine, 0, len(entries))
 	for _, e := range entries {
-		lines = append(lines, runLine{e.Run, e.Flow, e.Status, instant(e.Started), instant(e.Finished), entryCost(e)})
+		lines = append(lines, runLine{e.Run, e.Flow, e.Status, wire.Instant(e.Started), wire.Instant(e.Finished), entryCost(e)})
 	}
 	body := struct {
 		Runs []runLine `json:"runs"`
@@ -172,7 +173,7 @@ func (v *runsListCmd) printJSON(c *console, entries []store.Entry, next string) 
 
 // entryCost is in dollars; nil when nobody knows it, and when nothing that was called has a cost.
 func entryCost(e store.Entry) *float64 {
-	return reportCost(run.Usage{Cost: e.Cost, CostSource: e.CostSource}, noSource).Cost
+	return wire.CostOf(run.Usage{Cost: e.Cost, CostSource: e.CostSource}, wire.NoSource).Dollars
 }
 
 func (v *runsListCmd) printTable(ctx context.Context, c *console, st *state, entries []store.Entry, next string) error {

@@ -9,6 +9,7 @@ import (
 	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/travel"
+	"github.com/slopstudios/slop/runtime/wire"
 )
 
 type runsDiffCmd struct {
@@ -69,15 +70,15 @@ type diffReport struct {
 }
 
 type sideReport struct {
-	ID       run.ID       `json:"id"`
-	Flow     string       `json:"flow"`
-	Status   run.Status   `json:"status"`
-	Error    *errorReport `json:"error"`
-	Plan     string       `json:"plan"`
-	Fork     *run.Fork    `json:"fork"`
-	Duration float64      `json:"seconds"`
-	Usage    usageReport  `json:"usage"`
-	costReport
+	ID       run.ID      `json:"id"`
+	Flow     string      `json:"flow"`
+	Status   run.Status  `json:"status"`
+	Error    *wire.Error `json:"error"`
+	Plan     string      `json:"plan"`
+	Fork     *run.Fork   `json:"fork"`
+	Duration float64     `json:"seconds"`
+	Usage    wire.Usage  `json:"usage"`
+	wire.Cost
 }
 
 type stepDiffReport struct {
@@ -90,22 +91,22 @@ type stepDiffReport struct {
 }
 
 type doingReport struct {
-	Status      string      `json:"status"`
-	Fingerprint string      `json:"fingerprint,omitempty"`
-	Text        string      `json:"text,omitempty"`
-	Value       any         `json:"value"`
-	Error       string      `json:"error,omitempty"`
-	Attempts    int         `json:"attempts"`
-	Duration    float64     `json:"seconds"`
-	Usage       usageReport `json:"usage"`
-	costReport
+	Status      string     `json:"status"`
+	Fingerprint string     `json:"fingerprint,omitempty"`
+	Text        string     `json:"text,omitempty"`
+	Value       any        `json:"value"`
+	Error       string     `json:"error,omitempty"`
+	Attempts    int        `json:"attempts"`
+	Duration    float64    `json:"seconds"`
+	Usage       wire.Usage `json:"usage"`
+	wire.Cost
 }
 
 func diffOf(d *travel.Difference) diffReport {
 	side := func(s *travel.Side) sideReport {
-		r := sideReport{ID: s.ID, Flow: s.Flow, Status: s.Status, Plan: s.Plan, Fork: s.Fork, Duration: s.Duration.Seconds(), Usage: reportUsage(s.Usage), costReport: reportCost(s.Usage, noSource)}
+		r := sideReport{ID: s.ID, Flow: s.Flow, Status: s.Status, Plan: s.Plan, Fork: s.Fork, Duration: s.Duration.Seconds(), Usage: wire.UsageOf(s.Usage), Cost: wire.CostOf(s.Usage, wire.NoSource)}
 		if e := s.Error; e != nil {
-			r.Error = &errorReport{e.Code, e.Message, e.Path}
+			r.Error = wire.ErrorOf(e)
 		}
 		return r
 	}
@@ -113,11 +114,11 @@ func diffOf(d *travel.Difference) diffReport {
 		if s == nil {
 			return nil
 		}
-		return &doingReport{Status: s.Status, Fingerprint: s.Fingerprint, Text: s.Text, Value: plainValue(s.Value), Error: s.Error, Attempts: s.Attempts, Duration: s.Duration.Seconds(),
-			Usage: reportUsage(s.Usage), costReport: reportCost(s.Usage, noSource)}
+		return &doingReport{Status: s.Status, Fingerprint: s.Fingerprint, Text: s.Text, Value: wire.Plain(s.Value), Error: s.Error, Attempts: s.Attempts, Duration: s.Duration.Seconds(),
+			Usage: wire.UsageOf(s.Usage), Cost: wire.CostOf(s.Usage, wire.NoSource)}
 	}
 	pair := func(p travel.Pair) travel.Pair {
-		return travel.Pair{Name: p.Name, A: plainValue(p.A), B: plainValue(p.B)}
+		return travel.Pair{Name: p.Name, A: wire.Plain(p.A), B: wire.Plain(p.B)}
 	}
 	r := diffReport{
 		Same: alike(d), A: side(&d.A), B: side(&d.B), Plan: d.Plan, Script: append([]travel.FileChange{}, d.Script...), Inputs: []travel.Pair{}, Steps: []stepDiffReport{},

@@ -16,6 +16,7 @@ import (
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/runs"
 	"github.com/slopstudios/slop/runtime/travel"
+	"github.com/slopstudios/slop/runtime/wire"
 )
 
 type runsForkCmd struct {
@@ -194,8 +195,8 @@ type forecastReport struct {
 	Again []againReport  `json:"again"`
 	Keeps []keepsReport  `json:"keeps"`
 	Gone  []run.Path     `json:"gone"`
-	Kept  costReport     `json:"kept"`
-	Fails *errorReport   `json:"fails"`
+	Kept  wire.Cost      `json:"kept"`
+	Fails *wire.Error    `json:"fails"`
 	Input map[string]any `json:"inputs"`
 }
 
@@ -205,25 +206,25 @@ type againReport struct {
 }
 
 type keepsReport struct {
-	Path   run.Path    `json:"path"`
-	Agent  string      `json:"agent"`
-	Pinned bool        `json:"pinned"`
-	Usage  usageReport `json:"usage"`
-	costReport
+	Path   run.Path   `json:"path"`
+	Agent  string     `json:"agent"`
+	Pinned bool       `json:"pinned"`
+	Usage  wire.Usage `json:"usage"`
+	wire.Cost
 }
 
 func forecastOf(f *runs.Forecast) forecastReport {
-	r := forecastReport{Fork: true, Of: f.Of, Seq: f.Seq, Flow: f.Flow, Again: []againReport{}, Keeps: []keepsReport{}, Gone: []run.Path{}, Kept: reportCost(f.Usage(), noSource)}
-	r.Input, _ = plainValue(f.Inputs).(map[string]any)
+	r := forecastReport{Fork: true, Of: f.Of, Seq: f.Seq, Flow: f.Flow, Again: []againReport{}, Keeps: []keepsReport{}, Gone: []run.Path{}, Kept: wire.CostOf(f.Usage(), wire.NoSource)}
+	r.Input, _ = wire.Plain(f.Inputs).(map[string]any)
 	for i := range f.Again {
 		r.Again = append(r.Again, againReport{f.Again[i], f.Again[i].Text()})
 	}
 	for _, k := range f.Keeps {
-		r.Keeps = append(r.Keeps, keepsReport{k.Path, k.Agent, k.Pinned, reportUsage(k.Usage), reportCost(k.Usage, noSource)})
+		r.Keeps = append(r.Keeps, keepsReport{k.Path, k.Agent, k.Pinned, wire.UsageOf(k.Usage), wire.CostOf(k.Usage, wire.NoSource)})
 	}
 	r.Gone = append(r.Gone, f.Gone...)
 	if e := f.Fails; e != nil {
-		r.Fails = &errorReport{e.Code, e.Message, e.Path}
+		r.Fails = wire.ErrorOf(e)
 	}
 	return r
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/slopstudios/slop/lang/source"
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/travel"
+	"github.com/slopstudios/slop/runtime/wire"
 )
 
 type runsReplayCmd struct {
@@ -93,7 +94,7 @@ type replayReport struct {
 	Flow   string       `json:"flow"`
 	Status run.Status   `json:"status"`
 	Output any          `json:"output"`
-	Error  *errorReport `json:"error"`
+	Error  *wire.Error  `json:"error"`
 	Fork   *run.Fork    `json:"fork"`
 	Facts  []factReport `json:"facts"`
 }
@@ -116,9 +117,9 @@ func (v *runsReplayCmd) printJSON(c *console, h *travel.History, r *travel.Repla
 	begin := h.Facts[0].Body.(*run.Started)
 	out := replayReport{ID: h.ID, Flow: h.Plan.Name, Status: run.Running, Fork: begin.Fork, Facts: []factReport{}}
 	if end := r.End; end != nil {
-		out.Status, out.Output = end.Status, plainValue(travel.Whole(end.Value, blobs))
+		out.Status, out.Output = end.Status, wire.Plain(travel.Whole(end.Value, blobs))
 		if e := end.Error; e != nil {
-			out.Error = &errorReport{e.Code, e.Message, e.Path}
+			out.Error = wire.ErrorOf(e)
 		}
 	}
 	for _, l := range r.Lines {

@@ -13,6 +13,7 @@ import (
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/runs"
 	"github.com/slopstudios/slop/runtime/store"
+	"github.com/slopstudios/slop/runtime/wire"
 )
 
 // runArg names the run of a command.
@@ -82,7 +83,7 @@ func (v *runsShowCmd) Run(c *console) error {
 func (h *history) session(c *console, st *state) *session {
 	return &session{
 		c: c, plan: h.plan, id: h.id, state: st, folder: runs.Fold(h.plan).Named(h.id), redact: func(text string) string { return text },
-		past: after, notes: []noteReport{},
+		past: after, notes: []wire.Note{},
 	}
 }
 
@@ -155,7 +156,7 @@ const maxOutput = 20
 func outputText(v any) string {
 	text, ok := v.(string)
 	if !ok && v != nil {
-		text, _ = eval.Render(plainValue(v)) // it was rendered before
+		text, _ = eval.Render(wire.Plain(v)) // it was rendered before
 	}
 	return screen.Inert(firstLines(strings.TrimRight(text, "\n"), maxOutput))
 }

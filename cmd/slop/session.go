@@ -14,6 +14,7 @@ import (
 	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/runs"
+	"github.com/slopstudios/slop/runtime/wire"
 )
 
 // session takes one run from its start to its end: it shows what happens, puts questions to the person, and hears Ctrl-C.
@@ -33,13 +34,13 @@ type session struct {
 
 	id          run.ID
 	folder      *runs.Folder
-	kept        run.Seq      // of a fork: its facts up to here were taken over
-	past        run.Seq      // what happened up to here happened before this process took the run up
-	seen        run.Seq      // of the newest fact that was shown
-	reading     bool         // a fact of the past is being shown
-	alone       bool         // standard input has ended: nobody types any more
-	notes       []noteReport // what followed from the facts so far, for --json
-	unasked     *run.Asked   // the question nobody was there to answer
+	kept        run.Seq     // of a fork: its facts up to here were taken over
+	past        run.Seq     // what happened up to here happened before this process took the run up
+	seen        run.Seq     // of the newest fact that was shown
+	reading     bool        // a fact of the past is being shown
+	alone       bool        // standard input has ended: nobody types any more
+	notes       []wire.Note // what followed from the facts so far, for --json
+	unasked     *run.Asked  // the question nobody was there to answer
 	interrupted bool
 	records     bool         // facts are kept
 	facts       []run.Fact   // of a run that is recorded
@@ -86,7 +87,7 @@ func (s *session) play(ctx context.Context, begin func(context.Context) (run.ID,
 	}()
 
 	s.folder = runs.Fold(s.plan)
-	s.notes = []noteReport{}
+	s.notes = []wire.Note{}
 	if s.id, err = begin(ctx); err != nil {
 		return end, err
 	}
@@ -233,31 +234,18 @@ func (s *session) take(ctx context.Context, e runs.Event) {
 // maxNotes is how many notes --json keeps: a loop of many rounds has as many.
 const maxNotes = 10_000
 
-// noteReport is a note in --json, and, with its kind, in --events.
-type noteReport struct {
-	Kind string    `json:"kind,omitempty"`
-	At   time.Time `json:"at"`
-	*run.Note
-	Error *errorReport `json:"error,omitempty"` // in the place of the note's own
-	Text  string       `json:"text"`
-}
-
 // note shows what follows from the fact before it.
 func (s *session) note(n *run.Note, at time.Time) {
 	if s.screen != nil {
 		s.screen.Note(n, at)
 	}
-	line := noteReport{At: at, Note: n, Text: n.Text()}
-	if e := n.Error; e != nil {
-		line.Error = &errorReport{e.Code, e.Message, e.Path}
-	}
 	if s.events != nil {
-		line.Kind = "note"
-		s.writeLine(line)
+		frame, err := s.frames().Note(n, at)
+		s.writeFrame(frame, err)
 		return
 	}
 	if len(s.notes) < maxNotes {
-		s.notes = append(s.notes, line)
+		s.notes = append(s.notes, wire.NoteOf(n, at))
 	}
 }
 
@@ -273,38 +261,32 @@ func (s *session) say(text string) {
 	fmt.Fprintln(s.c.err, text)
 }
 
-// schemaVersion of the lines of --events.
-const schemaVersion = 1
-
 func (s *session) writeHeader() {
 	s.writeLine(map[string]any{
-		"schemaVersion": schemaVersion, "kind": "run", "id": s.id, "flow": s.plan.Name, "plan": plan.Hash(s.plan),
+		"schemaVersion": wire.SchemaVersion, "kind": "run", "id": s.id, "flow": s.plan.Name, "plan": plan.Hash(s.plan),
 		"slop": versionText(), "at": time.Now().UTC(),
 	})
 }
 
+// frames makes what --events prints.
+func (s *session) frames() *wire.Frames { return &wire.Frames{ID: s.id, Folder: s.folder} }
+
 func (s *session) writeEvent(e runs.Event) {
 	if e.Fact != nil {
-		text, err := s.factLine(*e.Fact)
-		if err != nil {
-			s.writeLine(map[string]any{"kind": "error", "message": err.Error()})
-			return
-		}
-		fmt.Fprintf(s.events, "%s\n", s.redact(string(text)))
+		frame, err := s.frames().Fact(*e.Fact)
+		s.writeFrame(frame, err)
 		return
 	}
-	p := e.Progress
-	line := map[string]any{"kind": "progress", "path": p.Path, "attempt": p.Attempt}
-	if p.Delta != "" {
-		line["delta"], line["offset"] = p.Delta, p.Offset
+	frame, err := s.frames().Progress(e.Progress)
+	s.writeFrame(frame, err)
+}
+
+func (s *session) writeFrame(frame []byte, err error) {
+	if err != nil {
+		s.writeLine(map[string]any{"kind": "error", "message": err.Error()})
+		return
 	}
-	if p.Note != "" {
-		line["note"] = p.Note
-	}
-	if p.Reset {
-		line["reset"] = true
-	}
-	s.writeLine(line)
+	fmt.Fprintf(s.events, "%s\n", s.redact(string(frame)))
 }
 
 func (s *session) writeLine(line any) {
