@@ -264,6 +264,9 @@ func (e *Engine) draft(ctx context.Context, p *plan.Plan, inputs map[string]any,
 	if err != nil {
 		return nil, run.Fact{}, err
 	}
+	if o.ID != "" {
+		id = o.ID
+	}
 	started := &run.Started{Plan: hash, Inputs: given, Options: o, Seed: seed, Machine: machine.Version}
 	first := run.Fact{Seq: 1, At: now, Body: started}
 	s := e.newSession(id, p, first)
@@ -281,8 +284,11 @@ func (e *Engine) create(ctx context.Context, s *session, facts ...run.Fact) erro
 	asked := wall()
 	lease, err := e.store.Create(ctx, s.id, e.owner, e.ttl, facts...)
 	if err != nil {
-		if lease, err = e.reclaim(ctx, s.id, len(facts), err); err != nil {
+		if lease, err = e.reclaim(ctx, s.id, facts, err); err != nil {
 			s.stop(nil)
+			if errors.Is(err, store.ErrExists) && s.options.ID != "" {
+				return fmt.Errorf("start run %s: %w", s.id, runs.ErrExists)
+			}
 			return fmt.Errorf("start a run of %s: %w", s.plan.Name, err)
 		}
 	}
@@ -361,13 +367,17 @@ func (e *Engine) crowded() bool {
 	return len(e.sessions) > e.seats/2 || len(e.agenda.ready) > 0
 }
 
-// reclaim looks whether a run was created after all, when the store could not say.
-func (e *Engine) reclaim(ctx context.Context, id run.ID, count int, cause error) (run.Lease, error) {
+// reclaim looks whether a run was created after all, when the store could not say. A run of the same id that another began has another seed.
+func (e *Engine) reclaim(ctx context.Context, id run.ID, created []run.Fact, cause error) (run.Lease, error) {
 	facts, err := e.store.Load(ctx, id, 0)
-	if err != nil || len(facts) != count || count == 0 {
+	if err != nil || len(facts) != len(created) || len(created) == 0 {
 		return run.Lease{}, cause
 	}
-	if _, ended := facts[count-1].Body.(*run.Finished); ended {
+	ours, _ := created[0].Body.(*run.Started)
+	if found, ok := facts[0].Body.(*run.Started); !ok || ours == nil || found.Seed != ours.Seed {
+		return run.Lease{}, cause
+	}
+	if _, ended := facts[len(facts)-1].Body.(*run.Finished); ended {
 		return run.Lease{Run: id, Owner: e.owner}, nil // there is nothing left to lease
 	}
 	return e.store.Claim(ctx, id, e.owner, e.ttl)

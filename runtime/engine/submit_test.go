@@ -119,3 +119,20 @@ func TestAPlanIsStoredOnce(t *testing.T) {
 		}
 	})
 }
+
+// A run that its starter names is begun once, however often that is asked for.
+func TestARunOfAGivenIDIsBegunOnce(t *testing.T) {
+	w := newWorld(t)
+	e := engine.New(engine.Config{Registry: w.registry, Store: memory.New()})
+	defer shut(t, e)
+	p, id := w.plan(`output "hi"`), run.NewID(time.Now(), [10]byte{7})
+	if got, err := e.Start(t.Context(), p, nil, run.Options{ID: id}); err != nil || got != id {
+		t.Fatalf("%v, %v", got, err)
+	}
+	if _, err := e.Start(t.Context(), p, nil, run.Options{ID: id}); !errors.Is(err, runs.ErrExists) {
+		t.Errorf("the second start says %v", err)
+	}
+	if end, err := e.Wait(t.Context(), id); err != nil || end.Value != "hi" {
+		t.Errorf("it ended with %v, %v", end, err)
+	}
+}

@@ -90,6 +90,7 @@ type Options struct {
 	Tags        []string      `json:"tags,omitempty"`
 	By          string        `json:"by,omitempty"`
 	Cache       CacheMode     `json:"cache,omitempty"`
+	ID          ID            `json:"-"` // of the new run, from NewID; "": it gets one. With it, beginning a run twice begins it once
 }
 
 // CacheMode says what a run does with the cache of answers, for all calls whose script has a `cache` clause.

@@ -23,6 +23,7 @@ var (
 	ErrInput    = errors.New("the inputs do not fit")
 	ErrClosed   = errors.New("the engine is closed")
 	ErrBusy     = errors.New("too many runs wait in line")
+	ErrExists   = errors.New("there is a run of that id")
 
 	// ErrUnavailable: nothing can be taken down now, so nothing is promised. It is worth another try.
 	ErrUnavailable = errors.New("the store of the runs cannot be reached")
@@ -41,6 +42,7 @@ func (e *BusyError) Is(target error) bool { return target == ErrBusy }
 // Runs starts and steers runs. All methods may be called from any goroutine.
 type Runs interface {
 	// Start begins a run; when it returns, the run is stored. Inputs are values by name; ErrInput names all that are missing or do not fit.
+	// ErrExists: there is a run of the id that the options name, begun before.
 	Start(ctx context.Context, p *plan.Plan, inputs map[string]any, o run.Options) (run.ID, error)
 	// Wait gives the end of a run. A run that failed is no error of Wait.
 	Wait(ctx context.Context, id run.ID) (run.Finished, error)
