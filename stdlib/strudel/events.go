@@ -65,7 +65,7 @@ func (s strudel) events(ctx context.Context, c *agent.Call) agent.Reply {
 	if read == nil {
 		return broken("strudel.events", problems)
 	}
-	found, err := read.Events(ctx, pattern.Time{}, pattern.Cycles(cycles))
+	found, err := read.Beginnings(ctx, cycles)
 	if err != nil {
 		if reply, ended := outcome.Ended(ctx); ended {
 			return reply

@@ -16,7 +16,6 @@ import (
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/stdlib/outcome"
 	"github.com/slopstudios/slop/stdlib/strudel/midi"
-	"github.com/slopstudios/slop/stdlib/strudel/pattern"
 	"github.com/slopstudios/slop/stdlib/strudel/picture"
 	"github.com/slopstudios/slop/stdlib/strudel/score"
 	"github.com/slopstudios/slop/stdlib/strudel/song"
@@ -27,7 +26,6 @@ import (
 const (
 	defaultSeconds = 16
 	maxSeconds     = 600
-	maxNotes       = 100_000
 	maxPlayed      = 100_000 // cycles
 	maxBPM         = 999
 	beats          = 4 // in a cycle, where a tempo is given in beats
@@ -180,21 +178,9 @@ func (o order) score(ctx context.Context) (*score.Score, error) {
 	if cycles > maxPlayed {
 		return nil, fmt.Errorf("%.0f cycles in %g seconds are too many, at most %d are played: slow the tempo down, or ask for fewer seconds", cycles, o.seconds, maxPlayed)
 	}
-	// Cycle by cycle: what plays too much is told after the first that does, not after it has filled the memory.
-	var all []pattern.Event
-	for c := range int64(cycles) {
-		events, err := s.Events(ctx, pattern.Cycles(c), pattern.Cycles(c+1))
-		if err != nil {
-			return nil, err
-		}
-		for _, e := range events {
-			if e.Begins() {
-				all = append(all, e)
-			}
-		}
-		if len(all) > maxNotes {
-			return nil, fmt.Errorf("more than %d notes by cycle %d are too many to play: speed up or repeat less, or ask for fewer seconds", maxNotes, c+1)
-		}
+	all, err := s.Beginnings(ctx, int64(cycles))
+	if err != nil {
+		return nil, err
 	}
 	return score.Read(all, cps, o.seconds), nil
 }

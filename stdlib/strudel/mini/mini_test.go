@@ -33,7 +33,7 @@ func play(t *testing.T, tree *mini.Tree) {
 	var err error
 	func() {
 		defer pattern.Guard(&err)
-		_, err = tree.Pattern().Query(t.Context(), pattern.Time{}, pattern.Cycles(3), 50_000)
+		_, _, err = tree.Pattern().Query(t.Context(), pattern.Time{}, pattern.Cycles(3), 50_000)
 	}()
 	_ = err // a limit, or a value that does not fit; anything else panics
 }

@@ -129,13 +129,15 @@ func Guard(err *error) {
 	}
 }
 
-// Query gives what happens from begin to end. It takes at most limit steps.
-func (p *Pattern) Query(ctx context.Context, begin, end Time, limit int) (haps []Hap, err error) {
+// Query gives what happens from begin to end, and how many steps it took to find that. It takes at most limit steps.
+func (p *Pattern) Query(ctx context.Context, begin, end Time, limit int) (haps []Hap, steps int, err error) {
+	a := &asking{ctx: ctx, left: limit}
+	defer func() { steps = limit - a.left }()
 	defer Guard(&err)
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return p.ask(&asking{ctx: ctx, left: limit}, Span{begin, end}), nil
+	return p.ask(a, Span{begin, end}), 0, nil
 }
 
 func (p *Pattern) ask(a *asking, s Span) []Hap {

@@ -54,17 +54,16 @@ func (p Problem) String() string {
 	return b.String()
 }
 
-// Steps that one reading of code and one question may take. A dense minute of music needs a hundredth of the second.
+// Bounds of one reading of code and one question. A step takes about a microsecond, and a cycle of dense music some thousand of them.
 const (
-	maxCalls    = 100_000
-	maxQuery    = 1_000_000 // of a block
-	maxEvents   = 200_000
-	checkCycles = 8
-	checkQuery  = 300_000
-	maxCycles   = 4_096
-	maxProblems = 20
-	block       = 16  // cycles asked for at once
-	maxProbes   = 200 // of the calls that could be to blame
+	maxCalls      = 100_000
+	maxCycleSteps = 200_000    // of one cycle
+	maxSteps      = 10_000_000 // of all cycles that are asked for
+	maxBeginnings = 100_000    // in all of them
+	checkCycles   = 8
+	checkQuery    = 300_000
+	maxProblems   = 20
+	maxProbes     = 200 // of the calls that could be to blame
 )
 
 // Read reads code. A song comes back only when there is no problem; the sounds it names are not looked at (Check does that).
@@ -103,7 +102,7 @@ func Check(ctx context.Context, code string) (*Song, []Problem, error) {
 	}
 	r := &reader{code: code}
 	r.soundNames(s)
-	haps, err := s.query(ctx, pattern.Time{}, pattern.Cycles(checkCycles), checkQuery)
+	haps, _, err := s.query(ctx, pattern.Time{}, pattern.Cycles(checkCycles), checkQuery)
 	if ctx.Err() != nil {
 		return nil, nil, ctx.Err()
 	}
@@ -118,69 +117,81 @@ func Check(ctx context.Context, code string) (*Song, []Problem, error) {
 	return s, r.sorted(), nil
 }
 
-// Events gives what plays from begin to end, in order of time. An event that began before, or ends after, is in it with the part that is inside.
-func (s *Song) Events(ctx context.Context, begin, end pattern.Time) ([]pattern.Event, error) {
-	if end.Sub(begin).Cmp(pattern.Cycles(maxCycles)) > 0 {
-		return nil, fmt.Errorf("%s cycles are too many at once: ask for at most %d", end.Sub(begin), maxCycles)
-	}
-	haps, err := s.blocks(ctx, begin, end)
-	if err != nil {
-		if ctx.Err() == nil && !errors.Is(err, pattern.ErrMany) {
-			r := &reader{code: s.code}
-			r.mistake(err, s.blame(ctx))
-			return nil, errors.New(r.problems[0].String())
+// Beginnings gives what begins in so many cycles from the start, in order of time, the longer first. It asks for one cycle after the other: what plays too
+// much is told after the first that does, and not after it has filled the memory. When ctx ends, so does it, within some thousand steps.
+func (s *Song) Beginnings(ctx context.Context, cycles int64) ([]pattern.Event, error) {
+	var all []pattern.Event
+	left := maxSteps
+	for c := range cycles {
+		haps, steps, err := s.query(ctx, pattern.Cycles(c), pattern.Cycles(c+1), min(left, maxCycleSteps))
+		switch {
+		case errors.Is(err, pattern.ErrMany) && left < maxCycleSteps:
+			return nil, tooMany("the first %d cycles of this pattern make too many events, or take too many steps to find them: speed up or repeat less, or ask for fewer", c+1)
+		case errors.Is(err, pattern.ErrMany):
+			return nil, tooMany("cycle %d of this pattern makes too many events, or takes too many steps to find them: speed up or repeat less", c+1)
+		case err != nil:
+			return nil, s.placed(ctx, err)
 		}
-		return nil, err
-	}
-	events := make([]pattern.Event, len(haps))
-	for i, h := range haps {
-		e := pattern.Event{Part: h.Part}
-		if !h.Continuous {
-			whole := h.Whole
-			e.Whole = &whole
+		left -= steps
+		before := len(all)
+		for _, h := range haps {
+			if !h.Continuous && h.Whole.Begin == h.Part.Begin {
+				all = append(all, event(h))
+			}
 		}
-		if c, ok := h.Value.(pattern.Controls); ok {
-			e.Value = c.Map()
-		} else {
-			e.Value = map[string]any{"value": h.Value}
+		if len(all) > maxBeginnings {
+			return nil, tooMany("more than %d events by cycle %d of this pattern are too many: speed up or repeat less, or ask for fewer cycles", maxBeginnings, c+1)
 		}
-		events[i] = e
-	}
-	return events, nil
-}
-
-// blocks asks for some cycles after the other, so that a long question needs little memory.
-func (s *Song) blocks(ctx context.Context, begin, end pattern.Time) ([]pattern.Hap, error) {
-	var all []pattern.Hap
-	for begin.Before(end) {
-		next := pattern.Earlier(end, begin.Sam().Add(pattern.Cycles(block)))
-		haps, err := s.query(ctx, begin, next, maxQuery)
-		if err != nil {
-			return nil, err
-		}
-		if all = append(all, haps...); len(all) > maxEvents {
-			return nil, pattern.ErrMany
-		}
-		begin = next
+		slices.SortStableFunc(all[before:], func(a, b pattern.Event) int {
+			return cmp.Or(a.Whole.Begin.Cmp(b.Whole.Begin), -a.Whole.End.Cmp(b.Whole.End))
+		})
 	}
 	return all, nil
 }
 
-// query asks the pattern, and sorts what it says: by time, the longer first, and then as the code has it.
-func (s *Song) query(ctx context.Context, begin, end pattern.Time, limit int) ([]pattern.Hap, error) {
-	haps, err := s.pattern.Query(ctx, begin, end, limit)
-	if err != nil {
-		return nil, err
+// excess is pattern.ErrMany in words that know how far the question came.
+type excess struct{ message string }
+
+func tooMany(format string, args ...any) error { return excess{fmt.Sprintf(format, args...)} }
+
+func (e excess) Error() string { return e.message }
+func (excess) Unwrap() error   { return pattern.ErrMany }
+
+func event(h pattern.Hap) pattern.Event {
+	e := pattern.Event{Part: h.Part}
+	if !h.Continuous {
+		whole := h.Whole
+		e.Whole = &whole
+	}
+	if c, ok := h.Value.(pattern.Controls); ok {
+		e.Value = c.Map()
+	} else {
+		e.Value = map[string]any{"value": h.Value}
+	}
+	return e
+}
+
+// placed is the failure of a question with the place in the code that it comes from.
+func (s *Song) placed(ctx context.Context, err error) error {
+	if ctx.Err() != nil || errors.Is(err, pattern.ErrMany) {
+		return err
+	}
+	r := &reader{code: s.code}
+	r.mistake(err, s.blame(ctx))
+	return errors.New(r.problems[0].String())
+}
+
+// query asks the pattern, and looks whether what it says can be played.
+func (s *Song) query(ctx context.Context, begin, end pattern.Time, limit int) (haps []pattern.Hap, steps int, err error) {
+	if haps, steps, err = s.pattern.Query(ctx, begin, end, limit); err != nil {
+		return nil, steps, err
 	}
 	for _, h := range haps {
 		if err := plain(h.Value); err != nil {
-			return nil, err
+			return nil, steps, err
 		}
 	}
-	slices.SortStableFunc(haps, func(a, b pattern.Hap) int {
-		return cmp.Or(a.Part.Begin.Cmp(b.Part.Begin), -a.Part.End.Cmp(b.Part.End))
-	})
-	return haps, nil
+	return haps, steps, nil
 }
 
 // silent looks for values that make no sound.
@@ -230,7 +241,7 @@ func (s *Song) blame(ctx context.Context) int {
 		if probes++; probes > maxProbes || ctx.Err() != nil {
 			return true
 		}
-		haps, err := p.Query(ctx, pattern.Time{}, pattern.Cycles(checkCycles), checkQuery/16)
+		haps, _, err := p.Query(ctx, pattern.Time{}, pattern.Cycles(checkCycles), checkQuery/16)
 		for i := 0; err == nil && i < len(haps); i++ {
 			err = plain(haps[i].Value)
 		}

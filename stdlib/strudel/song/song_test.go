@@ -130,22 +130,62 @@ s("bd").apply(d)`,
 			if len(problems) > 0 {
 				return
 			}
-			if _, err := s.Events(ctx, pattern.Time{}, pattern.Cycles(64)); ctx.Err() != nil {
+			if _, err := s.Beginnings(ctx, 64); ctx.Err() != nil {
 				t.Fatalf("not soon: %v", err)
 			}
 		})
 	}
 }
 
-func TestEventsStopWhenTheContextEnds(t *testing.T) {
-	s, problems := song.Read(`s("bd*64").echoWith(16, .01, x => x)`)
+// endless has more to find than anybody waits for, a little in each cycle.
+const endless = `s("bd*1000").gain(sine.segment(1000)).lpf(saw.segment(999)).degradeBy(1)`
+
+// lastLook is a context that ends when it has been looked at so often, and counts on.
+type lastLook struct {
+	context.Context
+	at, looks int
+}
+
+func (l *lastLook) Err() error {
+	if l.looks++; l.looks >= l.at {
+		return context.Canceled
+	}
+	return nil
+}
+
+// The first look at a context that has ended is the last one. How much is done between two looks is what TestLooks in pattern holds.
+func TestBeginningsStopWhenTheContextEnds(t *testing.T) {
+	s, problems := song.Read(endless)
 	if s == nil {
 		t.Fatal(problems)
 	}
-	ctx, stop := context.WithCancel(t.Context())
-	stop()
-	if _, err := s.Events(ctx, pattern.Time{}, pattern.Cycles(64)); !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v", err)
+	for _, at := range []int{1, 2, 3, 100, 1001} {
+		ctx := &lastLook{Context: t.Context(), at: at}
+		if _, err := s.Beginnings(ctx, 1024); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+		if ctx.looks > at+2 { // one more tells that the failure is no mistake of the code
+			t.Errorf("it was ended at look %d, and went on to look %d", at, ctx.looks)
+		}
+	}
+}
+
+// What plays too much is told after the cycle that does, and what takes too long after a bounded number of steps.
+func TestTooManyEvents(t *testing.T) {
+	for code, want := range map[string]string{
+		endless:                     "the first ",
+		`s("bd*4096").ply(100)`:     "cycle 1 of this pattern makes too many events",
+		`s("bd").fast("<1 90000>")`: "cycle 2 of this pattern makes too many events, or takes too many steps to find them: speed up or repeat less",
+		`s("bd*1000")`:              "more than 100000 events by cycle 101 of this pattern are too many: speed up or repeat less, or ask for fewer cycles",
+	} {
+		s, problems := song.Read(code)
+		if s == nil {
+			t.Fatal(problems)
+		}
+		_, err := s.Beginnings(t.Context(), 1024)
+		if !errors.Is(err, pattern.ErrMany) || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: got %v", code, err)
+		}
 	}
 }
 
@@ -157,11 +197,11 @@ func TestChance(t *testing.T) {
 		if s == nil {
 			t.Fatal(problems)
 		}
-		events, err := s.Events(t.Context(), pattern.Time{}, pattern.Cycles(125))
+		events, err := s.Beginnings(t.Context(), 125)
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, _ := s.Events(t.Context(), pattern.Time{}, pattern.Cycles(125))
+		again, _ := s.Beginnings(t.Context(), 125)
 		if len(again) != len(events) {
 			t.Errorf("%s is %d events, then %d", code, len(events), len(again))
 		}
@@ -200,7 +240,7 @@ func FuzzRead(f *testing.F) {
 		if len(problems) > 0 {
 			return
 		}
-		if _, err := s.Events(ctx, pattern.Time{}, pattern.Cycles(4)); err != nil && !errors.Is(err, pattern.ErrMany) {
+		if _, err := s.Beginnings(ctx, 4); err != nil && !errors.Is(err, pattern.ErrMany) {
 			t.Errorf("valid, and then: %v", err)
 		}
 	})

@@ -150,7 +150,7 @@ func play(ctx context.Context, r row) ([]event, float64, string) {
 	if s == nil {
 		return nil, 0, problems[0].String()
 	}
-	found, err := s.Events(ctx, pattern.Time{}, pattern.Cycles(int64(r.cycles)))
+	found, err := s.AtOnce(ctx, int64(r.cycles))
 	if err != nil {
 		return nil, 0, err.Error()
 	}
