@@ -143,7 +143,7 @@ func (c *checker) checkCallBudget(clause syntax.Clause, site callSite) {
 	if price == nil || sig.MaxOutput == 0 {
 		return
 	}
-	worst := int64(float64(sig.MaxOutput) * price.Output)
+	worst := int64(float64(sig.MaxOutput*sig.Asked()) * price.Output)
 	if worst > clause.Amount.Money {
 		c.add(diag.Diagnostic{
 			Code: "E0127", Severity: diag.Warning, Span: firstLine(c.src, clause.At),

@@ -580,6 +580,17 @@ func checkSignature(s *types.Signature) error {
 	if s.MaxOutput < 0 {
 		return errors.New("a negative maximum of output")
 	}
+	if s.Rounds < 0 || s.Rounds > types.MaxRounds {
+		return fmt.Errorf("tools are used in %d rounds", s.Rounds)
+	}
+	for _, t := range s.Tools {
+		if t.Name == "" || !json.Valid(t.Input) {
+			return fmt.Errorf("the tool %q has no schema", t.Name)
+		}
+		if t.Effect == types.Do && s.Effect != types.Do {
+			return fmt.Errorf("its tool %q changes the world, and it does not", t.Name)
+		}
+	}
 	for _, p := range s.Params {
 		if err := checkType(p.Type, 0); err != nil {
 			return err

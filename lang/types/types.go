@@ -2,6 +2,7 @@
 package types
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -106,7 +107,44 @@ type Signature struct {
 	Prices     map[string]Price `json:"prices,omitempty"`     // of the models that the argument `model` may name; nil: Price holds for every one
 	MaxOutput  int              `json:"maxOutput,omitempty"`  // output tokens reserved for a call; 0: unknown
 	Version    string           `json:"version,omitempty"`    // of the agent, part of cache keys
+	Tools      []Tool           `json:"tools,omitempty"`      // what a model may use in the midst of a call: all that slop.toml grants it, in order of their names
+	Rounds     int              `json:"rounds,omitempty"`     // how often in one call it may use them and be asked again with what they answered
+
+	// What a model is told of it where that says more than Params and Doc. Neither is part of a plan, except as a Tool.
+	Input  json.RawMessage `json:"-"` // JSON Schema of its arguments
+	Manual string          `json:"-"` // its description at length
 }
+
+// Tool is a capability that a model may use by itself. It is pinned as it was when the script was checked.
+type Tool struct {
+	Name    string          `json:"name"` // as a script calls it: "github.search"
+	Use     string          `json:"use"`
+	Doc     string          `json:"doc,omitempty"`
+	Effect  Effect          `json:"effect"`
+	Version string          `json:"version,omitempty"`
+	Input   json.RawMessage `json:"input"` // JSON Schema of its arguments
+}
+
+// AsTool is the capability as a model may use it.
+func (s *Signature) AsTool() Tool {
+	t := Tool{Name: s.Name, Use: s.Use, Doc: cmp.Or(s.Manual, s.Doc), Effect: s.Effect, Version: s.Version, Input: s.Input}
+	if t.Input == nil {
+		record := Type{Kind: Record}
+		for _, p := range s.Params {
+			f := Field{Name: p.Name, Type: p.Type, Doc: p.Doc}
+			f.Type.Optional = f.Type.Optional || !p.Required
+			record.Fields = append(record.Fields, f)
+		}
+		t.Input = Schema(record)
+	}
+	return t
+}
+
+// MaxRounds bounds Rounds.
+const MaxRounds = 100
+
+// Asked is how often a model may be asked in one call.
+func (s *Signature) Asked() int { return s.Rounds + 1 }
 
 // PriceOf is the price of a call that names a model; "" names none. Nil: nobody knows it. The date that ends a full id does not matter.
 func (s *Signature) PriceOf(model string) *Price {

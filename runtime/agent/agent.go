@@ -65,12 +65,25 @@ type Call struct {
 	Hide   func(name, value string)          // tells the host of a secret the agent brings itself, to be blacked out wherever it would be kept or shown; may be nil
 	Emit   func(Progress)                    // never nil, never blocks
 	Memory Memory                            // the shared state that the call may use; nil: there is none
+
+	// Use has one of Callee.Tools called as part of this call: by the agent that serves it, within that agent's limits and whatever its health allows, and
+	// ends with ctx. It shows that the tool is used, and what came of it, and blacks secrets out of what it gives. Several may be used at once. nil: none may.
+	Use func(ctx context.Context, u Use) Reply
+}
+
+// Use is what a model wants of a tool.
+type Use struct {
+	ID     string // the model's name for this use, for those who watch
+	Tool   string // one of the Names of Callee.Tools
+	Args   map[string]any
+	Answer *run.Answer // what people said to the Form of the last Reply to this use, and its Token; nil: none did
 }
 
 // Progress is news of a call under way. It is shown and forgotten.
 type Progress struct {
-	Delta string // text as it streams
-	Note  string // one line about what is going on: "retrying in 3s", "using tool X"
+	Delta string       // text as it streams
+	Note  string       // one line about what is going on: "retrying in 3s"
+	Tool  *run.ToolUse // a tool begins to be used in the call, or has been; without a Note it makes its own
 }
 
 // Reply is the end of an attempt: a value when Outcome is empty, else a failure.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -224,12 +225,16 @@ func (f *flight) call() (*agent.Call, error) {
 	if w.Timeout > 0 {
 		deadline = time.Now().Add(w.Timeout)
 	}
-	return &agent.Call{
+	call := &agent.Call{
 		Deadline: deadline,
 		Run:      f.session.id, Path: w.Path, Attempt: w.Attempt, Key: w.Key, Callee: c.pinned, Args: args, Text: text, System: system,
 		As: w.As, Schema: f.session.schema(w.As), Repair: repair, Answer: answer, Folder: f.session.engine.folder,
 		Secret: f.session.secretFunc, Hide: f.session.redactor.learn, Emit: f.emit, Memory: stateOf{f},
-	}, nil
+	}
+	if len(c.pinned.Tools) > 0 {
+		call.Use = f.use
+	}
+	return call, nil
 }
 
 // fetch brings back what was put away of the things a call sends.
@@ -287,10 +292,16 @@ func (f *flight) emit(p agent.Progress) {
 		delta, f.held = s.redactor.stream(f.held, delta)
 	}
 	note := clip(s.redactor.text(p.Note), maxMessage)
+	tool := p.Tool
+	if tool != nil {
+		shown := *tool
+		shown.Args, shown.Result = clip(s.redactor.text(tool.Args), maxShown), clip(s.redactor.text(tool.Result), maxShown)
+		tool, note = &shown, cmp.Or(note, shown.Note())
+	}
 	if delta == "" && note == "" {
 		return
 	}
-	s.gallery.progress(runs.Progress{Path: f.wish.Path, Attempt: f.wish.Attempt, Offset: f.offset, Delta: delta, Note: note})
+	s.gallery.progress(runs.Progress{Path: f.wish.Path, Attempt: f.wish.Attempt, Offset: f.offset, Delta: delta, Note: note, Tool: tool})
 	f.offset += len(delta)
 }
 

@@ -48,6 +48,8 @@ type pot struct {
 	limit int // 0: none
 	used  int
 	loan  *loan // of slots that other processes share; nil: they do not
+
+	guests []*guest // who waits for one of them in the midst of another call; they come first
 }
 
 func (p *pot) empty() bool { return p.limit > 0 && p.used >= p.limit }
@@ -215,6 +217,7 @@ func (ln *line) give(s *session) {
 	ln.pot.used--
 	l.room++
 	ln.count(s, -1)
+	ln.welcome()
 	ln.pot.settle(l, l.waiting > 0)
 	if l.waiting == 0 {
 		l.mu.Unlock()
@@ -241,6 +244,9 @@ func (t *ticket) drop() bool {
 // serve picks all that can begin now. Tickets that were dropped fall out here.
 func (l *limits) serve() []*ticket {
 	var served []*ticket
+	for _, ln := range l.lines {
+		ln.welcome()
+	}
 	for l.room > 0 && !l.closed {
 		var best *line
 		for _, ln := range l.lines {

@@ -75,7 +75,7 @@ func (ln *line) short() bool {
 // send has somebody ask the store for what a line is short of. The limits are locked.
 func (ln *line) send() {
 	l := ln.limits
-	if l.sharing == nil || l.closed || l.sharing.ctx.Err() != nil || ln.asking || len(ln.queues) == 0 || l.room <= 0 || ln.pot.empty() || !ln.short() {
+	if l.sharing == nil || l.closed || l.sharing.ctx.Err() != nil || ln.asking || !ln.awaited() || ln.pot.empty() || !ln.short() {
 		return
 	}
 	ln.asking = true
@@ -89,7 +89,7 @@ func (ln *line) ask() {
 		l.mu.Lock()
 		served := l.serve()
 		ln.tidy()
-		if l.closed || sh.ctx.Err() != nil || len(ln.queues) == 0 || l.room <= 0 || ln.pot.empty() || !ln.short() {
+		if l.closed || sh.ctx.Err() != nil || !ln.awaited() || ln.pot.empty() || !ln.short() {
 			ln.asking = false
 			l.mu.Unlock()
 			call(served)

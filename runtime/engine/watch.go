@@ -122,7 +122,7 @@ func (w *watcher) progress(p runs.Progress) {
 func (w *watcher) join(p runs.Progress) bool {
 	if n := len(w.queue); n > 0 {
 		last := w.queue[n-1].Progress
-		if last != nil && !last.Reset && last.Path == p.Path && last.Attempt == p.Attempt && last.Offset+len(last.Delta) == p.Offset && len(last.Delta) < maxDelta {
+		if last != nil && !last.Reset && last.Tool == nil && p.Tool == nil && last.Path == p.Path && last.Attempt == p.Attempt && last.Offset+len(last.Delta) == p.Offset && len(last.Delta) < maxDelta {
 			last.Delta += p.Delta
 			last.Note = cmp.Or(p.Note, last.Note)
 			return true

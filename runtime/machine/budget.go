@@ -217,6 +217,9 @@ func worstCase(sig *types.Signature, w *run.CallWish) run.Amount {
 	if limit, ok := w.Args["max_tokens"].(int); ok && limit > 0 {
 		output = int64(limit)
 	}
+	if asked := int64(sig.Asked()); asked > 1 { // what tools answer comes on top of it: nobody knows how long that will be
+		input, output = input*asked, output*asked
+	}
 	need.Tokens = input + output
 	if price != nil { // dollars per million tokens are millionths of a dollar per token
 		need.Money = plan.Money(math.Ceil(float64(float64(input)*price.Input) + float64(float64(output)*price.Output)))

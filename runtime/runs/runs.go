@@ -98,6 +98,8 @@ type Progress struct {
 	Delta   string // text as it streams
 	Note    string // one line about what is going on
 	Reset   bool   // a new attempt begins: what was shown of earlier ones is void
+
+	Tool *run.ToolUse // a tool that the call begins to use, or has used; the Note says so too
 }
 
 // View is a run as its facts show it.

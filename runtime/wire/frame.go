@@ -139,14 +139,15 @@ func eventName(b run.Body) string {
 // Progress is the frame of what is shown and forgotten.
 func (m *Frames) Progress(p *runs.Progress) ([]byte, error) {
 	line, err := json.Marshal(struct {
-		Kind    string   `json:"kind"`
-		Path    run.Path `json:"path"`
-		Attempt int      `json:"attempt"`
-		Delta   string   `json:"delta,omitempty"`
-		Offset  *int     `json:"offset,omitempty"`
-		Note    string   `json:"note,omitempty"`
-		Reset   bool     `json:"reset,omitempty"`
-	}{"progress", p.Path, p.Attempt, p.Delta, offset(p), p.Note, p.Reset})
+		Kind    string       `json:"kind"`
+		Path    run.Path     `json:"path"`
+		Attempt int          `json:"attempt"`
+		Delta   string       `json:"delta,omitempty"`
+		Offset  *int         `json:"offset,omitempty"`
+		Note    string       `json:"note,omitempty"`
+		Tool    *run.ToolUse `json:"tool,omitempty"`
+		Reset   bool         `json:"reset,omitempty"`
+	}{"progress", p.Path, p.Attempt, p.Delta, offset(p), p.Note, p.Tool, p.Reset})
 	if err != nil {
 		return nil, err
 	}
