@@ -432,6 +432,9 @@ func (p *parser) slice(depth int) *node {
 		}
 		p.unexpected()
 	}
+	if before := strings.TrimRight(p.text[:at], " \t\n"); text[0] == '^' && (before == "" || strings.ContainsRune("[<{(,|", rune(before[len(before)-1]))) {
+		p.fail(at, "`^`, which says whose steps are counted, is Strudel, but it is not covered here", "take it away, or give the number of steps with .pace(…)")
+	}
 	p.at = end
 	if text == "~" || text == "-" {
 		return p.node(rest, at)

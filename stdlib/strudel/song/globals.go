@@ -46,6 +46,8 @@ func init() {
 			return pattern.TimeCat(all...).Slow(total)
 		},
 		"stepcat":   func(c *call) any { return pattern.TimeCat(c.weighted(true)...) },
+		"stepalt":   stepAlt,
+		"zip":       func(c *call) any { return pattern.Zip(c.patterns()...) },
 		"polymeter": polymeter,
 		"mini":      func(c *call) any { return pattern.FastCat(c.patterns()...) },
 		"pure": func(c *call) any {

@@ -143,7 +143,7 @@ func allMethods() map[string]method {
 		"loopAt":  {1, 1, loopAt},
 		"fit":     {0, 0, fit},
 	}
-	for _, more := range []map[string]method{pickMethods(), tonalMethods(), chanceMethods()} {
+	for _, more := range []map[string]method{pickMethods(), tonalMethods(), chanceMethods(), stepMethods()} {
 		for name, m := range more {
 			all[name] = m
 		}
@@ -153,7 +153,7 @@ func allMethods() map[string]method {
 		"slowChunk": "chunk", "slowchunk": "chunk", "fastchunk": "fastChunk", "stutWith": "echoWith", "stutwith": "echoWith", "echowith": "echoWith",
 		"plywith": "plyWith", "plyforeach": "plyForEach", "juxby": "juxBy", "seg": "segment", "rib": "ribbon", "iterback": "iterBack", "fastgap": "fastGap",
 		"struct2": "struct", "zoomArc": "zoom", "zoomarc": "zoom", "steps": "pace", "someTimesBy": "sometimesBy", "trans": "transpose", "scaleTrans": "scaleTranspose",
-		"strans": "scaleTranspose",
+		"strans": "scaleTranspose", "chunkinto": "chunkInto", "chunkbackinto": "chunkBackInto",
 	} {
 		if m, ok := all[name]; ok {
 			all[alias] = m

@@ -22,13 +22,13 @@ var usage = map[string]string{
 
 // uncovered are documented functions that are not played here, with what to do instead.
 var uncovered = map[string]string{
-	"within": "use .when with a pattern", "cpm": "write setcpm(…) on a line of its own", "voicing": "write the notes of the chord, as in note(\"[c3,e3,g3]\")", "voicings": "write the notes of the chord, as in note(\"[c3,e3,g3]\")",
-	"dict": "write the notes of the chord", "addVoicings": "write the notes of the chord", "setVoicingRange": "", "register": "write a constant: const f = x => x.fast(2), then .apply(f)",
-	"pickmod": "use pick", "squeeze": "use .pickSqueeze, or squeeze(pattern, list)", "rolledBy": "write the notes with .late", "rolled": "", "wrapPattern": "", "into": "use .mask or .when", "chunkInto": "use .chunk", "chunkBackInto": "use .chunkBack",
+	"cpm": "write setcpm(…) on a line of its own", "voicing": "the voicings of chords are a table that is not here: write the notes, as in note(\"[c3,e3,g3]\")", "voicings": "the voicings of chords are a table that is not here: write the notes, as in note(\"[c3,e3,g3]\")",
+	"dict": "the voicings of chords are a table that is not here: write the notes, as in note(\"[c3,e3,g3]\")", "addVoicings": "the voicings of chords are a table that is not here: write the notes, as in note(\"[c3,e3,g3]\")", "setVoicingRange": "", "register": "write a constant: const f = x => x.fast(2), then .apply(f)",
+	"pickmod": "use pick", "squeeze": "use .pickSqueeze, or squeeze(pattern, list)", "rolledBy": "write the notes with .late", "rolled": "", "wrapPattern": "",
 	"midi": "sound is rendered here, not sent to a device", "osc": "sound is rendered here, not sent to a device", "csound": "", "csoundm": "", "hydra": "", "initHydra": "", "mqtt": "",
 	"midin": "there is no device here", "midikeys": "", "gamepad": "", "mousex": "there is no mouse here", "mousey": "there is no mouse here", "mouseX": "there is no mouse here", "mouseY": "there is no mouse here",
-	"tour": "", "zip": "", "take": "", "drop": "", "shrink": "", "grow": "", "contract": "", "extend": "", "xfade": "use .gain", "morph": "", "seqPLoop": "use arrange",
-	"stepalt": "use cat", "stepJoin": "", "innerJoin": "", "outerJoin": "", "squeezeJoin": "", "bind": "", "innerBind": "", "fmap": "use .add, .mul or another operation", "withValue": "use .add, .mul or another operation",
+	"xfade": "use .gain", "morph": "", "seqPLoop": "use arrange",
+	"stepJoin": "", "innerJoin": "", "outerJoin": "", "squeezeJoin": "", "bind": "", "innerBind": "", "fmap": "use .add, .mul or another operation", "withValue": "use .add, .mul or another operation",
 	"keepif": "use .mask or .struct", "onTrigger": "", "filter": "", "filterValues": "", "filterWhen": "", "splitAt": "", "replicate": "use !",
 	"nTimes": "", "bypass": "mute a voice with a _ before its label", "whenmod": "use .every", "whenKey": "there is no keyboard here", "keyDown": "there is no keyboard here",
 	"xen": "", "tune": "", "edo": "", "withBase": "", "ftrans": "", "fmod": "", "lfo": "use a signal, as in .lpf(sine.range(200, 2000))", "env": "", "bmod": "",

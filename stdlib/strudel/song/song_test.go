@@ -51,7 +51,7 @@ func TestProblems(t *testing.T) {
 		{"what would run in a browser", `window.alert("x")`, []string{`line 1, column 1: "window" is not part of the JavaScript that is read here (there is no browser here)`}},
 		{"a value in a text", "note(`c ${1}`)", []string{"line 1, column 9: values cannot be put into a pattern's text with ${…} here (write the text out, or use a pattern as an argument)"}},
 		{"a changed constant", "let x = s(\"bd\")\nx = s(\"sd\")", []string{`line 2, column 3: values do not change here (give the new value a name of its own with const)`}},
-		{"documented but not covered", `chord("<C Am>").voicing()`, []string{`line 1, column 17: .voicing is Strudel, but it is not covered here (write the notes of the chord, as in note("[c3,e3,g3]"))`}},
+		{"documented but not covered", `chord("<C Am>").voicing()`, []string{`line 1, column 17: .voicing is Strudel, but it is not covered here (the voicings of chords are a table that is not here: write the notes, as in note("[c3,e3,g3]"))`}},
 		{"too few arguments", `s("bd").every(2)`, []string{`line 1, column 9: every takes 2 arguments, not 1 (as in .every(4, x => x.rev()))`}},
 		{"a pattern where a function belongs", `s("bd").jux(s("sd"))`, []string{`line 1, column 9: jux takes a function, not a pattern (write x => x.…)`}},
 		{"too many patterns", `note("c", "e")`, []string{`line 1, column 1: note takes one pattern, not 2 (write one text, as in "c e g", or "c,e,g" for all at once)`}},
@@ -117,6 +117,9 @@ s("bd").apply(d)`,
 		"a stack of stacks":  `s("` + strings.Repeat("[bd,", 40) + "bd" + strings.Repeat("]", 40) + `*4096")`,
 		"slow to a stop":     `s("bd").slow(1e300)`,
 		"a text that grows":  "const a = 'x'" + strings.Repeat("+'xxxxxxxxxxxxxxxx'", 3_000) + "\ns(a)",
+		"growths of growths": `"0 1 2 3 4"` + strings.Repeat(`.grow(1)`, 4_000) + `.n()`,
+		"steps of steps":     `"0*1024"` + strings.Repeat(`.take("1 2 3")`, 10) + `.n()`,
+		"loops in loops":     `n("0 1 2 3 4")` + strings.Repeat(`.chunkInto(1000, x => x.fast(2))`, 40),
 		"too long":           "s(\"bd\")" + strings.Repeat(" ", 70_000),
 	} {
 		t.Run(name, func(t *testing.T) {
