@@ -38,10 +38,10 @@ type setting struct {
 
 // settings of the agents that have any, by the name in stdlib's list.
 var settings = map[string]setting{
-	"claude": {modelKeys("base_url", "api_key_env", "effort", "prefer", "tools", "folder", "env"), func(c *stdlib.Config, a config.Agent) {
+	"claude": {modelKeys("base_url", "api_key_env", "effort", "prefer", "tools", "permissions", "settings", "folder", "env"), func(c *stdlib.Config, a config.Agent) {
 		c.Claude = claude.Config{
 			Prefer: a.Prefer, Model: a.Model, MaxTokens: a.MaxTokens, BaseURL: a.BaseURL, Price: a.Price, Tools: a.Tools, Folder: a.Folder, Env: a.Env,
-			Idle: a.Timeout,
+			Idle: a.Timeout, Permissions: a.Permissions, Settings: a.Settings,
 		}
 		if a.APIKeyEnv != "" {
 			c.Claude.APIKey, c.Claude.KeyName = environment(a.APIKeyEnv), a.APIKeyEnv
@@ -251,7 +251,7 @@ func adjust(s *types.Signature, a config.Agent) {
 	if a.MaxTokens > 0 {
 		s.MaxOutput = a.MaxTokens
 	}
-	if len(a.Tools) > 0 || (a.Folder != "" && s.Effect == types.Think && a.Use != program) {
+	if len(a.Tools) > 0 || a.Permissions == "ask" || len(a.Settings) > 0 || (a.Folder != "" && s.Effect == types.Think && a.Use != program) {
 		s.Effect = types.Do // with tools or a folder of its own a model changes the world
 	}
 	defaults := map[string]any{}

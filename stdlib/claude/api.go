@@ -267,7 +267,7 @@ func (a *claude) failed(ctx, talk context.Context, err error, bound bool) (r age
 			r.Message += fmt.Sprintf(" (is %s right?)", a.KeyName)
 		}
 		if said.Response != nil {
-			r.RetryAfter = outcome.RetryAfter(said.Response.Header, time.Now())
+			r.RetryAfter = wait(said.Response.Header, time.Now())
 		}
 		refused = bound && said.StatusCode == http.StatusBadRequest && (strings.Contains(message, "output_config") || strings.Contains(message, "output_format") || strings.Contains(message, "schema"))
 		return r, refused

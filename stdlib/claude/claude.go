@@ -1,12 +1,11 @@
 // Package claude asks Claude: through the claude program when it is on PATH, else through the Messages API.
 //
 // Asked to think, the program runs with no tools, no MCP server, no settings of folder or user, in an empty folder, and leaves no session behind: only so may it
-// run in parallel and be asked again. Tools or a working folder, which only configuration can give, make the agent one that does.
+// run in parallel and be asked again. Tools, a working folder, settings or people's leave, which only configuration can give, make the agent one that does.
 package claude
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -23,7 +22,6 @@ import (
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/stdlib/model"
 	"github.com/slopstudios/slop/stdlib/outcome"
-	"github.com/slopstudios/slop/stdlib/process"
 )
 
 // Config of an agent. The zero value takes whatever of the two ways is there.
@@ -37,12 +35,15 @@ type Config struct {
 	BaseURL   string                 // "" is Anthropic's own
 	Price     *types.Price           // of Model; nil: the list price, if the model is known
 
-	Program string        // the claude program; "" is "claude" on PATH
-	Tools   []string      // what the program may use, such as Read or Bash(git:*); makes the agent a `do`
-	Folder  string        // where the program works; makes the agent a `do`
-	Env     []string      // names of further environment variables it may see
-	Idle    time.Duration // how long it may be silent; 0 is 10 minutes
-	Grace   time.Duration // between SIGTERM and SIGKILL; 0 is 3 s
+	Program string   // the claude program; "" is "claude" on PATH
+	Tools   []string // what the program may use, such as Read or Bash(git:*); makes the agent a `do`
+	Folder  string   // where the program works; makes the agent a `do`
+	// Permissions: "ask" has people asked what Tools do not allow, and makes the agent a `do`; "", or "deny": it fails the call.
+	Permissions string
+	Settings    []string      // user, project, local: settings, notes and hooks of the program that count; makes the agent a `do`. Empty: none
+	Env         []string      // names of further environment variables it may see
+	Idle        time.Duration // how long it may be silent; 0 is 10 minutes
+	Grace       time.Duration // between SIGTERM and SIGKILL; 0 is 3 s
 
 	Transport http.RoundTripper // of the API; nil: one of its own, with the proxies of the environment
 }
@@ -95,7 +96,7 @@ func Limit(c Config) int {
 	if c.Program == "" {
 		c.Program = "claude"
 	}
-	acts := len(c.Tools) > 0 || c.Folder != ""
+	acts := c.acts()
 	if c.Prefer == "api" && !acts {
 		return 0
 	}
@@ -115,7 +116,9 @@ type claude struct {
 }
 
 // acts says that the agent may change the world.
-func (a *claude) acts() bool { return len(a.Tools) > 0 || a.Folder != "" }
+func (c *Config) acts() bool {
+	return len(c.Tools) > 0 || c.Folder != "" || c.Permissions == "ask" || len(c.Settings) > 0
+}
 
 // Signatures of the model.
 func (a *claude) Signatures() []types.Signature {
@@ -197,7 +200,7 @@ func (a *claude) way(secrets *outcome.Secrets) (way, key string, err error) {
 	_, absent := exec.LookPath(a.Program)
 	switch {
 	case a.acts() && a.Prefer == "api":
-		return "", "", fmt.Errorf(`%s has tools or a folder, which only the claude program can use: set prefer = "cli"`, a.Name)
+		return "", "", fmt.Errorf(`%s has tools, a folder, permissions or settings, which only the claude program can use: set prefer = "cli"`, a.Name)
 	case missing != nil: // a key that was named is not passed over in favour of the program's own login
 		return "", "", fmt.Errorf("%s has no key: %w", a.Name, missing)
 	case a.Prefer == "api" && key == "":
@@ -226,18 +229,8 @@ func (a *claude) Check(ctx context.Context) error {
 	if err != nil || way == "api" {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	r, err := process.Run(ctx, process.Command{Argv: []string{a.Program, "--version"}, Env: a.environ("", 0), MaxOut: 4096, Sweep: true, Grace: 100 * time.Millisecond})
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		return errors.New("claude --version does not answer")
-	case err != nil:
-		return err
-	case r.Code != 0:
-		return fmt.Errorf("claude --version ended with code %d: %s", r.Code, outcome.Brief(string(r.Stderr), 300, true))
-	}
-	return nil
+	_, err = a.version(ctx)
+	return err
 }
 
 // price of a model for the tokens of u: what is configured holds for the configured model, the list for the others.

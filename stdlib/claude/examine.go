@@ -2,11 +2,15 @@ package claude
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,27 +44,99 @@ func (a *claude) Examine(ctx context.Context, say func(agent.Finding)) {
 func (a *claude) examineProgram(ctx context.Context, key string, say func(agent.Finding)) {
 	path, _ := exec.LookPath(a.Program)
 	say(agent.Finding{What: "program", Said: path})
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	r, err := process.Run(ctx, process.Command{Argv: []string{a.Program, "--version"}, Env: a.environ("", 0), MaxOut: 4096, Sweep: true, Grace: 100 * time.Millisecond})
+	version, err := a.version(ctx)
 	switch {
-	case err != nil:
-		say(agent.Finding{What: "version", Said: "claude --version does not answer: " + err.Error(), Wrong: true, Mend: "run it yourself; install Claude Code anew if it hangs there, too"})
+	case errors.Is(err, errOld):
+		say(agent.Finding{What: "version", Said: err.Error(), Wrong: true, Mend: "update Claude Code: claude update"})
 		return
-	case r.Code != 0:
-		say(agent.Finding{What: "version", Said: fmt.Sprintf("claude --version ended with code %d: %s", r.Code, outcome.Brief(string(r.Stderr), 300, true)), Wrong: true, Mend: "install Claude Code anew"})
+	case err != nil:
+		say(agent.Finding{What: "version", Said: err.Error(), Wrong: true, Mend: "run it yourself; install Claude Code anew if it does so there, too"})
 		return
 	}
-	say(agent.Finding{What: "version", Said: outcome.Brief(string(r.Stdout), 100, false)})
+	say(agent.Finding{What: "version", Said: version})
+	login := agent.Finding{What: "login"}
 	switch {
 	case key != "":
-		say(agent.Finding{What: "login", Said: "with " + a.KeyName})
+		login.Said = "with " + a.KeyName
 	case os.Getenv(loginToken) != "":
-		say(agent.Finding{What: "login", Said: "with " + loginToken})
+		login.Said = "with " + loginToken
 	default:
-		say(agent.Finding{What: "login", Said: "the program's own, which only a call can try"})
+		login = a.login(ctx, version)
 	}
-	say(agent.Finding{What: "model", Said: a.Model})
+	say(login)
+	if !login.Wrong {
+		say(agent.Finding{What: "model", Said: a.Model})
+	}
+}
+
+// oldest is the version that has every flag a call is made with; statusSince the first that says whether it is logged in without asking a model.
+const (
+	oldest      = "2.1.0"
+	statusSince = "2.1.41"
+)
+
+// errOld is the version of a program that is too old.
+var errOld = errors.New("too old")
+
+var versionText = regexp.MustCompile(`\d+\.\d+\.\d+`)
+
+// version asks the program for its own.
+func (a *claude) version(ctx context.Context) (string, error) {
+	r, err := a.ask(ctx, "--version")
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return "", errors.New("claude --version does not answer")
+	case err != nil:
+		return "", err
+	case r.Code != 0:
+		return "", fmt.Errorf("claude --version ended with code %d: %s", r.Code, outcome.Brief(string(r.Stderr), 300, true))
+	}
+	said := outcome.Brief(string(r.Stdout), 100, false)
+	version := versionText.FindString(said)
+	if version == "" {
+		return "", fmt.Errorf("claude --version says %q, which is no version of Claude Code", said)
+	}
+	if before(version, oldest) {
+		return "", fmt.Errorf("claude is %s, which is %w: slop needs %s or newer", version, errOld, oldest)
+	}
+	return said, nil
+}
+
+// login asks the program whether it is logged in, where it can tell.
+func (a *claude) login(ctx context.Context, version string) agent.Finding {
+	unknown := agent.Finding{What: "login", Said: "the program's own, which only a call can try"}
+	if before(versionText.FindString(version), statusSince) {
+		return unknown
+	}
+	r, err := a.ask(ctx, "auth", "status")
+	var status struct {
+		LoggedIn *bool
+		Method   string `json:"authMethod"`
+	}
+	switch {
+	case err != nil || json.Unmarshal(r.Stdout, &status) != nil || status.LoggedIn == nil:
+		return unknown
+	case !*status.LoggedIn:
+		return agent.Finding{What: "login", Said: "the program is not logged in", Wrong: true, Mend: "run claude and log in, or set " + a.KeyName}
+	}
+	return agent.Finding{What: "login", Said: "the program's own (" + outcome.Brief(status.Method, 40, false) + ")"}
+}
+
+// ask runs the program for what it says at once and for nothing.
+func (a *claude) ask(ctx context.Context, args ...string) (process.Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	return process.Run(ctx, process.Command{
+		Argv: append([]string{a.Program}, args...), Env: a.environ("", 0), MaxOut: 4096, Sweep: true, Grace: 100 * time.Millisecond,
+	})
+}
+
+// before compares two versions of three numbers.
+func before(a, b string) bool {
+	var x, y [3]int
+	fmt.Sscanf(a, "%d.%d.%d", &x[0], &x[1], &x[2])
+	fmt.Sscanf(b, "%d.%d.%d", &y[0], &y[1], &y[2])
+	return slices.Compare(x[:], y[:]) < 0
 }
 
 // examineAPI asks for the model's description, which is free and tells whether key, endpoint and model are right.
@@ -92,6 +168,8 @@ func (a *claude) examineAPI(ctx context.Context, secrets *outcome.Secrets, key s
 		say(agent.Finding{What: "model", Said: a.host() + " does not say which models it has"}) // a proxy, likely
 	case errors.As(err, &failed):
 		say(agent.Finding{What: "endpoint", Said: fmt.Sprintf("%s answered with %d", a.host(), failed.StatusCode), Wrong: failed.StatusCode >= 500, Mend: "try again later"})
+	case !errors.As(err, new(*url.Error)):
+		say(agent.Finding{What: "endpoint", Said: a.host() + " does not answer as the Claude API does", Wrong: true, Mend: "is base_url right?"})
 	default:
 		_, why := outcome.Connection(err, a.host())
 		say(agent.Finding{What: "endpoint", Said: secrets.Black(why), Wrong: true, Mend: "is the network up, and base_url right?"})

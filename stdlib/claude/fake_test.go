@@ -36,9 +36,11 @@ func TestMain(m *testing.M) {
 type seen struct {
 	Args, Env, Files    []string
 	Stdin, Dir, Persona string
+	Settings            string
 }
 
-// fakeClaude plays a script, one instruction a line, after it has written down what it was given:
+// fakeClaude plays a script, one instruction a line, after it has written down what it was given. Asked for its version or its login it plays the script of that
+// name; its second run plays script2, where there is one.
 //
 //	out LINE · split LINE (byte by byte) · raw TEXT (no newline) · err LINE · big N (a result of N bytes) · many N (events)
 //	deaf (to SIGTERM) · stray (a grandchild in its own session, deaf, holding stdout) · hang · exit N · die
@@ -55,11 +57,37 @@ func fakeClaude(dir string) int {
 			text, _ := os.ReadFile(file)
 			s.Persona = string(text)
 		}
+		if file, ok := strings.CutPrefix(arg, "--settings=/"); ok {
+			text, _ := os.ReadFile("/" + file)
+			s.Settings = string(text)
+		}
 	}
-	data, _ := json.Marshal(s)
-	os.WriteFile(filepath.Join(dir, "seen"), data, 0o600)
-
-	script, err := os.Open(filepath.Join(dir, "script"))
+	name := "script"
+	switch s.Args[0] {
+	case "--version":
+		name = "version"
+	case "auth":
+		name = "auth"
+	default:
+		data, _ := json.Marshal(s)
+		for n := 1; ; n++ {
+			f, err := os.OpenFile(filepath.Join(dir, "seen"+numbered(n)), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+			if err != nil {
+				continue
+			}
+			f.Write(data)
+			f.Close()
+			if _, err := os.Stat(filepath.Join(dir, "script"+numbered(n))); err == nil {
+				name += numbered(n)
+			}
+			break
+		}
+	}
+	script, err := os.Open(filepath.Join(dir, name))
+	if err != nil && name == "version" {
+		fmt.Println("2.1.197 (Claude Code)")
+		return 0
+	}
 	if err != nil {
 		panic(err)
 	}
@@ -133,10 +161,32 @@ func program(t *testing.T, script ...string) (path, dir string) {
 	return path, dir
 }
 
+// numbered is nothing for the first.
+func numbered(n int) string {
+	if n == 1 {
+		return ""
+	}
+	return strconv.Itoa(n)
+}
+
+// also gives a fake another script: script2, script3, version, auth.
+func also(t *testing.T, dir, name string, script ...string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(strings.Join(script, "\n")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// given is what the fake was given in its first run.
 func given(t *testing.T, dir string) seen {
 	t.Helper()
+	return givenAt(t, dir, 1)
+}
+
+func givenAt(t *testing.T, dir string, n int) seen {
+	t.Helper()
 	var s seen
-	data, err := os.ReadFile(filepath.Join(dir, "seen"))
+	data, err := os.ReadFile(filepath.Join(dir, "seen"+numbered(n)))
 	if err == nil {
 		err = json.Unmarshal(data, &s)
 	}

@@ -2,6 +2,7 @@ package claude
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -31,15 +32,15 @@ func (a *claude) program(ctx context.Context, c *agent.Call, req model.Request, 
 		return agent.Fail(run.Failure, "no folder to work in: "+err.Error())
 	}
 	defer os.RemoveAll(dir)
-	work := filepath.Join(dir, "work")
-	if err := os.Mkdir(work, 0o700); err != nil {
+	folder := filepath.Join(dir, "work")
+	if err := os.Mkdir(folder, 0o700); err != nil {
 		return agent.Fail(run.Failure, "no folder to work in: "+err.Error())
 	}
 	if a.acts() {
 		if a.Folder != "" {
-			work = a.Folder
+			folder = a.Folder
 		} else if c.Folder != "" {
-			work = c.Folder
+			folder = c.Folder
 		}
 	}
 	persona := req.System
@@ -49,6 +50,10 @@ func (a *claude) program(ctx context.Context, c *agent.Call, req model.Request, 
 	bound := req.Shape != nil && req.Shape.Bindable && len(req.Shape.Schema(false)) < maxSchema
 	if !bound {
 		req = req.Instruct()
+	}
+	w, err := a.begin(c, req)
+	if err != nil {
+		return agent.Fail(run.Denied, err.Error())
 	}
 	argv := a.flags(req, bound)
 	if persona != "" {
@@ -62,49 +67,96 @@ func (a *claude) program(ctx context.Context, c *agent.Call, req model.Request, 
 		}
 		argv = append(argv, flag+file)
 	}
+	if len(w.allowed) > 0 {
+		file := filepath.Join(dir, "settings.json")
+		rules, err := json.Marshal(map[string]any{"permissions": map[string]any{"allow": w.allowed}})
+		if err == nil {
+			err = os.WriteFile(file, rules, 0o600)
+		}
+		if err != nil {
+			return agent.Fail(run.Failure, "what people allowed cannot be written: "+err.Error())
+		}
+		argv = append(argv, "--settings="+file)
+	}
 	limit := req.MaxTokens
 	if _, asked := model.Limit(c); a.acts() && !a.limited && !asked {
 		limit = 0 // it works in many turns; a limit nobody set would stop it half way
 	}
+	env := a.environ(key, limit)
+	reply, words := a.attempt(ctx, argv, folder, env, w, req, bound, emit)
+	switch {
+	case w.resumes && sessionMissing(words):
+		reply, _ = a.attempt(ctx, argv, folder, env, w.anew(req), req, bound, emit)
+	case w.session != "" && !w.resumes && sessionTaken(words):
+		reply, _ = a.attempt(ctx, argv, folder, env, w.taken(req), req, bound, emit)
+	}
+	return reply
+}
+
+// attempt runs the program once. words is what it said of a session that could not be begun, or gone on with.
+func (a *claude) attempt(ctx context.Context, argv []string, folder string, env []string, w work, req model.Request, bound bool, emit func(agent.Progress)) (reply agent.Reply, words string) {
 	told := &teller{emit: emit, tools: a.acts()}
 	told.price = a.configured(req.Model)
 	stopped, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	told.abort = func(why error) { stop(why) }
 	result, err := process.Run(stopped, process.Command{
-		Argv: argv, Dir: work, Env: a.environ(key, limit), Stdin: []byte(prompt(req)),
+		Argv: append(slices.Clip(argv), w.flag()), Dir: folder, Env: env, Stdin: []byte(w.prompt),
 		Out: told.write, Idle: a.Idle, Grace: a.Grace, Sweep: true,
 	})
 	said := told.end()
+	if said.session == "" {
+		said.session = w.session
+	}
 	var excess excessError
 	switch {
 	case errors.As(err, &excess):
-		return agent.Fail(run.Failure, excess.Error())
+		return agent.Fail(run.Failure, excess.Error()), ""
 	case errors.Is(err, process.ErrIdle):
-		return said.broken(run.Timeout, fmt.Sprintf("claude said nothing for %v and was stopped", a.Idle))
+		return said.broken(run.Timeout, fmt.Sprintf("claude said nothing for %v and was stopped", a.Idle)), ""
 	case errors.Is(err, process.ErrNotFound):
-		return agent.Fail(run.Failure, "the claude program is not there any more")
+		return agent.Fail(run.Failure, "the claude program is not there any more"), ""
 	case errors.Is(err, process.ErrFolder):
-		return agent.Fail(run.Failure, err.Error())
+		return agent.Fail(run.Failure, err.Error()), ""
 	case err != nil:
 		if reply, ended := outcome.Ended(ctx); ended {
-			return said.broken(reply.Outcome, reply.Message)
+			return said.broken(reply.Outcome, reply.Message), ""
 		}
-		return said.broken(run.Unavailable, "claude could not be run: "+err.Error())
+		return said.broken(run.Unavailable, "claude could not be run: "+err.Error()), ""
 	}
-	return said.reply(result, req, bound, func(u run.Usage) *types.Price { return a.price(req.Model, u) })
+	if w.session != "" && result.Code != 0 && said.message == "" {
+		words = string(result.Stderr)
+		if said.final != nil {
+			words += said.words()
+		}
+	}
+	reply = said.reply(result, req, bound, func(u run.Usage) *types.Price { return a.price(req.Model, u) })
+	if reply.Outcome == run.Denied && len(said.denied) > 0 && a.Permissions == "ask" && w.session != "" {
+		if question, ok := askLeave(w, said.denied); ok {
+			question.Usage, question.AgentID = reply.Usage, reply.AgentID
+			return question, ""
+		}
+	}
+	return reply, words
 }
 
 // flags is the command line. Everything that could begin with a dash is written as --flag=value.
 func (a *claude) flags(req model.Request, bound bool) []string {
 	argv := []string{
 		a.Program, "-p", "--output-format=stream-json", "--verbose", "--include-partial-messages",
-		"--setting-sources=", "--strict-mcp-config", "--permission-mode=dontAsk", "--no-session-persistence",
+		"--setting-sources=" + strings.Join(a.Settings, ","), "--strict-mcp-config", "--permission-mode=dontAsk",
 		"--model=" + req.Model,
 	}
 	names := make([]string, len(a.Tools))
 	for i, t := range a.Tools {
 		names[i], _, _ = strings.Cut(t, "(") // "Bash(git:*)" allows part of the tool Bash
+	}
+	if a.Permissions == "ask" {
+		for _, tool := range offered {
+			if !slices.Contains(names, tool) {
+				names = append(names, tool)
+			}
+		}
 	}
 	argv = append(argv, "--tools="+strings.Join(names, ","))
 	if !a.acts() {
@@ -144,6 +196,9 @@ func (a *claude) environ(key string, maxTokens int) []string {
 		"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1", // no updates, no telemetry
 		"CLAUDE_CODE_MAX_RETRIES=0",                  // the run retries, so that attempts and budgets agree
 	)
+	if len(a.Settings) == 0 {
+		env = append(env, "CLAUDE_CODE_DISABLE_AUTO_MEMORY=1") // what it noted of other work in this folder, which no other switch leaves out
+	}
 	if maxTokens > 0 {
 		env = append(env, "CLAUDE_CODE_MAX_OUTPUT_TOKENS="+strconv.Itoa(maxTokens))
 	}

@@ -415,7 +415,8 @@ func TestWays(t *testing.T) {
 	t.Setenv("PATH", filepath.Dir(path)+":"+os.Getenv("PATH"))
 	r, _ := asked(t.Context(), claude.New(claude.Config{}), &agent.Call{})
 	want(t, r, "")
-	hung, _ := program(t, "exit 2")
+	hung, dir := program(t, good)
+	also(t, dir, "version", "exit 2")
 	if err := claude.New(claude.Config{Program: hung}).(agent.Checker).Check(t.Context()); err == nil || !strings.Contains(err.Error(), "code 2") {
 		t.Error(err)
 	}

@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -31,11 +29,12 @@ type event struct {
 	Parent  *string `json:"parent_tool_use_id"` // set on what a subagent says
 
 	// system
-	Tools    []string
-	Model    string
-	ToolName string `json:"tool_name"`
-	Attempt  int
-	Status   int `json:"error_status"`
+	Tools   []string
+	Servers []struct{ Name, Status string } `json:"mcp_servers"`
+	Model   string
+	denial
+	Attempt int
+	Status  int `json:"error_status"`
 
 	Message struct { // assistant; the parts of one message come in several events
 		ID      string
@@ -64,11 +63,9 @@ type result struct {
 	Terminal   string          `json:"terminal_reason"`
 	APIStatus  int             `json:"api_error_status"`
 	Errors     []any
-	Denials    []struct {
-		Tool string `json:"tool_name"`
-	} `json:"permission_denials"`
-	Cost  *float64 `json:"total_cost_usd"`
-	Usage *struct {
+	Denials    []denial `json:"permission_denials"`
+	Cost       *float64 `json:"total_cost_usd"`
+	Usage      *struct {
 		Input      int64 `json:"input_tokens"`
 		Output     int64 `json:"output_tokens"`
 		CacheRead  int64 `json:"cache_read_input_tokens"`
@@ -87,7 +84,7 @@ type telling struct {
 	message string
 	text    strings.Builder // of the last whole message, for the case that the result has none
 	why     string          // assistant.error
-	denied  []string
+	denied  []denial
 	resets  time.Time
 	final   *result
 	subtype string
@@ -197,10 +194,15 @@ func (t *teller) system(e *event) {
 		if !t.tools && len(extra) > 0 {
 			t.abort(excessError(strings.Join(extra[:min(4, len(extra))], ", ")))
 		}
+		for _, s := range e.Servers { // one that is not ready yet has no tools in the list
+			if s.Status == "connected" || s.Status == "pending" {
+				t.abort(excessError("the MCP server " + s.Name))
+			}
+		}
 	case "api_retry":
 		t.emit(agent.Progress{Note: fmt.Sprintf("claude tries again (attempt %d)", e.Attempt)})
 	case "permission_denied":
-		t.denied = append(t.denied, e.ToolName)
+		t.denied = append(t.denied, e.denial)
 	}
 }
 
@@ -231,7 +233,7 @@ func (t *telling) reply(p process.Result, req model.Request, bound bool, price f
 	fail := func(o run.Outcome, message string) agent.Reply {
 		r.Outcome, r.Message = o, message
 		if o == run.RateLimited && !t.resets.IsZero() {
-			r.RetryAfter = min(max(0, time.Until(t.resets)), 7*24*time.Hour)
+			r.RetryAfter = min(max(0, time.Until(t.resets)), longest)
 			r.Message += "; it is over at " + t.resets.Local().Format("Mon 15:04")
 		}
 		return r
@@ -239,15 +241,19 @@ func (t *telling) reply(p process.Result, req model.Request, bound bool, price f
 	if t.final == nil {
 		return fail(t.unfinished(p))
 	}
-	for _, d := range t.final.Denials {
-		t.denied = append(t.denied, d.Tool)
+	if len(t.final.Denials) > 0 { // they say more than the events, of the same
+		t.denied = t.final.Denials
 	}
 	if t.final.IsError || t.subtype != "success" {
 		return fail(t.classify(req))
 	}
 	if len(t.denied) > 0 {
-		slices.Sort(t.denied)
-		return fail(run.Denied, fmt.Sprintf("claude was not allowed to use %s: add it to `tools` in slop.toml, or ask for less", strings.Join(slices.Compact(t.denied), ", ")))
+		var names []string
+		for _, d := range t.denied {
+			names = append(names, d.Tool)
+		}
+		slices.Sort(names)
+		return fail(run.Denied, fmt.Sprintf("claude was not allowed to use %s: add it to `tools` in slop.toml, or set permissions = \"ask\" there, or ask for less", strings.Join(slices.Compact(names), ", ")))
 	}
 	switch t.final.Stop {
 	case "refusal":
@@ -320,9 +326,8 @@ func (t *telling) classify(req model.Request) (run.Outcome, string) {
 		}
 		return "claude: " + text
 	}
-	if at := limitText.FindStringSubmatch(t.words()); at != nil && t.resets.IsZero() && at[1] != "" {
-		n, _ := strconv.ParseInt(at[1], 10, 64)
-		t.resets = moment(float64(n))
+	if t.resets.IsZero() && limitText.MatchString(t.words()) {
+		t.resets = limitEnds(t.words(), time.Now())
 	}
 	switch o, known := reasons[t.why]; {
 	case t.subtype == "error_max_turns":
@@ -360,9 +365,6 @@ func (t *telling) words() string {
 	}
 	return t.text.String()
 }
-
-// limitText is how the program speaks of a limit; some versions add when it ends, in seconds since 1970.
-var limitText = regexp.MustCompile(`(?i)(?:hit your (?:\w+ )?limit|usage limit reached|limit reached)(?:\|(\d{10,13}))?`)
 
 func asksForLogin(text string) bool {
 	return strings.Contains(text, "/login") || strings.Contains(text, "Invalid API key") || strings.Contains(text, "Not logged in")
@@ -414,23 +416,4 @@ func (t *telling) usage(price func(run.Usage) *types.Price) run.Usage {
 	}
 	model.Charge(&u, price(u))
 	return u
-}
-
-// moment reads a time given in seconds or milliseconds since 1970, or written out.
-func moment(v any) time.Time {
-	switch v := v.(type) {
-	case float64:
-		if v > 1e12 {
-			v /= 1000
-		}
-		if v > 0 && v < 1e11 {
-			return time.Unix(int64(v), 0)
-		}
-	case string:
-		at, err := time.Parse(time.RFC3339, v)
-		if err == nil {
-			return at
-		}
-	}
-	return time.Time{}
 }

@@ -67,6 +67,8 @@ type Agent struct {
 	Effort       string
 	Prefer       string
 	Tools        []string
+	Permissions  string   // of claude: "ask" has people asked what Tools do not allow; "deny", or nothing, does not
+	Settings     []string // of claude: which settings of its program count: user, project, local
 	Folder       string   // absolute
 	Env          []string // names of environment variables that commands may see
 	Engine       string   // of strudel: "node" asks the packages in Folder

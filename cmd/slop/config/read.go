@@ -174,7 +174,7 @@ func (r *reader) ordered(path []string, t map[string]any) []string {
 }
 
 var agentKeys = []string{
-	"use", "model", "base_url", "api_key_env", "system", "limit", "rate", "price", "max_tokens", "temperature", "effort", "prefer", "tools",
+	"use", "model", "base_url", "api_key_env", "system", "limit", "rate", "price", "max_tokens", "temperature", "effort", "prefer", "tools", "permissions", "settings",
 	"folder", "env", "timeout", "command", "engine", "private", "first_byte_timeout",
 	"max_body", "max_redirects", "max_output",
 }
@@ -243,6 +243,18 @@ func (r *reader) agent(name string, v any) {
 			}
 		case "tools":
 			a.Tools = r.texts(at, v)
+		case "permissions":
+			r.text(at, v, &a.Permissions)
+			if a.Permissions != "ask" && a.Permissions != "deny" {
+				r.fail(at, "", "`permissions` must be \"ask\" or \"deny\"")
+			}
+		case "settings":
+			a.Settings = r.texts(at, v)
+			for _, from := range a.Settings {
+				if !slices.Contains([]string{"user", "project", "local"}, from) {
+					r.fail(at, "", "`settings` lists whose settings of the claude program count: \"user\", \"project\", \"local\"")
+				}
+			}
 		case "folder":
 			r.text(at, v, &a.Folder)
 			a.Folder = r.abs(a.Folder)
@@ -307,6 +319,12 @@ func (r *reader) weigh(a Agent) {
 	}
 	if len(a.Tools) > 0 {
 		ask("lets the model use tools on this machine (%s)", strings.Join(a.Tools, ", "))
+	}
+	if a.Permissions == "ask" {
+		ask("lets the model use tools on this machine, and asks people first")
+	}
+	if len(a.Settings) > 0 {
+		ask("has the claude program take its %s settings, whose hooks run commands", strings.Join(a.Settings, " and "))
 	}
 	if a.Folder != "" {
 		ask("works in the folder %s", a.Folder)
