@@ -46,7 +46,8 @@ const (
 	maxTools     = 2000
 	maxListing   = 8 << 20
 	maxDoc       = 300 // runes of a description
-	listingsKind = 1   // version of the file
+	maxManual    = 4000
+	listingsKind = 1 // version of the file
 )
 
 type listingFile struct {
@@ -214,6 +215,7 @@ func (c *Config) tool(t Tool, name string) *tool {
 		}
 		s.Params = append(s.Params, p)
 	}
+	s.Manual, s.Input = manual(cmp.Or(t.Description, t.Title)), out.schema()
 	if p := primary(s.Params); p != "" {
 		s.Primary, s.Text = p, types.Text
 	}
@@ -230,6 +232,58 @@ func (c *Config) tool(t Tool, name string) *tool {
 	}
 	s.Version = hex.EncodeToString(sum.Sum(nil))[:16]
 	return out
+}
+
+// schema is what the server lists of the arguments, under the names of the signature: for models, which understand more of it than the language.
+func (t *tool) schema() json.RawMessage {
+	raw := t.Input
+	if t.open {
+		if json.Valid(raw) {
+			raw, _ = json.Marshal(map[string]any{"type": "object", "properties": map[string]any{openParam: raw}})
+		}
+	} else if len(t.params) > 0 {
+		var s, properties map[string]json.RawMessage
+		var required []string
+		if json.Unmarshal(raw, &s) != nil || json.Unmarshal(s["properties"], &properties) != nil {
+			return nil
+		}
+		_ = json.Unmarshal(s["required"], &required) // there may be none
+		shown := make(map[string]json.RawMessage, len(properties))
+		for own, p := range properties {
+			shown[t.shown(own)] = p
+		}
+		for i := range required {
+			required[i] = t.shown(required[i])
+		}
+		s["properties"], _ = json.Marshal(shown)
+		if len(required) > 0 {
+			s["required"], _ = json.Marshal(required)
+		}
+		raw, _ = json.Marshal(s)
+	}
+	var s map[string]json.RawMessage
+	if json.Unmarshal(raw, &s) != nil {
+		return nil
+	}
+	delete(s, "$schema") // some providers refuse it
+	if s["type"] == nil {
+		s["type"] = json.RawMessage(`"object"`)
+	}
+	if s["properties"] == nil {
+		s["properties"] = json.RawMessage(`{}`)
+	}
+	raw, _ = json.Marshal(s)
+	return raw
+}
+
+// shown is the name in the signature of what is the tool's own.
+func (t *tool) shown(own string) string {
+	for name, of := range t.params {
+		if of == own {
+			return name
+		}
+	}
+	return own
 }
 
 // bare reports whether a tool takes no arguments: its schema lists none, and does not say that there may be others.
@@ -278,6 +332,15 @@ func doc(text string) string {
 	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "")), " ")
 	if r := []rune(text); len(r) > maxDoc {
 		return string(r[:maxDoc]) + "…"
+	}
+	return text
+}
+
+// manual is a description as a model reads it.
+func manual(text string) string {
+	text = strings.TrimSpace(strings.ToValidUTF8(text, ""))
+	if r := []rune(text); len(r) > maxManual {
+		return string(r[:maxManual]) + "…"
 	}
 	return text
 }

@@ -3,6 +3,7 @@
 package model
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -25,12 +26,18 @@ type Request struct {
 	System      string
 	Turns       []Turn
 	Shape       *Shape // nil: text is wanted
+	Tools       []Tool // that the model may use
+	Rounds      int    // how often
+	Last        bool   // it has used them as often as it may, and is to answer
 }
 
 // Turn is one message of the conversation.
 type Turn struct {
-	Assistant bool // said by the model
-	Text      string
+	Assistant bool            `json:"assistant,omitempty"` // said by the model
+	Text      string          `json:"text,omitempty"`
+	Uses      []Use           `json:"uses,omitempty"`    // what the model wants of tools
+	Raw       json.RawMessage `json:"raw,omitempty"`     // of a turn with Uses: what the model said, as its provider wants it back
+	Answers   []Answer        `json:"answers,omitempty"` // what tools gave to the Uses of the turn before
 }
 
 // Efforts lists what `effort` may be.
@@ -38,7 +45,10 @@ var Efforts = []string{"low", "medium", "high", "xhigh", "max"}
 
 // Read makes the request of a call. name and maxTokens are what is configured for calls that say nothing.
 func Read(c *agent.Call, name string, maxTokens int) (Request, error) {
-	r := Request{Model: name, MaxTokens: maxTokens, System: c.System}
+	r := Request{Model: name, MaxTokens: maxTokens, System: c.System, Tools: offered(c)}
+	if len(r.Tools) > 0 {
+		r.Rounds = max(c.Callee.Rounds, 1)
+	}
 	text := c.Text
 	if text == nil {
 		text = c.Args["prompt"]
@@ -125,6 +135,16 @@ func (r Request) Instruct() Request {
 	}
 	r.Turns = slices.Clone(r.Turns)
 	r.Turns[0].Text += "\n\nAnswer with JSON only: no other words, no code fence. It must fit this JSON Schema:\n" + string(types.Schema(r.Shape.Type))
+	return r
+}
+
+// InstructRecord is Instruct for a model that is bound to answer with a record, whichever.
+func (r Request) InstructRecord() Request {
+	if r.Shape == nil {
+		return r
+	}
+	r.Turns = slices.Clone(r.Turns)
+	r.Turns[0].Text += "\n\nAnswer with one JSON object only. It must fit this JSON Schema:\n" + string(r.Shape.Schema(false))
 	return r
 }
 

@@ -17,7 +17,7 @@ func TestRead(t *testing.T) {
 		t.Errorf("%+v %v", r, err)
 	}
 	r, err = model.Read(&agent.Call{Args: map[string]any{"prompt": "Hi"}, Repair: &run.Repair{Answer: map[string]any{"a": 1}, Problems: []string{"a: too small"}}}, "m1", 100)
-	if err != nil || len(r.Turns) != 3 || r.Turns[1] != (model.Turn{Assistant: true, Text: `{"a":1}`}) || !strings.Contains(r.Turns[2].Text, "- a: too small\n") || !strings.Contains(r.Flat(), `{"a":1}`) {
+	if err != nil || len(r.Turns) != 3 || !reflect.DeepEqual(r.Turns[1], model.Turn{Assistant: true, Text: `{"a":1}`}) || !strings.Contains(r.Turns[2].Text, "- a: too small\n") || !strings.Contains(r.Flat(), `{"a":1}`) {
 		t.Errorf("%+v %v", r, err)
 	}
 	for _, c := range []*agent.Call{

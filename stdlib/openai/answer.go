@@ -37,6 +37,10 @@ type reader struct {
 	failure   *failure
 	noise     string // what was there instead of an answer
 	thought   bool
+	thoughts  strings.Builder   // reasoning_content
+	details   []json.RawMessage // reasoning_details
+	tools     toolCalls
+	whole     bool // it did not stream
 }
 
 // chunk is a piece of a stream, or a whole answer: they differ in `delta` and `message` only.
@@ -50,6 +54,11 @@ type chunk struct {
 	}
 	Usage *tokens
 	Error json.RawMessage
+
+	Object, Message string // of an error that is not inside `error`: Mistral, vLLM
+	Type            string
+	Code            any
+	Groq            struct{ Usage *tokens } `json:"x_groq"`
 }
 
 type said struct {
@@ -57,6 +66,7 @@ type said struct {
 	Refusal   string
 	Reasoning content         // OpenRouter, vLLM
 	Thought   content         `json:"reasoning_content"` // DeepSeek, llama.cpp
+	Details   json.RawMessage `json:"reasoning_details"` // OpenRouter
 	ToolCalls json.RawMessage `json:"tool_calls"`
 }
 
@@ -66,7 +76,8 @@ type tokens struct {
 	Details    struct {
 		Cached float64 `json:"cached_tokens"`
 	} `json:"prompt_tokens_details"`
-	Cost *float64 `json:"cost"` // OpenRouter
+	Hit  float64  `json:"prompt_cache_hit_tokens"` // DeepSeek
+	Cost *float64 `json:"cost"`                    // OpenRouter
 }
 
 // content is a string, or a list of parts of which the texts count.
@@ -109,7 +120,7 @@ func (r *reader) read(resp *http.Response) {
 		r.alive()
 		if first == '{' && err == nil && json.Valid(whole) {
 			r.take(whole)
-			r.done = r.failure == nil
+			r.done, r.whole = r.failure == nil, true
 			return
 		}
 		r.noise = plainText(string(whole))
@@ -125,6 +136,10 @@ func (r *reader) stream(in *bufio.Reader) {
 		line, err := in.ReadBytes('\n')
 		r.alive()
 		line = bytes.TrimRight(line, "\r\n")
+		if value, ok := bytes.CutPrefix(line, []byte("error:")); ok && json.Valid(value) { // llama.cpp
+			r.failure = readFailure(value)
+			break
+		}
 		if value, ok := bytes.CutPrefix(line, []byte("data:")); ok {
 			alone := len(data) == 0
 			data = append(append(data, bytes.TrimPrefix(value, []byte(" "))...), '\n')
@@ -170,8 +185,17 @@ func (r *reader) take(data []byte) {
 	if len(c.Choices) > 0 && !given(failed) {
 		failed = c.Choices[0].Error
 	}
+	if c.Object == "error" && c.Message != "" && !given(failed) {
+		failed, _ = json.Marshal(map[string]any{"message": c.Message, "type": c.Type, "code": c.Code})
+	}
+	if c.Usage == nil {
+		c.Usage = c.Groq.Usage
+	}
 	if given(failed) {
 		r.failure = readFailure(failed)
+		if c.Usage != nil {
+			r.tokens = c.Usage
+		}
 		return
 	}
 	if c.ID != "" {
@@ -192,7 +216,15 @@ func (r *reader) take(data []byte) {
 				r.thought = true
 				r.emit(agent.Progress{Note: "thinking"})
 			}
+			r.thoughts.WriteString(string(s.Thought))
+			var details []json.RawMessage
+			if json.Unmarshal(s.Details, &details) == nil {
+				r.details = append(r.details, details...)
+			}
 			r.refusal += s.Refusal
+			if given(s.ToolCalls) {
+				r.tools.take(s.ToolCalls)
+			}
 			r.show(r.think.feed(string(s.Content)))
 		}
 		if choice.FinishReason != "" {
@@ -226,12 +258,24 @@ func (r *reader) answer() string {
 	return text
 }
 
+// back is what the model thought, as the server wants it back.
+func (r *reader) back() map[string]any {
+	thoughts := map[string]any{}
+	if r.thoughts.Len() > 0 {
+		thoughts["reasoning_content"] = r.thoughts.String()
+	}
+	if len(r.details) > 0 {
+		thoughts["reasoning_details"] = r.details
+	}
+	return thoughts
+}
+
 // usage is what the server reported; what it did not is unknown.
 func (r *reader) usage() run.Usage {
 	u := run.Usage{Calls: 1, Model: r.model, Tokens: run.Unknown}
 	if t := r.tokens; t != nil && t.Prompt != nil && t.Completion != nil {
 		u.Tokens = run.Reported
-		u.CacheRead = int64(min(t.Details.Cached, *t.Prompt))
+		u.CacheRead = int64(min(max(t.Details.Cached, t.Hit), *t.Prompt))
 		u.Input, u.Output = int64(*t.Prompt)-u.CacheRead, int64(*t.Completion)
 	}
 	return u
@@ -382,14 +426,24 @@ func (a *chat) failed(resp *http.Response, body []byte, name string) agent.Reply
 		Message string
 		Detail  any
 	}
+	var list []json.RawMessage // Gemini
+	if json.Unmarshal(body, &list) == nil && len(list) > 0 {
+		body = list[0]
+	}
 	message := ""
 	if json.Unmarshal(body, &envelope) == nil {
 		switch {
 		case len(envelope.Error) > 0:
 			f := readFailure(envelope.Error)
 			message = f.message
-			if resp.StatusCode == http.StatusTooManyRequests && strings.Contains(f.kind, "insufficient_quota") {
+			kind, said := strings.ToLower(f.kind), strings.ToLower(f.message)
+			switch {
+			case resp.StatusCode == http.StatusTooManyRequests && strings.Contains(kind, "insufficient_quota"):
 				reply.Outcome = run.Denied // waiting does not fill an account
+			case resp.StatusCode == http.StatusBadRequest && (strings.Contains(kind, "content_filter") || strings.Contains(kind, "content_policy")):
+				reply.Outcome = run.Refused
+			case resp.StatusCode == http.StatusBadRequest && strings.Contains(said, "api key") && strings.Contains(said, "valid"):
+				reply.Outcome = run.Denied
 			}
 		case envelope.Message != "":
 			message = envelope.Message
@@ -399,6 +453,11 @@ func (a *chat) failed(resp *http.Response, body []byte, name string) agent.Reply
 	}
 	if message == "" {
 		message = plainText(string(body))
+	}
+	if in := again.FindStringSubmatch(message); reply.Outcome == run.RateLimited && reply.RetryAfter == 0 && in != nil {
+		if wait, err := time.ParseDuration(in[1]); err == nil && wait < 7*24*time.Hour {
+			reply.RetryAfter = wait
+		}
 	}
 	reply.Message = fmt.Sprintf("%s answered %d %s", a.host(), resp.StatusCode, http.StatusText(resp.StatusCode))
 	if message != "" {
@@ -416,6 +475,7 @@ func (a *chat) failed(resp *http.Response, body []byte, name string) agent.Reply
 var (
 	tags   = regexp.MustCompile(`(?s)<(script|style).*?</(script|style)>|<[^>]*>`)
 	blanks = regexp.MustCompile(`\s+`)
+	again  = regexp.MustCompile(`(?i)(?:try again|retry) in ((?:[0-9.]+(?:ms|[hms]))+)`) // where there is no header that says it
 )
 
 // plainText makes a line of what may be a page of HTML.

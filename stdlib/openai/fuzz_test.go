@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -34,20 +35,23 @@ func FuzzAnswer(f *testing.F) {
 		"data: {\"choices\":[{\"delta\":{\"content\":\"<think>a</think> b\"}}]}\r\n\r\ndata:[DONE]\r\n\r\n",
 		"\n{\"choices\":[{\"message\":{\"content\":[{\"text\":\"a\"}]}}],\"usage\":{\"prompt_tokens\":1e300}}", "<html><script>x</script>no</html>",
 		": hi\nevent: x\ndata: {\ndata: }\n\n", "data: {\"error\":{\"code\":\"429\",\"message\":7}}\n\n", "data: {\"choices\":[{\"delta\":{\"content\":\"</think>\"}}]}\n", "[1]", "", "\x00",
+		"data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"name\":\"get\",\"arguments\":\"{\"}}]}}]}\n\ndata: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":\"0\",\"id\":7,\"function\":{\"name\":\"get\",\"arguments\":{\"a\":1}}}]}}]}\n\ndata: [DONE]\n\n",
 	} {
 		f.Add([]byte(seed), uint8(3))
 	}
 	a := New(Config{}).(*chat)
+	tools := []model.Tool{{Name: "get"}}
 	f.Fuzz(func(t *testing.T, body []byte, size uint8) {
-		read := func(step int) (agent.Reply, string) {
+		read := func(step int) (model.Round, string) {
 			var shown strings.Builder
 			got := reader{emit: func(p agent.Progress) { shown.WriteString(p.Delta + p.Note) }, alive: func() {}}
+			got.tools.known = func(name string) bool { return name == "get" }
 			got.read(&http.Response{Body: io.NopCloser(&pieces{bytes.Clone(body), step})})
-			return a.reply(context.Background(), context.Background(), &got, model.Request{}, false), shown.String()
+			return a.round(context.Background(), context.Background(), &got, model.Request{Tools: tools}, byWords), shown.String()
 		}
 		whole, shown := read(len(body) + 1)
 		cut, shownCut := read(int(size) + 1)
-		if whole != cut || shown != shownCut {
+		if !reflect.DeepEqual(whole, cut) || shown != shownCut {
 			t.Errorf("%+v\n%+v", whole, cut)
 		}
 		if text := strings.ToLower(string(body)); whole.Outcome == "" && !strings.Contains(text, "finish_reason") && !strings.Contains(text, "[done]") && !strings.HasPrefix(strings.TrimLeft(text, " \r\n\t"), "{") {

@@ -80,7 +80,7 @@ func New(c Config) agent.Agent {
 			IdleConnTimeout:     30 * time.Second,
 		}
 	}
-	return &chat{Config: c, refused: map[string]bool{}}
+	return &chat{Config: c, refused: map[string]bool{}, weaker: map[string]binding{}}
 }
 
 // Ollama returns an agent for the models of this machine: no key, and calls cost nothing.
@@ -100,7 +100,8 @@ func Ollama(c Config) agent.Agent {
 type chat struct {
 	Config
 	mu      sync.Mutex
-	refused map[string]bool // parameters this server has refused: response_format, stream_options, max_tokens
+	refused map[string]bool    // parameters this server has refused: stream_options, max_tokens, stream, tool_choice, reasoning_content
+	weaker  map[string]binding // how a model, or a model with a schema, is held to a type, where not by its schema
 }
 
 // Signatures of the model.
@@ -123,7 +124,8 @@ func (a *chat) Signatures() []types.Signature {
 	}}
 }
 
-// Call makes one request; a second one follows only when the server refused a parameter, which costs nothing.
+// Call asks once, and again after each round of tools. A request that a server refuses because of a parameter is sent again without it: that costs nothing and
+// is no attempt of its own.
 func (a *chat) Call(ctx context.Context, c *agent.Call) agent.Reply {
 	req, err := model.Read(c, a.Model, a.MaxTokens)
 	if err != nil {
@@ -141,26 +143,42 @@ func (a *chat) Call(ctx context.Context, c *agent.Call) agent.Reply {
 		p.Delta, p.Note = secrets.Black(p.Delta), secrets.Black(p.Note)
 		c.Emit(p)
 	}
-	for range 4 { // three parameters may be refused
-		reply, again := a.attempt(ctx, req, key, emit)
+	reply := model.Converse(ctx, c, req, func(ctx context.Context, req model.Request) model.Round {
+		return a.ask(ctx, req, key, emit)
+	})
+	if reply.Usage.Model == "" {
+		reply.Usage.Model = req.Model
+	}
+	reply.Message = secrets.Black(reply.Message)
+	return reply
+}
+
+// maxRefusals is how many parameters may be refused on the way to an answer; there are fewer.
+const maxRefusals = 10
+
+// ask puts one request, in a form that the server takes.
+func (a *chat) ask(ctx context.Context, req model.Request, key string, emit func(agent.Progress)) model.Round {
+	var spent run.Usage // of requests that were refused after they had begun to cost
+	for range maxRefusals {
+		round, again := a.attempt(ctx, req, key, emit)
 		if again {
+			spent = spent.Add(round.Usage)
 			continue
 		}
-		if reply.Usage.Model == "" {
-			reply.Usage.Model = req.Model
-		}
-		reply.Message = secrets.Black(reply.Message)
-		return reply
+		round.Usage = round.Usage.Add(spent)
+		round.Usage.Calls = 1
+		return round
 	}
-	return agent.Fail(run.Failure, a.host()+" refuses every form of this request")
+	return model.Round{Reply: agent.Reply{Outcome: run.Failure, Message: a.host() + " refuses every form of this request", Usage: spent}}
 }
 
 // attempt makes one request. again: the server refused a parameter that is now left out.
-func (a *chat) attempt(ctx context.Context, req model.Request, key string, emit func(agent.Progress)) (reply agent.Reply, again bool) {
-	bound := req.Shape != nil && req.Shape.Bindable && !a.refuses("response_format")
-	body, err := jsonvalue.Text(a.body(req, bound))
+func (a *chat) attempt(ctx context.Context, req model.Request, key string, emit func(agent.Progress)) (round model.Round, again bool) {
+	fail := func(r agent.Reply) (model.Round, bool) { return model.Round{Reply: r}, false }
+	how := a.binding(req)
+	body, err := jsonvalue.Text(a.body(req, how))
 	if err != nil {
-		return agent.Fail(run.Failure, "the request cannot be written: "+err.Error()), false
+		return fail(agent.Fail(run.Failure, "the request cannot be written: "+err.Error()))
 	}
 	talk, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -177,32 +195,58 @@ func (a *chat) attempt(ctx context.Context, req model.Request, key string, emit 
 			reply.Usage.Tokens = run.Unknown
 			model.Charge(&reply.Usage, a.price(req.Model))
 		}
-		return reply, false
+		return fail(reply)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		text, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, maxRefusal))
 		if reply, ended := outcome.Ended(ctx); ended {
-			return reply, false
+			return fail(reply)
 		}
-		if a.learn(resp.StatusCode, string(text), bound) {
-			return agent.Reply{}, true
+		if draft, ok := drafted(text); ok && resp.StatusCode == http.StatusBadRequest && req.Shape != nil {
+			// It was asked for JSON, and the server found that it is none: as good as an answer that does not fit, which the host has repaired.
+			reply := agent.Reply{Value: draft, Usage: run.Usage{Calls: 1, Model: req.Model, Tokens: run.Unknown}}
+			model.Charge(&reply.Usage, a.price(req.Model))
+			return fail(reply)
 		}
-		return a.failed(resp, text, req.Model), false
+		if a.learn(resp.StatusCode, string(text), req, how) {
+			return model.Round{}, true
+		}
+		reply := a.failed(resp, text, req.Model)
+		if len(req.Tools) > 0 && resp.StatusCode != http.StatusTooManyRequests && takesNoTools(string(text)) {
+			reply.Outcome = run.Failure
+			reply.Message += fmt.Sprintf(" (it was offered %s: give %s another model, or take `tools` away from it in slop.toml)", count(len(req.Tools), "tool"), a.Name)
+		}
+		return fail(reply)
 	}
 	got := reader{emit: emit, alive: func() { silence.Reset(a.Idle) }}
-	got.read(resp)
-	reply = a.reply(ctx, talk, &got, req, bound)
-	model.Charge(&reply.Usage, a.price(req.Model))
-	if got.cost != nil && *got.cost >= 0 {
-		reply.Usage.Cost, reply.Usage.CostSource = plan.Money(math.Ceil(*got.cost*1e6-1e-9)), run.Reported
+	got.tools.known = func(name string) bool {
+		return slices.ContainsFunc(req.Tools, func(t model.Tool) bool { return t.Name == name })
 	}
-	return reply, false
+	got.read(resp)
+	round = a.round(ctx, talk, &got, req, how)
+	model.Charge(&round.Usage, a.price(req.Model))
+	if got.cost != nil && *got.cost >= 0 {
+		round.Usage.Cost, round.Usage.CostSource = plan.Money(math.Ceil(*got.cost*1e6-1e-9)), run.Reported
+	}
+	if f := got.failure; f != nil && got.text.Len() == 0 && ctx.Err() == nil && a.learn(http.StatusBadRequest, f.kind+" "+f.message, req, how) {
+		if got.tokens == nil {
+			round.Usage = run.Usage{} // it did not begin
+		}
+		return round, true
+	}
+	return round, false
 }
 
+// maxRefusal bounds what is read of an answer with an error.
+const maxRefusal = 256 << 10
+
 // body is what is sent. Parameters that this server refuses are left out.
-func (a *chat) body(req model.Request, bound bool) map[string]any {
-	if !bound {
+func (a *chat) body(req model.Request, how binding) map[string]any {
+	switch how {
+	case byRecord:
+		req = req.InstructRecord()
+	case byWords:
 		req = req.Instruct()
 	}
 	var messages []any
@@ -210,15 +254,14 @@ func (a *chat) body(req model.Request, bound bool) map[string]any {
 		messages = append(messages, map[string]any{"role": "system", "content": req.System})
 	}
 	for _, t := range req.Turns {
-		role := "user"
-		if t.Assistant {
-			role = "assistant"
-		}
-		messages = append(messages, map[string]any{"role": role, "content": t.Text})
+		messages = append(messages, messagesOf(t, a.refuses("reasoning_content"))...)
 	}
-	body := map[string]any{"model": req.Model, "messages": messages, "stream": true}
-	if !a.refuses("stream_options") {
-		body["stream_options"] = map[string]any{"include_usage": true}
+	body := map[string]any{"model": req.Model, "messages": messages}
+	if !a.refuses("stream") {
+		body["stream"] = true
+		if !a.refuses("stream_options") {
+			body["stream_options"] = map[string]any{"include_usage": true}
+		}
 	}
 	limit := "max_tokens" // what all servers know, except OpenAI for its newer models
 	if a.BaseURL == home || a.refuses("max_tokens") {
@@ -228,45 +271,27 @@ func (a *chat) body(req model.Request, bound bool) map[string]any {
 	if req.Temperature != nil {
 		body["temperature"] = *req.Temperature
 	}
-	if bound {
+	if len(req.Tools) > 0 && !(req.Last && a.refuses("tool_choice")) {
+		body["tools"] = offer(req.Tools)
+		if req.Last {
+			body["tool_choice"] = "none"
+		}
+	}
+	switch how {
+	case bySchema:
 		schema := json.RawMessage(req.Shape.Schema(true)) // as it is: models write the fields in this order
 		body["response_format"] = map[string]any{"type": "json_schema", "json_schema": map[string]any{"name": "answer", "strict": true, "schema": schema}}
+	case byRecord:
+		body["response_format"] = map[string]any{"type": "json_object"}
 	}
 	return body
 }
 
-// learn looks at a refusal and reports whether the request is worth sending again without what was refused.
-func (a *chat) learn(status int, text string, bound bool) bool {
-	if status != http.StatusBadRequest && status != http.StatusUnprocessableEntity && status != http.StatusNotImplemented {
-		return false
-	}
-	text = strings.ToLower(text)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	switch {
-	case bound && !a.refused["response_format"] && (strings.Contains(text, "response_format") || strings.Contains(text, "json_schema")):
-		a.refused["response_format"] = true
-	case !a.refused["stream_options"] && strings.Contains(text, "stream_options"):
-		a.refused["stream_options"] = true
-	case !a.refused["max_tokens"] && strings.Contains(text, "max_completion_tokens"):
-		a.refused["max_tokens"] = true
-	default:
-		return false
-	}
-	return true
-}
-
-func (a *chat) refuses(parameter string) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.refused[parameter]
-}
-
-// reply is what an answer, read as far as it came, amounts to.
-func (a *chat) reply(ctx, talk context.Context, got *reader, req model.Request, bound bool) agent.Reply {
+// round is what an answer, read as far as it came, amounts to.
+func (a *chat) round(ctx, talk context.Context, got *reader, req model.Request, how binding) model.Round {
 	usage := got.usage()
-	fail := func(o run.Outcome, message string) agent.Reply {
-		return agent.Reply{Outcome: o, Message: message, Usage: usage, AgentID: got.id}
+	fail := func(o run.Outcome, message string) model.Round {
+		return model.Round{Reply: agent.Reply{Outcome: o, Message: message, Usage: usage, AgentID: got.id}}
 	}
 	whole := got.finish != "" || got.done
 	if reply, ended := outcome.Ended(ctx); ended && !whole {
@@ -291,17 +316,27 @@ func (a *chat) reply(ctx, talk context.Context, got *reader, req model.Request, 
 		return fail(run.Refused, "the provider's content filter stopped the answer")
 	case slices.Contains(broken, got.finish):
 		return fail(run.Unavailable, fmt.Sprintf("%s broke the answer off (%s)", a.host(), got.finish))
-	case got.finish == "length":
+	case slices.Contains(cutOff, strings.ToLower(got.finish)):
 		return fail(run.Failure, fmt.Sprintf("the answer was cut off after %d tokens: raise max_tokens, or ask for less", req.MaxTokens))
+	case len(got.tools.calls) > 0 && len(req.Tools) > 0: // whatever the reason it stopped for is called
+		r := model.Round{Reply: agent.Reply{Usage: usage, AgentID: got.id}, Uses: got.tools.uses(len(req.Turns)), Text: text}
+		r.Raw = spoken(text, r.Uses, got.back())
+		return r
 	case text == "" && (got.finish == "tool_calls" || got.finish == "function_call"):
+		if len(req.Tools) > 0 {
+			return fail(run.Unavailable, "the model wanted to use a tool, and "+a.host()+" does not say which")
+		}
 		return fail(run.Failure, "the model wanted to use a tool, and it has none")
 	case text == "" && (got.thought || got.think.close != ""):
 		return fail(run.Failure, "the model thought aloud and gave no answer: raise max_tokens")
 	case text == "":
 		return fail(run.Unavailable, "the model gave an empty answer")
 	}
-	return agent.Reply{Value: req.Shape.Value(text, bound), Usage: usage, AgentID: got.id}
+	return model.Round{Reply: agent.Reply{Value: req.Shape.Value(text, how != byWords), Usage: usage, AgentID: got.id}}
 }
+
+// cutOff are the words of servers for an answer that reached its limit.
+var cutOff = []string{"length", "max_tokens", "model_length"}
 
 // broken are the words of servers for an answer that they could not finish; what came of it is no answer.
 var broken = []string{"error", "abort", "network_error", "insufficient_system_resource"}

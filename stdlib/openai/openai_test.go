@@ -374,13 +374,13 @@ func TestRefusedParameters(t *testing.T) {
 	t.Cleanup(s.Close)
 	f.config.BaseURL = s.URL
 	a := openai.New(f.config)
-	for round, want := range []int{4, 5} {
+	for round, want := range []int{5, 6} {
 		r := f.ask(t.Context(), a, &agent.Call{Text: "Hi", As: &review})
 		if !reflect.DeepEqual(r.Value, map[string]any{"score": 3}) || len(f.bodies) != want {
 			t.Errorf("round %d: %+v after %d requests", round, r, len(f.bodies))
 		}
 	}
-	if prompt := fmt.Sprint(f.bodies[4]["messages"]); !strings.Contains(prompt, "JSON Schema") || f.bodies[4]["max_completion_tokens"] != 4096.0 {
+	if prompt := fmt.Sprint(f.bodies[5]["messages"]); !strings.Contains(prompt, "JSON Schema") || f.bodies[5]["max_completion_tokens"] != 4096.0 {
 		t.Error(prompt)
 	}
 }
