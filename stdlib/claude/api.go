@@ -27,17 +27,19 @@ const maxTurns = 5
 // errSilent is why a request was given up.
 var errSilent = errors.New("silent")
 
-// api asks the Messages API. The SDK reads nothing of the environment and retries nothing: the run does both.
-func (a *claude) api(ctx context.Context, req model.Request, key string, emit func(agent.Progress)) agent.Reply {
-	bound := req.Shape != nil && req.Shape.Bindable && !a.isUnbound(req.Model)
-	reply, refused := a.converse(ctx, req, bound, key, emit)
-	if refused {
-		a.mu.Lock()
-		a.unbound[req.Model] = true
-		a.mu.Unlock()
-		reply, _ = a.converse(ctx, req, false, key, emit)
-	}
-	return reply
+// api asks the Messages API, and again after each round of tools. The SDK reads nothing of the environment and retries nothing: the run does both.
+func (a *claude) api(ctx context.Context, c *agent.Call, req model.Request, key string, emit func(agent.Progress)) agent.Reply {
+	return model.Converse(ctx, c, req, func(ctx context.Context, req model.Request) model.Round {
+		bound := req.Shape != nil && req.Shape.Bindable && !a.isUnbound(req.Model)
+		round, refused := a.converse(ctx, req, bound, key, emit)
+		if refused {
+			a.mu.Lock()
+			a.unbound[req.Model] = true
+			a.mu.Unlock()
+			round, _ = a.converse(ctx, req, false, key, emit)
+		}
+		return round
+	})
 }
 
 func (a *claude) isUnbound(name string) bool {
@@ -47,7 +49,7 @@ func (a *claude) isUnbound(name string) bool {
 }
 
 // converse holds one conversation, of several turns where the API pauses. refused: it will not be bound to a schema, and has not begun to answer.
-func (a *claude) converse(ctx context.Context, req model.Request, bound bool, key string, emit func(agent.Progress)) (reply agent.Reply, refused bool) {
+func (a *claude) converse(ctx context.Context, req model.Request, bound bool, key string, emit func(agent.Progress)) (reply model.Round, refused bool) {
 	talk, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	silence := time.AfterFunc(a.Idle, func() { stop(errSilent) })
@@ -61,16 +63,19 @@ func (a *claude) converse(ctx context.Context, req model.Request, bound bool, ke
 	}
 	client := anthropic.NewClient(options...)
 	params := a.params(req, bound)
+	asked := len(params.Messages)
 	var used tally
 	for range maxTurns {
 		message, err := a.stream(talk, &client, params, &used, emit)
 		if err != nil {
-			reply, refused = a.failed(ctx, talk, err, bound && used.turns == 0)
+			reply.Reply, refused = a.failed(ctx, talk, err, bound && used.turns == 0)
 		} else if message.StopReason == anthropic.StopReasonPauseTurn {
 			params.Messages = append(params.Messages, message.ToParam())
 			continue
+		} else if message.StopReason == anthropic.StopReasonToolUse && len(req.Tools) > 0 {
+			reply.Uses, reply.Raw = wants(message, params.Messages[asked:])
 		} else {
-			reply = finished(message, req, bound)
+			reply.Reply = finished(message, req, bound)
 		}
 		reply.Usage = used.usage(err != nil)
 		model.Charge(&reply.Usage, a.price(req.Model, reply.Usage))
@@ -82,7 +87,7 @@ func (a *claude) converse(ctx context.Context, req model.Request, bound bool, ke
 		}
 		return reply, refused
 	}
-	reply = agent.Fail(run.Failure, fmt.Sprintf("claude paused %d times without an answer", maxTurns))
+	reply.Reply = agent.Fail(run.Failure, fmt.Sprintf("claude paused %d times without an answer", maxTurns))
 	reply.Usage, reply.AgentID = used.usage(false), used.id
 	model.Charge(&reply.Usage, a.price(req.Model, reply.Usage))
 	return reply, false
@@ -98,12 +103,9 @@ func (a *claude) params(req model.Request, bound bool) anthropic.MessageNewParam
 	}
 	params := anthropic.MessageNewParams{Model: name, MaxTokens: int64(req.MaxTokens)}
 	for _, t := range req.Turns {
-		if t.Assistant {
-			params.Messages = append(params.Messages, anthropic.NewAssistantMessage(anthropic.NewTextBlock(strings.TrimRight(t.Text, " \t\r\n"))))
-		} else {
-			params.Messages = append(params.Messages, anthropic.NewUserMessage(anthropic.NewTextBlock(t.Text)))
-		}
+		params.Messages = append(params.Messages, messages(t)...)
 	}
+	tools(req, &params)
 	if req.System != "" {
 		params.System = []anthropic.TextBlockParam{{Text: req.System}}
 	}

@@ -175,7 +175,7 @@ func (a *claude) Call(ctx context.Context, c *agent.Call) agent.Reply {
 	case way == "cli":
 		reply = a.program(ctx, c, req, key, emit)
 	default:
-		reply = a.api(ctx, req, key, emit)
+		reply = a.api(ctx, c, req, key, emit)
 	}
 	if reply.Usage.Calls == 0 {
 		reply.Usage.Calls = 1

@@ -271,6 +271,9 @@ func text(v any) string {
 	case nil:
 		return "done"
 	case string:
+		if strings.TrimSpace(v) == "" {
+			return "(nothing)" // an empty text is refused
+		}
 		return v
 	case types.FileValue:
 		return fileText(v)
