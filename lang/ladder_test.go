@@ -215,6 +215,8 @@ func TestForeignLibrariesHaveOneDoor(t *testing.T) {
 		{"github.com/reeflective/readline", []string{"cmd"}, "only the REPL edits lines"},
 		{"github.com/sony/gobreaker/v2", []string{"runtime/agent"}, "when an agent counts as down is decided in one place, the same for all hosts"},
 		{"modernc.org/sqlite", []string{"runtime/store/sqlite"}, "the runtime knows stores by their contract; what SQLite does with locks and errors is understood in one place"},
+		{"github.com/google/jsonschema-go", []string{"stdlib/mcp"}, "schemas that others wrote are checked by it once they are known to end; ours are types"},
+		{"github.com/santhosh-tekuri/jsonschema/v6", nil, "it compiles the schemas of JSON Schema when a process starts, a fifth of what that takes, and judges ours in tests"},
 		{"github.com/coder/websocket", []string{"stdlib/remote", "runtime/server"}, "one end of a connection is an agent or a client, and each has its place"},
 		{"github.com/evanw/esbuild", nil, "it turns an example into JavaScript for its test and is no part of the program"},
 		{"github.com/hashicorp/hcl/v2", nil, "it is a yardstick of the benchmarks and no part of the program"},

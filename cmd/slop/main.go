@@ -5,9 +5,11 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -85,8 +87,8 @@ func (c *console) end(err error) int {
 }
 
 func (c *console) dispatch(args []string) error {
-	var g grammar
-	parser, err := kong.New(&g,
+	g, color := grammarOf(commandWord(args))
+	parser, err := kong.New(g,
 		kong.Name("slop"), kong.Description(description), kong.Writers(c.out, c.err),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}), kong.Bind(c),
 	)
@@ -113,8 +115,24 @@ func (c *console) dispatch(args []string) error {
 	if err != nil {
 		return usageError(args, err)
 	}
-	c.decideColor(g.Color)
+	c.decideColor(*color)
 	return ctx.Run(parser)
+}
+
+// grammarOf is the part of the command line's grammar that a verb needs, and where --color goes. kong reads the tags of every command it is given, which
+// takes longer than a short script, so it is given the one that is called. Who asks for help, or calls what there is not, gets all.
+func grammarOf(verb string) (g any, color *string) {
+	all := reflect.TypeFor[grammar]()
+	for i := range all.NumField() {
+		f := all.Field(i)
+		if name := cmp.Or(f.Tag.Get("name"), strings.ToLower(f.Name)); i == 0 || name != verb || slices.Contains([]string{"help", "completion", "complete"}, name) {
+			continue
+		}
+		part := reflect.New(reflect.StructOf([]reflect.StructField{all.Field(0), f}))
+		return part.Interface(), part.Elem().Field(0).Addr().Interface().(*string)
+	}
+	whole := new(grammar)
+	return whole, &whole.Color
 }
 
 // goStyleRun lets `-run RE` be written as in `go test`.

@@ -192,7 +192,7 @@ func (c *checker) resolveExpr(e *syntax.Expr, at place) {
 
 // fieldOfItem adds to what was said about an unknown name, when it stands in a function that goes over a list: there a field of the item has a dot.
 func (c *checker) fieldOfItem(said int, name, code string) {
-	if len(*c.diags) == said || !overItems.MatchString(code) {
+	if len(*c.diags) == said || !regexp.MustCompile(overItems).MatchString(code) {
 		return
 	}
 	if d := &(*c.diags)[len(*c.diags)-1]; d.Code == "E0101" && d.Fix == nil {
@@ -200,7 +200,8 @@ func (c *checker) fieldOfItem(said int, name, code string) {
 	}
 }
 
-var overItems = regexp.MustCompile(`\b(map|filter|all|any|one|none|count|find|findIndex|findLast|sortBy|groupBy|sum|countBy|reduce)\s*\(`)
+// What only mistakes need is compiled for them: the tables of such expressions are a good part of what a process does before it begins.
+const overItems = `\b(map|filter|all|any|one|none|count|find|findIndex|findLast|sortBy|groupBy|sum|countBy|reduce)\s*\(`
 
 func mentioned(refs []Ref, name string) bool {
 	for _, r := range refs {

@@ -353,11 +353,14 @@ func (h *checker) gapCode(g *template.Gap) string {
 	}
 }
 
-var angles = regexp.MustCompile(`<<\s*([\pL_][\pL\pN_]*)`)
+const angles = `<<\s*([\pL_][\pL\pN_]*)`
 
 // looksLikeInterpolation warns of `<<x>>` in a template that has a variable x: there it is text.
 func (h *checker) looksLikeInterpolation(text string, t *Template) {
-	for _, found := range angles.FindAllStringSubmatch(text, -1) {
+	if !strings.Contains(text, "<<") {
+		return
+	}
+	for _, found := range regexp.MustCompile(angles).FindAllStringSubmatch(text, -1) {
 		if _, ok := t.at[found[1]]; !ok {
 			continue
 		}
@@ -525,13 +528,13 @@ func (c *checker) ofTemplate(p eval.Problem) []diag.Related {
 	return []diag.Related{{File: t.Source, Span: first, Message: "its variables are here"}}
 }
 
-var argumentList = regexp.MustCompile(`([\pL_][\pL\pN_]*)\s*\(\s*[\pL_][\pL\pN_]*\s*:`)
+const argumentList = `([\pL_][\pL\pN_]*)\s*\(\s*[\pL_][\pL\pN_]*\s*:`
 
 // templateMistakes knows what goes wrong with the call of a template: no braces around the values, or its name misspelt.
 func (c *checker) templateMistakes(d *diag.Diagnostic, e *syntax.Expr, p eval.Problem) {
 	switch p.Code {
 	case "E0001":
-		found := argumentList.FindStringSubmatchIndex(e.Code)
+		found := regexp.MustCompile(argumentList).FindStringSubmatchIndex(e.Code)
 		if found == nil {
 			return
 		}

@@ -3,9 +3,9 @@ package syntax
 import (
 	"fmt"
 	"path"
-	"regexp"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/slopstudios/slop/lang/diag"
 	"github.com/slopstudios/slop/lang/source"
@@ -175,13 +175,12 @@ func (g *guess) variable() {
 	g.fix(g.span(0, 1), "let")
 }
 
-var identifier = regexp.MustCompile(`[^\pL\pN_]+`)
-
 // usedName is a name for what stands at a quoted path.
 func usedName(quoted string) string {
 	name := path.Base(strings.Trim(quoted, `"'`))
 	name, _, _ = strings.Cut(strings.TrimSuffix(strings.TrimSuffix(name, ".slop"), ".txt"), "@")
-	name = strings.Trim(identifier.ReplaceAllString(name, "_"), "_")
+	words := strings.FieldsFunc(name, func(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsNumber(r) })
+	name = strings.Trim(strings.Join(words, "_"), "_")
 	if name == "" || isDigit(name[0]) {
 		return "part"
 	}

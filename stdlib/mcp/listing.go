@@ -15,8 +15,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/google/jsonschema-go/jsonschema"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
-	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/agent"
@@ -161,7 +161,7 @@ type tool struct {
 	signature types.Signature
 	params    map[string]string // the tool's own names by those of the signature, where they differ
 	open      bool              // its arguments have no names that are known: one parameter holds them all
-	output    *jsonschema.Schema
+	output    *jsonschema.Resolved
 }
 
 // openParam is the parameter of a tool whose arguments are not listed.
@@ -356,31 +356,6 @@ func canonical(raw json.RawMessage) []byte {
 		return raw
 	}
 	return out
-}
-
-// compile makes the check of structured answers. A schema that cannot be understood checks nothing; one that refers elsewhere is not fetched.
-func compile(raw json.RawMessage) *jsonschema.Schema {
-	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
-	if err != nil {
-		return nil
-	}
-	c := jsonschema.NewCompiler()
-	c.UseLoader(nowhere{})
-	if c.AddResource("tool.json", v) != nil {
-		return nil
-	}
-	s, err := c.Compile("tool.json")
-	if err != nil {
-		return nil
-	}
-	return s
-}
-
-// nowhere loads nothing.
-type nowhere struct{}
-
-func (nowhere) Load(url string) (any, error) {
-	return nil, fmt.Errorf("%s is not part of the schema", url)
 }
 
 // names makes names that a script can write: letters, digits and _, a letter or _ first. What else stands in a name becomes _. Of two names that

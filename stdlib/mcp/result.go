@@ -13,7 +13,6 @@ import (
 	"unicode/utf8"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
-	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/agent"
@@ -93,7 +92,7 @@ func (t *tool) reply(r *sdk.CallToolResult) agent.Reply {
 		return agent.Fail(run.Failure, fmt.Sprintf("the tool %q: %v", t.Name, err))
 	}
 	if t.output != nil {
-		if err := t.output.Validate(plain(v)); err != nil {
+		if err := t.output.Validate(v); err != nil {
 			return agent.Fail(run.Failure, fmt.Sprintf("the answer of the tool %q does not fit the schema that the server lists for it: %s", t.Name, problem(err)))
 		}
 	}
@@ -114,32 +113,6 @@ func structured(r *sdk.CallToolResult) (any, error) {
 		return nil, err
 	}
 	return jsonvalue.Parse(raw)
-}
-
-// plain is a value as the validator knows numbers.
-func plain(v any) any {
-	raw, err := json.Marshal(v)
-	if err != nil {
-		return v
-	}
-	out, err := jsonschema.UnmarshalJSON(strings.NewReader(string(raw)))
-	if err != nil {
-		return v
-	}
-	return out
-}
-
-// problem is the innermost of what a validator found, on one line.
-func problem(err error) string {
-	var v *jsonschema.ValidationError
-	if !errors.As(err, &v) {
-		return err.Error()
-	}
-	for len(v.Causes) > 0 {
-		v = v.Causes[0]
-	}
-	lines := strings.Split(v.Error(), "\n")
-	return strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(lines[len(lines)-1]), "- "))
 }
 
 // texts joins what can be read.

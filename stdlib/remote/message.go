@@ -176,7 +176,9 @@ func Parse(hello []byte) (*Description, error) {
 // own is the first word of the names of capabilities; the registry puts the name from slop.toml in its place.
 const own = "remote"
 
-var capabilityName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)
+var capabilityName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+const maxCapabilityName = 64
 
 func describe(m *message, raw []byte) (*Description, error) {
 	if m.Protocol != Protocol {
@@ -197,7 +199,7 @@ func describe(m *message, raw []byte) (*Description, error) {
 	}
 	seen := map[string]bool{}
 	for _, c := range m.Capabilities {
-		if c.Name != "" && !capabilityName.MatchString(c.Name) {
+		if c.Name != "" && (len(c.Name) > maxCapabilityName || !capabilityName.MatchString(c.Name)) {
 			return nil, fmt.Errorf("%q cannot be the name of a capability: use letters, digits and _, a letter first", c.Name)
 		}
 		if seen[c.Name] {

@@ -119,12 +119,12 @@ func (n *Note) read(controls map[string]any) {
 	for _, name := range names {
 		v := controls[name]
 		var further []string
-		if c, ok := vocab.Controls[name]; ok {
+		if c, ok := vocab.Controls()[name]; ok {
 			name, further = c.Name, c.More
 		}
 		parts := several(v, len(further) > 0)
 		for i, to := range append([]string{name}, further...) {
-			if full, ok := vocab.Controls[to]; ok {
+			if full, ok := vocab.Controls()[to]; ok {
 				to = full.Name
 			}
 			if i < len(parts) {

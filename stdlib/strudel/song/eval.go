@@ -244,7 +244,7 @@ func (e *evaluation) name(n *js.Node, names *scope) any {
 
 // global is a function of Strudel by its name.
 func (e *evaluation) global(name string) *function {
-	if c, ok := vocab.Controls[name]; ok {
+	if c, ok := vocab.Controls()[name]; ok {
 		return &function{name, func(args []any) any {
 			if len(args) > 1 {
 				e.fail(e.at, `write one text, as in "c e g", or "c,e,g" for all at once`, "%s takes one pattern, not %d", name, len(args))
@@ -419,7 +419,7 @@ func (e *evaluation) method(n *js.Node, p *pattern.Pattern, args []any) any {
 	if m, ok := methods[name]; ok {
 		return (&call{e: e, name: name, args: args}).do(m, p)
 	}
-	if c, ok := vocab.Controls[name]; ok {
+	if c, ok := vocab.Controls()[name]; ok {
 		if len(args) == 0 {
 			return control(c, p)
 		}

@@ -202,7 +202,7 @@ var alone = map[string]bool{
 
 // canonical is a control's own name.
 func canonical(name string) string {
-	if c, ok := vocab.Controls[name]; ok {
+	if c, ok := vocab.Controls()[name]; ok {
 		return c.Name
 	}
 	return name

@@ -134,7 +134,7 @@ func isHow(name string) bool {
 }
 
 func isGlobal(name string) bool {
-	if _, ok := vocab.Controls[name]; ok {
+	if _, ok := vocab.Controls()[name]; ok {
 		return true
 	}
 	_, constant := constants[name]
@@ -144,7 +144,7 @@ func isGlobal(name string) bool {
 }
 
 func isMethod(name string) bool {
-	if _, ok := vocab.Controls[name]; ok {
+	if _, ok := vocab.Controls()[name]; ok {
 		return true
 	}
 	_, global := globals[name]
@@ -160,7 +160,7 @@ func globalNames() []string {
 }
 
 func methodNames() []string {
-	return slices.Concat(slices.Collect(maps.Keys(vocab.Controls)), slices.Collect(maps.Keys(methods)), slices.Collect(maps.Keys(globals)), slices.Collect(maps.Keys(pattern.Ops)))
+	return slices.Concat(slices.Collect(maps.Keys(vocab.Controls())), slices.Collect(maps.Keys(methods)), slices.Collect(maps.Keys(globals)), slices.Collect(maps.Keys(pattern.Ops)))
 }
 
 // heard notes the names of sounds and drum machines that a call has.

@@ -1,6 +1,9 @@
 package synth
 
-import "math"
+import (
+	"math"
+	"sync"
+)
 
 // Rate is how many frames a second has.
 const Rate = 44100
@@ -15,12 +18,13 @@ const (
 )
 
 // sines is one turn, and one point more, so that the last has a neighbour.
-var sines = func() (t [sineSize + 1]float64) {
+var sines = sync.OnceValue(func() *[sineSize + 1]float64 {
+	t := new([sineSize + 1]float64)
 	for i := range t {
 		t[i] = sinOf(float64(i) / sineSize)
 	}
 	return t
-}()
+})
 
 // sine of x turns, to seven digits.
 func sine(x float64) float64 {
@@ -28,8 +32,9 @@ func sine(x float64) float64 {
 	x = float64(x * sineSize)
 	i := int(x)
 	f := x - float64(i)
-	a := sines[i]
-	return a + float64(f*(sines[i+1]-a))
+	t := sines()
+	a := t[i]
+	return a + float64(f*(t[i+1]-a))
 }
 
 // sinOf is the sine of x turns, as exact as a float64 is, for tables and coefficients.

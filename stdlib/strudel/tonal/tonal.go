@@ -138,14 +138,14 @@ func ParseScale(s string) (Scale, string) {
 	name := strings.ToLower(strings.Join(words[1:], " "))
 	switch {
 	case !ok:
-		if _, known := vocab.Scales[strings.ToLower(strings.Join(words, " "))]; known {
+		if _, known := vocab.Scales()[strings.ToLower(strings.Join(words, " "))]; known {
 			return Scale{}, "the scale " + strconv.Quote(s) + " has no tonic: write " + strconv.Quote("C:"+strings.Join(words, ":"))
 		}
 		return Scale{}, "the scale " + strconv.Quote(s) + " begins with no note: write one before the name, as in \"C:minor\""
 	case name == "":
 		return Scale{}, "the scale " + strconv.Quote(s) + " is incomplete: write its name after the tonic with a colon, as in " + strconv.Quote(words[0]+":minor")
 	}
-	steps, ok := vocab.Scales[name]
+	steps, ok := vocab.Scales()[name]
 	if !ok {
 		if near := vocab.ScaleLike(name); near != "" {
 			return Scale{}, "there is no scale " + strconv.Quote(name) + ": did you mean " + strconv.Quote(words[0]+":"+strings.ReplaceAll(near, " ", ":")) + "?"

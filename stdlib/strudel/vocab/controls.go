@@ -1,7 +1,10 @@
 // Package vocab is the words of Strudel as its documentation lists them: controls, sounds, drum machines, scales, functions. It is data, and the search in it.
 package vocab
 
-import "strings"
+import (
+	"strings"
+	"sync"
+)
 
 // Control is a named value of a sound. Its Name is what events carry; several parts of a list ("400:5") go to More.
 type Control struct {
@@ -9,12 +12,12 @@ type Control struct {
 	More []string
 }
 
-// Controls are by every name they can be written with.
-var Controls = readControls(controlTable)
+// Controls are by every name they can be written with. The tables of this package are read when they are first asked for: most programs play nothing.
+var Controls = sync.OnceValue(readControls)
 
-func readControls(table string) map[string]Control {
+func readControls() map[string]Control {
 	all := map[string]Control{}
-	for line := range strings.Lines(table) {
+	for line := range strings.Lines(controlTable) {
 		words := strings.Fields(line)
 		if len(words) == 0 {
 			continue

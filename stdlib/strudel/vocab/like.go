@@ -31,5 +31,5 @@ func ScaleLike(name string) string {
 	if meant, ok := plain[name]; ok {
 		return meant
 	}
-	return Like(name, keys(Scales))
+	return Like(name, keys(Scales()))
 }

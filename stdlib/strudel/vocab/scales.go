@@ -1,13 +1,16 @@
 package vocab
 
-import "strings"
+import (
+	"strings"
+	"sync"
+)
 
 // Scales are the intervals of each scale by its name, in the notation of Tonal (MIT), whose names Strudel documents: a step of the staff and its quality.
-var Scales = readScales(scaleTable)
+var Scales = sync.OnceValue(readScales)
 
-func readScales(table string) map[string][]string {
+func readScales() map[string][]string {
 	all := map[string][]string{}
-	for line := range strings.Lines(table) {
+	for line := range strings.Lines(scaleTable) {
 		names, intervals, ok := strings.Cut(strings.TrimSpace(line), " = ")
 		if !ok {
 			continue

@@ -3,13 +3,14 @@ package vocab
 import (
 	"slices"
 	"strings"
+	"sync"
 )
 
 // drums are the parts of a drum machine.
-var drums = strings.Fields("bd sd rim cp hh oh cr rd ht mt lt sh cb tb perc misc fx brk")
+var drums = fields("bd sd rim cp hh oh cr rd ht mt lt sh cb tb perc misc fx brk")
 
 // banks are the drum machines of tidal-drum-machines.
-var banks = strings.Fields(`
+var banks = fields(`
 AJKPercusyn AkaiLinn AkaiMPC60 AkaiXR10 AlesisHR16 AlesisSR16 BossDR110 BossDR220 BossDR55 BossDR550 CasioRZ1 CasioSK1 CasioVL1 DoepferMS404 EmuDrumulator
 EmuModular EmuSP12 KorgDDM110 KorgKPR77 KorgKR55 KorgKRZ KorgM1 KorgMinipops KorgPoly800 KorgT3 Linn9000 LinnDrum LinnLM1 LinnLM2 MFB512 MPC1000
 MoogConcertMateMG1 OberheimDMX RhodesPolaris RhythmAce RolandCompurhythm1000 RolandCompurhythm78 RolandCompurhythm8000 RolandD110 RolandD70 RolandDDR30
@@ -18,11 +19,11 @@ RolandTR808 RolandTR909 SakataDPM48 SequentialCircuitsDrumtracks SequentialCircu
 UnivoxMicroRhythmer12 ViscoSpaceDrum XdrumLM8953 YamahaRM50 YamahaRX21 YamahaRX5 YamahaRY30 YamahaTG33`)
 
 // synths need no samples.
-var synths = strings.Fields(`sine sin sawtooth saw square sqr triangle tri user pulse supersaw sbd white pink brown crackle bytebeat
+var synths = fields(`sine sin sawtooth saw square sqr triangle tri user pulse supersaw sbd white pink brown crackle bytebeat
 z_sawtooth z_sine z_square z_tan z_noise zzfx`)
 
 // gm are the instruments of General MIDI.
-var gm = strings.Fields(`
+var gm = fields(`
 gm_piano gm_epiano1 gm_epiano2 gm_harpsichord gm_clavinet gm_celesta gm_glockenspiel gm_music_box gm_vibraphone gm_marimba gm_xylophone gm_tubular_bells
 gm_dulcimer gm_drawbar_organ gm_percussive_organ gm_rock_organ gm_church_organ gm_reed_organ gm_accordion gm_harmonica gm_bandoneon
 gm_acoustic_guitar_nylon gm_acoustic_guitar_steel gm_electric_guitar_jazz gm_electric_guitar_clean gm_electric_guitar_muted gm_overdriven_guitar
@@ -38,7 +39,7 @@ gm_tinkle_bell gm_agogo gm_steel_drums gm_woodblock gm_taiko_drum gm_melodic_tom
 gm_seashore gm_bird_tweet gm_telephone gm_helicopter gm_applause gm_gunshot`)
 
 // samples are what the player loads before anybody asks: pianos, the VCSL instruments, and a few of Dirt-Samples.
-var samples = strings.Fields(`
+var samples = fields(`
 piano piano1 steinway kawai fmpiano clavisynth casio crow insect wind jazz metal east space numbers num
 agogo anvil balafon balafon_hard balafon_soft ballwhistle bassdrum1 bassdrum2 belltree bongo brakedrum cabasa cajon clap clash clash2 clave conga cowbell
 dantranh dantranh_tremolo dantranh_vibrato darbuka didgeridoo fingercymbal flexatone folkharp framedrum glockenspiel gong gong2 guiro handbells handchimes
@@ -54,7 +55,7 @@ mridangam_ardha mridangam_chaapu mridangam_dhi mridangam_dhin mridangam_dhum mri
 mridangam_ta mridangam_tha mridangam_thom`)
 
 // dirt are the sets of Dirt-Samples, which code must load itself.
-var dirt = strings.Fields(`
+var dirt = fields(`
 808 808bd 808cy 808hc 808ht 808lc 808lt 808mc 808mt 808oh 808sd 909 ab ade ades2 ades3 ades4 alex alphabet amencutup armora arp arpy auto baa baa2 bass bass0
 bass1 bass2 bass3 bassdm bassfoo battles bend bev bin birds birds3 bleep blip blue bottle breaks125 breaks152 breaks157 breaks165 breath bubble can cc chin
 circus clak click clubkick co coins control cosmicg d db diphone diphone2 dist dork2 dorkbot dr dr2 dr55 dr_few drum drumtraks e electro1 em2 erk f feel
@@ -76,22 +77,27 @@ const (
 // Sound tells what is known of a sound's name.
 func Sound(name string) SoundKind {
 	switch {
-	case knownSounds[name] || strings.HasPrefix(name, "wt_"):
+	case knownSounds()[name] || strings.HasPrefix(name, "wt_"):
 		return Known
-	case dirtSounds[name]:
+	case dirtSounds()[name]:
 		return Loadable
 	}
-	if machine, drum, ok := strings.Cut(name, "_"); ok && Bank(machine) && slices.Contains(drums, drum) {
+	if machine, drum, ok := strings.Cut(name, "_"); ok && Bank(machine) && slices.Contains(drums(), drum) {
 		return Known
 	}
 	return Unknown
 }
 
 var (
-	knownSounds = set(drums, synths, gm, samples)
-	dirtSounds  = set(dirt)
-	knownBanks  = set(lower(banks), lower(shortBanks()))
+	knownSounds = sync.OnceValue(func() map[string]bool { return set(drums(), synths(), gm(), samples()) })
+	dirtSounds  = sync.OnceValue(func() map[string]bool { return set(dirt()) })
+	knownBanks  = sync.OnceValue(func() map[string]bool { return set(lower(banks()), lower(shortBanks())) })
 )
+
+// fields are the words of a text, once somebody asks for them.
+func fields(text string) func() []string {
+	return sync.OnceValue(func() []string { return strings.Fields(text) })
+}
 
 func set(lists ...[]string) map[string]bool {
 	all := map[string]bool{}
@@ -114,7 +120,7 @@ func lower(names []string) []string {
 // shortBanks are the machines without their makers, as in TR808.
 func shortBanks() []string {
 	var out []string
-	for _, b := range banks {
+	for _, b := range banks() {
 		for _, maker := range strings.Fields("Akai Alesis Boss Casio Doepfer Emu Korg Linn Moog Oberheim Rhodes Roland Sakata SequentialCircuits Serge Simmons Soundmasters Univox Visco Xdrum Yamaha") {
 			if short, ok := strings.CutPrefix(b, maker); ok && short != "" {
 				out = append(out, short)
@@ -125,21 +131,21 @@ func shortBanks() []string {
 }
 
 // Bank tells whether there is a drum machine of that name, in any case.
-func Bank(name string) bool { return knownBanks[strings.ToLower(name)] }
+func Bank(name string) bool { return knownBanks()[strings.ToLower(name)] }
 
 // SoundLike and BankLike give the name that was probably meant, or "".
 func SoundLike(name string) string {
 	if meant, ok := plainNames[strings.ToLower(name)]; ok {
 		return meant
 	}
-	if meant := Like(name, keys(knownSounds)); meant != "" {
+	if meant := Like(name, keys(knownSounds())); meant != "" {
 		return meant
 	}
 	// "gm_acoustic_grand_piano" and "gm_strings" are near no single name; the last word often is.
 	if rest, ok := strings.CutPrefix(name, "gm_"); ok {
 		words := strings.Split(rest, "_")
 		for i := len(words) - 1; i >= 0; i-- {
-			for _, g := range gm {
+			for _, g := range gm() {
 				if len(words[i]) > 3 && strings.Contains(g, strings.TrimSuffix(words[i], "s")) {
 					return g
 				}
@@ -150,7 +156,7 @@ func SoundLike(name string) string {
 }
 
 func BankLike(name string) string {
-	if meant := Like(name, banks); meant != "" {
+	if meant := Like(name, banks()); meant != "" {
 		return meant
 	}
 	plain := strings.Map(func(r rune) rune {
@@ -159,7 +165,7 @@ func BankLike(name string) string {
 		}
 		return r
 	}, strings.ToLower(name))
-	for _, b := range banks {
+	for _, b := range banks() {
 		if plain != "" && strings.Contains(strings.ToLower(b), plain) {
 			return b
 		}
