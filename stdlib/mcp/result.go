@@ -16,8 +16,8 @@ import (
 
 	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/agent"
+	"github.com/slopstudios/slop/runtime/jsonvalue"
 	"github.com/slopstudios/slop/runtime/run"
-	"github.com/slopstudios/slop/stdlib/jsonvalue"
 )
 
 // arguments are those of a call under the names that the tool has for them.

@@ -12,8 +12,8 @@ import (
 	"github.com/slopstudios/slop/lang/eval"
 	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/agent"
+	"github.com/slopstudios/slop/runtime/jsonvalue"
 	"github.com/slopstudios/slop/runtime/run"
-	"github.com/slopstudios/slop/stdlib/jsonvalue"
 )
 
 // Verdict is what one part of the conformance test found.

@@ -12,8 +12,8 @@ import (
 	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/agent"
+	"github.com/slopstudios/slop/runtime/jsonvalue"
 	"github.com/slopstudios/slop/runtime/run"
-	"github.com/slopstudios/slop/stdlib/jsonvalue"
 )
 
 // Protocol is the version that is spoken here.

@@ -4,7 +4,7 @@ import (
 	"reflect"
 	"testing"
 
-	"github.com/slopstudios/slop/stdlib/jsonvalue"
+	"github.com/slopstudios/slop/runtime/jsonvalue"
 )
 
 func TestParse(t *testing.T) {
