@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"github.com/slopstudios/slop/cmd/slop/config"
 	"net"
 	"net/http"
 	"os"
@@ -52,7 +51,7 @@ func (v *mcpServeCmd) Run(c *console) error {
 	wait := time.Duration(0)
 	if v.Wait != "" {
 		var err error
-		if wait, err = config.Duration(v.Wait); err != nil {
+		if wait, err = plan.ParseDuration(v.Wait); err != nil {
 			return usage("--wait %s: %s", v.Wait, err)
 		}
 	}

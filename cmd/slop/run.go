@@ -155,7 +155,7 @@ func (v *runCmd) options(conf config.Run) (run.Options, error) {
 		timeout, from = conf.Timeout, "slop.toml: timeout"
 	}
 	if timeout != "" {
-		d, err := config.Duration(timeout)
+		d, err := plan.ParseDuration(timeout)
 		if err != nil {
 			return o, bad(from, timeout, err)
 		}
@@ -169,7 +169,7 @@ func (v *runCmd) options(conf config.Run) (run.Options, error) {
 		budgets, from = []string{conf.Budget}, "slop.toml: budget"
 	}
 	for _, s := range budgets {
-		a, err := parseBudget(s)
+		a, err := plan.ParseAmount(s)
 		if err != nil {
 			return o, bad(from, s, err)
 		}
@@ -186,39 +186,6 @@ func (v *runCmd) options(conf config.Run) (run.Options, error) {
 		return o, usage("%s is one of off, read, write and refresh, not %q", from, mode)
 	}
 	return o, nil
-}
-
-// parseBudget reads "$2", "0.50", "20 calls", "5000 tokens", "10m".
-func parseBudget(s string) (plan.Amount, error) {
-	t := strings.TrimSpace(s)
-	if t == "" {
-		return plan.Amount{}, errors.New("it is empty: a shell reads $2 as a variable, so write 2 or '$2'")
-	}
-	for word, set := range map[string]func(n int64) plan.Amount{
-		"tokens": func(n int64) plan.Amount { return plan.Amount{Tokens: n} },
-		"calls":  func(n int64) plan.Amount { return plan.Amount{Calls: n} },
-	} {
-		digits, ok := strings.CutSuffix(t, word)
-		if !ok {
-			digits, ok = strings.CutSuffix(t, strings.TrimSuffix(word, "s"))
-		}
-		if !ok {
-			continue
-		}
-		n, err := strconv.ParseInt(strings.ReplaceAll(strings.TrimSpace(digits), ",", ""), 10, 64)
-		if err != nil || n < 1 {
-			return plan.Amount{}, fmt.Errorf("how many %s?", word)
-		}
-		return set(n), nil
-	}
-	if d, err := config.Duration(t); err == nil {
-		return plan.Amount{Duration: d}, nil
-	}
-	f, err := strconv.ParseFloat(strings.TrimPrefix(t, "$"), 64)
-	if err != nil || !(f > 0 && f <= 1e9) { // NaN is neither
-		return plan.Amount{}, errors.New("a budget is dollars (0.50), '20 calls', '5000 tokens' or a time (10m)")
-	}
-	return plan.Amount{Money: plan.Money(f*1e6 + 0.5)}, nil
 }
 
 // values reads the inputs; what is missing is asked for where somebody can answer.
@@ -291,7 +258,7 @@ func (v *runCmd) keep(conf *config.Config) (time.Duration, error) {
 	if age == "" && v.Keep == nil {
 		return 0, nil
 	}
-	d, err := config.Duration(age)
+	d, err := plan.ParseDuration(age)
 	if err != nil {
 		return 0, usage("%s %s: %s", from, age, err)
 	}

@@ -7,9 +7,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/slopstudios/slop/cmd/slop/config"
 	"github.com/slopstudios/slop/cmd/slop/screen"
 	"github.com/slopstudios/slop/lang/diag"
+	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/store"
 	"github.com/slopstudios/slop/runtime/wire"
@@ -144,7 +144,7 @@ func (v *runsListCmd) filter() (store.Filter, error) {
 
 // when reads an age, a day or a time.
 func when(s string, now time.Time) (time.Time, error) {
-	if age, err := config.Duration(s); err == nil {
+	if age, err := plan.ParseDuration(s); err == nil {
 		return now.Add(-age), nil
 	}
 	for _, layout := range []string{time.DateOnly, "2006-01-02 15:04", "2006-01-02T15:04", time.RFC3339} {

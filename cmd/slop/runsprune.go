@@ -7,7 +7,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/slopstudios/slop/cmd/slop/config"
+	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/runtime/engine"
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/store"
@@ -20,7 +20,7 @@ type runsPruneCmd struct {
 }
 
 func (v *runsPruneCmd) Run(c *console) error {
-	keep, err := config.Duration(v.Keep)
+	keep, err := plan.ParseDuration(v.Keep)
 	if err != nil {
 		return usage("--keep %s: %s", v.Keep, err)
 	}

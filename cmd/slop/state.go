@@ -25,6 +25,7 @@ import (
 // stateFlag is taken by every command that works on stored runs.
 type stateFlag struct {
 	State string `placeholder:"DIR" help:"The folder where runs are kept, instead of the user's own."`
+	redis string // the address that --redis names, before all others
 }
 
 // state is the folder where runs are kept, open.
@@ -59,7 +60,7 @@ func lease(conf config.Store) (time.Duration, error) {
 	if text == "" {
 		return leaseTime, nil
 	}
-	d, err := config.Duration(text)
+	d, err := plan.ParseDuration(text)
 	if err == nil && (d < minLease || d > maxLease) {
 		err = fmt.Errorf("it is from %v to %v", minLease, maxLease)
 	}
@@ -99,6 +100,8 @@ func (f stateFlag) storeConfig() (config.Store, error) {
 func (f stateFlag) remote(conf config.Store) (storeServer, error) {
 	r := storeServer{address: conf.URL, prefix: conf.Prefix, durability: conf.Durability}
 	switch {
+	case f.redis != "":
+		r.address, r.from = f.redis, "--redis"
 	case f.State != "":
 		return storeServer{}, nil
 	case os.Getenv("SLOP_STORE") != "":

@@ -6,28 +6,10 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/lang/source"
 	"github.com/slopstudios/slop/runtime/run"
 )
-
-func TestParseBudget(t *testing.T) {
-	for s, want := range map[string]plan.Amount{
-		"$2": {Money: 2_000_000}, "0.50": {Money: 500_000}, "20 calls": {Calls: 20}, "1 call": {Calls: 1}, "5,000 tokens": {Tokens: 5000},
-		"5000tokens": {Tokens: 5000}, "10m": {Duration: 10 * time.Minute},
-	} {
-		if got, err := parseBudget(s); err != nil || got != want {
-			t.Errorf("parseBudget(%q) = %+v, %v; want %+v", s, got, err, want)
-		}
-	}
-	for _, s := range []string{"", "lots", "-1", "0", "NaN", "calls", "x tokens", "1e300"} {
-		if got, err := parseBudget(s); err == nil {
-			t.Errorf("parseBudget(%q) = %+v, want an error", s, got)
-		}
-	}
-}
 
 // A diff, applied to the old text, gives the new one.
 func TestDifference(t *testing.T) {

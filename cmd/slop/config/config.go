@@ -248,21 +248,6 @@ func (a Agent) Fault(key, message, label string, help ...string) *Error {
 
 var agentName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// Duration reads "90s", "5m", "2h", "7d" or "500ms", as a script writes it.
-func Duration(s string) (time.Duration, error) {
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		n, err := time.ParseDuration(days + "h")
-		if err == nil && !strings.ContainsAny(days, "hmsun") {
-			s = (n * 24).String()
-		}
-	}
-	d, err := time.ParseDuration(s)
-	if err != nil || d <= 0 || d > types.MaxDuration {
-		return 0, fmt.Errorf("%q is not a duration such as 30s, 5m, 2h or 7d", s)
-	}
-	return d, nil
-}
-
 // ratePattern is what `rate` may say: "10/s", "60/m".
 var ratePattern = regexp.MustCompile(`^[1-9][0-9]{0,8}/[sm]$`)
 

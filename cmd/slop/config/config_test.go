@@ -222,19 +222,6 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
-func TestDuration(t *testing.T) {
-	for s, want := range map[string]time.Duration{"90s": 90 * time.Second, "7d": 7 * 24 * time.Hour, "500ms": 500 * time.Millisecond, "2h": 2 * time.Hour} {
-		if got, err := config.Duration(s); err != nil || got != want {
-			t.Errorf("Duration(%q) = %v, %v", s, got, err)
-		}
-	}
-	for _, s := range []string{"", "30", "-1s", "0s", "abc", "9999d", "1h2d"} {
-		if d, err := config.Duration(s); err == nil {
-			t.Errorf("Duration(%q) = %v, want an error", s, d)
-		}
-	}
-}
-
 func TestPlaces(t *testing.T) {
 	env := map[string]string{"HOME": "/h"}
 	get := func(name string) string { return env[name] }

@@ -16,6 +16,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"github.com/slopstudios/slop/lang/diag"
+	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/lang/source"
 	"github.com/slopstudios/slop/lang/types"
 )
@@ -457,7 +458,7 @@ func (r *reader) address(at []string, address string) {
 
 func (r *reader) duration(at []string, v any) (d time.Duration, text string) {
 	r.text(at, v, &text)
-	d, err := Duration(text)
+	d, err := plan.ParseDuration(text)
 	if err != nil {
 		r.fail(at, "", "%s", err)
 	}
