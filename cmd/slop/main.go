@@ -37,6 +37,8 @@ type grammar struct {
 	Flows      flowsCmd      `cmd:"" help:"List the flows that come with SLOP, or tell about one."`
 	MCP        mcpCmd        `cmd:"" name:"mcp" help:"Look at MCP servers and call their tools; offer flows as tools."`
 	Agent      agentCmd      `cmd:"" help:"For people who write agents: agent test."`
+	Serve      serveCmd      `cmd:"" help:"Serve the API over HTTP and WebSocket, and work on its runs."`
+	Worker     workerCmd     `cmd:"" help:"Work on the runs of servers that share a store, without an API."`
 	Repl       replCmd       `cmd:"" help:"Try the language line by line."`
 	Backup     backupCmd     `cmd:"" help:"Copy everything that is stored into one file."`
 	Doctor     doctorCmd     `cmd:"" help:"Look whether agents can be called and stored runs are in order."`

@@ -31,6 +31,9 @@ const (
 	Cancelled Status = "cancelled"
 )
 
+// Final reports whether a run of this status has ended.
+func (s Status) Final() bool { return s == Succeeded || s == Failed || s == Cancelled }
+
 // Outcome says how a call failed.
 type Outcome string
 

@@ -29,7 +29,7 @@ type Frames struct {
 func (m *Frames) Fact(f run.Fact) ([]byte, error) {
 	var used run.Usage
 	var cost Cost
-	name := eventName(f.Body)
+	name := EventName(f.Body)
 	switch b := f.Body.(type) {
 	case *run.CallDone:
 		c := *b
@@ -78,24 +78,28 @@ func (m *Frames) costAt(path run.Path, u run.Usage) Cost {
 	return CostOf(u, NoSource)
 }
 
+// Name is the whole name of an event.
+func (m *Frames) Name(event string) string {
+	if m.Family == "" {
+		return "agent:workflow:" + event
+	}
+	return m.Family + ":" + event
+}
+
 // named puts the name of the event and the run in front of an object.
 func (m *Frames) named(event string, object []byte) ([]byte, error) {
-	family := m.Family
-	if family == "" {
-		family = "agent:workflow"
-	}
 	head, err := json.Marshal(struct {
 		Event string `json:"event"`
 		Run   run.ID `json:"run"`
-	}{family + ":" + event, m.ID})
+	}{m.Name(event), m.ID})
 	if err != nil {
 		return nil, err
 	}
 	return append(append(bytes.TrimSuffix(head, []byte("}")), ','), object[1:]...), nil
 }
 
-// eventName is what happens, as the names of events end.
-func eventName(b run.Body) string {
+// EventName is what happens, as the name of its event ends.
+func EventName(b run.Body) string {
 	switch b := b.(type) {
 	case *run.Started:
 		return "started"

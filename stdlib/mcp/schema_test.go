@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/slopstudios/slop/stdlib/jsonvalue"
+	"github.com/slopstudios/slop/runtime/jsonvalue"
 )
 
 func TestSchemaOfAnswers(t *testing.T) {

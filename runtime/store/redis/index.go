@@ -42,8 +42,6 @@ func decodeEntry(data []byte) (e store.Entry, err error) {
 	return e, nil
 }
 
-func final(s run.Status) bool { return s == run.Succeeded || s == run.Failed || s == run.Cancelled }
-
 // PutEntries implements store.Index.
 func (s *Store) PutEntries(ctx context.Context, entries ...store.Entry) error {
 	var group errgroup.Group
@@ -71,7 +69,7 @@ func (s *Store) putEntry(ctx context.Context, e store.Entry) error {
 		return nil
 	}
 	in := listOpen
-	if final(e.Status) {
+	if e.Status.Final() {
 		in = listDone
 	}
 	if r.at(1) == in {
@@ -89,7 +87,7 @@ func (s *Store) enlist(ctx context.Context, e store.Entry) error {
 	m := member(e)
 	pipe := s.client.Pipeline()
 	pipe.ZAdd(ctx, s.list(listAll), goredis.Z{Member: m})
-	if final(e.Status) {
+	if e.Status.Final() {
 		pipe.ZRem(ctx, s.list(listOpen), m)
 	} else {
 		pipe.ZAdd(ctx, s.list(listOpen), goredis.Z{Member: m})
@@ -172,7 +170,7 @@ func (s *Store) List(ctx context.Context, f store.Filter) ([]store.Entry, string
 
 func anyFinal(statuses []run.Status) bool {
 	for _, s := range statuses {
-		if final(s) {
+		if s.Final() {
 			return true
 		}
 	}
@@ -205,7 +203,7 @@ func (s *Store) entries(ctx context.Context, list string, members []string) ([]s
 		if err != nil {
 			continue // its run says so when it is looked at; the others stay readable
 		}
-		if member(e) != members[i] || list == s.list(listOpen) && final(e.Status) {
+		if member(e) != members[i] || list == s.list(listOpen) && e.Status.Final() {
 			stale = append(stale, members[i])
 			continue
 		}

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/slopstudios/slop/lang/plan"
+	"github.com/slopstudios/slop/runtime/engine"
+	"github.com/slopstudios/slop/runtime/run"
+	"github.com/slopstudios/slop/runtime/server"
+)
+
+// serverPool is the pool of the runs that servers begin, and that servers and workers work on.
+const serverPool = "server"
+
+// drainTime is how long calls under way may take to end when a server is told to.
+const drainTime = 30 * time.Second
+
+// shareFlags are of the processes that work on the runs of servers.
+type shareFlags struct {
+	Redis     string `placeholder:"URL" help:"Keep runs on this Redis, which other servers and workers share. SLOP_STORE keeps a password out of sight."`
+	Trust     bool   `help:"Trust the slop.toml that counts here, and remember it."`
+	Verbose   bool   `short:"v" help:"Tell what happens on standard error."`
+	stateFlag `embed:""`
+}
+
+type serveCmd struct {
+	Listen     string `default:"127.0.0.1:7070" placeholder:"ADDRESS" help:"Where to listen (127.0.0.1:7070)."`
+	shareFlags `embed:""`
+}
+
+func (serveCmd) Help() string {
+	return `The API is under /api/v1/agents; spec/server.md is its guide.
+
+Without tokens the server is for programs of this machine: it listens on loopback only,
+and shell commands and programs are off unless slop.toml configures them. SIGTERM ends it
+in peace: what is under way ends or goes on elsewhere, and no run is lost.`
+}
+
+type workerCmd struct {
+	shareFlags `embed:""`
+}
+
+func (workerCmd) Help() string {
+	return `A worker needs the store of the servers it works for: --redis, SLOP_STORE, or the same
+state folder on this machine. It takes up the runs that wait, also those of a server
+that died. SIGTERM ends it in peace.`
+}
+
+// workplace is an engine that works on the runs of servers.
+type workplace struct {
+	*host
+	state  *state
+	worked chan error
+	quit   context.CancelFunc
+}
+
+// open makes this process a worker.
+func (f *shareFlags) open(ctx context.Context, c *console) (*project, *workplace, error) {
+	f.redis = f.Redis
+	pr, err := openProject("")
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := pr.serve(); err != nil {
+		return nil, nil, err
+	}
+	if err := c.trust(pr, f.Trust); err != nil {
+		return nil, nil, err
+	}
+	st, err := f.stateFlag.open(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	h := &host{project: pr, store: st.store, state: st}
+	log := h.logger(c.err)
+	if !f.Verbose {
+		log = slog.New(atLeast{log.Handler(), slog.LevelWarn})
+	}
+	h.engine = engine.New(engine.Config{
+		Store: st.store, Registry: pr.registry, Secrets: pr.secret, Owner: st.self.Name, Lease: st.lease, Forgets: st.forgets, Log: log,
+		Leftovers: st.endLeftovers, Pool: serverPool, Shared: true, MaxParallel: pr.config.Run.MaxParallel,
+	})
+	w := &workplace{host: h, state: st, worked: make(chan error, 1)}
+	working, quit := context.WithCancel(context.WithoutCancel(ctx))
+	w.quit = quit
+	go func() { w.worked <- h.engine.Work(working) }()
+	return pr, w, nil
+}
+
+// atLeast leaves out what is less important.
+type atLeast struct {
+	slog.Handler
+	level slog.Level
+}
+
+// Enabled implements slog.Handler.
+func (a atLeast) Enabled(_ context.Context, l slog.Level) bool { return l >= a.level }
+
+// end hands everything over and closes.
+func (w *workplace) end() {
+	w.quit()
+	<-w.worked
+	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	_ = w.engine.Drain(ctx) // what is stored is stored
+	w.close()
+}
+
+// where names the store of a process, and what a crash of the machine may cost.
+func (s *state) where() string {
+	switch {
+	case s.server == "":
+		return s.folder + ", every fact on disk before it counts"
+	case s.forgets:
+		return s.server + ", a crash of Redis may cost its last second"
+	}
+	return s.server + ", strict: every fact on disk before it counts"
+}
+
+func (v *serveCmd) Run(c *console) error {
+	address, _, err := net.SplitHostPort(v.Listen)
+	if err != nil {
+		return usage("--listen %s: an address and a port, like 127.0.0.1:7070", v.Listen)
+	}
+	if ip := net.ParseIP(address); address != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return usage("--listen %s: without tokens the server is for this machine only: --listen 127.0.0.1:7070", v.Listen)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	listener, err := net.Listen("tcp", v.Listen)
+	if err != nil {
+		return &exit{exitUnreachable, fmt.Errorf("--listen %s: %w", v.Listen, err)}
+	}
+	defer func() { _ = listener.Close() }()
+	pr, w, err := v.open(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer w.end()
+	api := server.New(server.Config{
+		Host: w.engine, Store: w.state.store, Registry: pr.registry, Load: standardFlow, Version: versionText(), Log: w.logger(c.err),
+		Options: run.Options{Pool: serverPool, MaxParallel: pr.config.Run.MaxParallel},
+		Ready: func(p *plan.Plan, inputs map[string]any) error {
+			if err := missingModels(p, inputs); err != nil {
+				return err
+			}
+			return pr.missingSecrets(p.Secrets)
+		},
+	})
+	web := &http.Server{Handler: api, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
+	fmt.Fprintf(c.err, "slop serves http://%s%s; runs are kept in %s\n", listener.Addr(), server.Root, w.state.where())
+	ended := make(chan error, 1)
+	go func() { ended <- web.Serve(listener) }()
+	select {
+	case err := <-ended:
+		return err
+	case err := <-w.worked:
+		w.worked <- err
+		return fmt.Errorf("this server stopped to work on runs: %w", err)
+	case <-ctx.Done():
+	}
+	stop() // a second signal ends at once
+	within, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	_ = api.Close(within) // streams first: they say where to go on
+	if err := web.Shutdown(within); errors.Is(err, context.DeadlineExceeded) {
+		_ = web.Close() // who waits for a run is told nothing; the run is kept
+	}
+	return nil
+}
+
+func (v *workerCmd) Run(c *console) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	_, w, err := v.open(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer w.end()
+	fmt.Fprintf(c.err, "slop works on the runs of servers; they are kept in %s\n", w.state.where())
+	select {
+	case err := <-w.worked:
+		w.worked <- err
+		return fmt.Errorf("this worker stopped to work on runs: %w", err)
+	case <-ctx.Done():
+	}
+	stop()
+	return nil
+}
