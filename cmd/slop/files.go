@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/slopstudios/slop/cmd/slop/screen"
 	"github.com/slopstudios/slop/lang/types"
+	"github.com/slopstudios/slop/runtime/atomicfile"
 	"github.com/slopstudios/slop/runtime/wire"
 )
 
@@ -96,7 +96,10 @@ func (w *fileWriter) write(f types.FileValue) (any, error) {
 	name, again := w.name(f)
 	path := filepath.Join(w.folder.Out, name)
 	if !again {
-		if err := putFile(filepath.Join(w.folder.place, name), f.Data); err != nil {
+		if err := os.MkdirAll(w.folder.place, 0o777); err != nil {
+			return nil, err
+		}
+		if err := atomicfile.Write(filepath.Join(w.folder.place, name), f.Data, 0o644); err != nil {
 			return nil, err
 		}
 		w.written = append(w.written, writtenFile{path, f.Size})
@@ -147,24 +150,4 @@ func fileName(name string) string {
 		return "file"
 	}
 	return name
-}
-
-// putFile writes a file beside its place and moves it there: nobody sees half of it, and a link of that name is replaced, not followed.
-func putFile(path string, data []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".slop-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Chmod(0o644), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-	}
-	return err
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/slopstudios/slop/lang/diag"
 	"github.com/slopstudios/slop/lang/format"
 	"github.com/slopstudios/slop/lang/syntax"
+	"github.com/slopstudios/slop/runtime/atomicfile"
 )
 
 type fmtCmd struct {
@@ -90,24 +91,7 @@ func replaceFile(path, text string) error {
 	if err != nil {
 		return err
 	}
-	t, err := os.CreateTemp(filepath.Dir(real), ".slop-fmt-*")
-	if err != nil {
-		return err
-	}
-	_, err = t.WriteString(text)
-	if e := t.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Chmod(t.Name(), info.Mode().Perm())
-	}
-	if err == nil {
-		err = os.Rename(t.Name(), real)
-	}
-	if err != nil {
-		_ = os.Remove(t.Name())
-	}
-	return err
+	return atomicfile.Write(real, []byte(text), info.Mode().Perm())
 }
 
 // difference writes a unified diff of two texts with three lines around each change.

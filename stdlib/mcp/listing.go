@@ -20,6 +20,7 @@ import (
 
 	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/agent"
+	"github.com/slopstudios/slop/runtime/atomicfile"
 )
 
 // Listing is what a server says of itself and its tools. It is kept on disk, so that a script is checked without it.
@@ -99,20 +100,7 @@ func (c *Config) save(l *Listing) {
 	if os.MkdirAll(c.Cache, 0o700) != nil {
 		return
 	}
-	f, err := os.CreateTemp(c.Cache, ".new-*")
-	if err != nil {
-		return
-	}
-	_, err = f.Write(data)
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-	}
+	_ = atomicfile.Write(name, data, 0o600)
 }
 
 // sound refuses what cannot be a listing.

@@ -3,6 +3,8 @@ package config
 import (
 	"os"
 	"path/filepath"
+
+	"github.com/slopstudios/slop/runtime/atomicfile"
 )
 
 // Kept gives what Keep kept under a name.
@@ -23,5 +25,5 @@ func (p Places) Keep(name string, text []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	return writeWhole(path, text)
+	return atomicfile.Write(path, text, 0o600)
 }

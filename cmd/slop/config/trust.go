@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/slopstudios/slop/runtime/atomicfile"
 )
 
 // Trusted reports whether the user stands behind f: it asks for nothing that needs trust, or it is theirs and lies in the folder they stand in or in
@@ -37,7 +39,7 @@ func (p Places) Remember(f *File) error {
 	if err != nil {
 		return err
 	}
-	return writeWhole(path, append(text, '\n'))
+	return atomicfile.Write(path, append(text, '\n'), 0o600)
 }
 
 func (p Places) remembered() map[string]string {
@@ -53,23 +55,6 @@ func (p Places) remembered() map[string]string {
 		known = map[string]string{}
 	}
 	return known
-}
-
-// writeWhole replaces a file in one move, so that a reader never sees half of it. Only the user can read it.
-func writeWhole(path string, text []byte) error {
-	t, err := os.CreateTemp(filepath.Dir(path), ".new-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	_, err = t.Write(text)
-	err = errors.Join(err, t.Close())
-	if err == nil {
-		err = os.Rename(t.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(t.Name())
-	}
-	return err
 }
 
 // Value reads a secret: where slop.toml says, else the environment variable of that name, as it is and then in upper case.

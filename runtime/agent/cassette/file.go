@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/slopstudios/slop/lang/types"
+	"github.com/slopstudios/slop/runtime/atomicfile"
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/travel"
 )
@@ -242,32 +243,15 @@ func (r *Recording) Save(folder string, redact func(string) string) (path string
 		}
 	}
 	for sum, data := range blobs {
-		if err := write(filepath.Join(folder, blobFolder, sum), data); err != nil {
+		if err := atomicfile.Write(filepath.Join(folder, blobFolder, sum), data, 0o644); err != nil {
 			return "", err
 		}
 	}
 	path = filepath.Join(folder, r.FileName())
-	if err := write(path, []byte(redact(string(text)))); err != nil {
+	if err := atomicfile.Write(path, []byte(redact(string(text))), 0o644); err != nil {
 		return "", err
 	}
 	return path, sweep(folder)
-}
-
-// write puts a file in its place at once, so that a reader sees the old or the new.
-func write(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Chmod(0o644), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-	}
-	return err
 }
 
 // sweep removes what stood beside recordings that are recorded anew.
