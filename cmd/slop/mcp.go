@@ -177,12 +177,21 @@ func (c *console) tool(ctx context.Context, pr *project, callee string) (*mcp.Se
 	}
 }
 
-type mcpInspectCmd struct {
+// oneTool names the tool that a command is about.
+type oneTool struct {
 	Trust bool   `help:"Trust the slop.toml that counts here, and remember it."`
 	Tool  string `arg:"" help:"The tool, as scripts call it: github.search."`
 }
 
-func (v *mcpInspectCmd) Run(c *console) error {
+// found is a tool of a server that runs while the command does.
+type found struct {
+	project   *project
+	server    *mcp.Server
+	signature *types.Signature
+}
+
+// with does a command's work on its tool, until Ctrl-C.
+func (v oneTool) with(c *console, work func(ctx context.Context, t found) error) error {
 	pr, err := c.trusted(v.Trust)
 	if err != nil {
 		return err
@@ -194,8 +203,22 @@ func (v *mcpInspectCmd) Run(c *console) error {
 	if err != nil {
 		return err
 	}
+	return work(ctx, found{pr, s, sig})
+}
+
+type mcpInspectCmd struct{ oneTool }
+
+func (v *mcpInspectCmd) Run(c *console) error {
+	return v.with(c, func(_ context.Context, t found) error {
+		c.inspect(t)
+		return nil
+	})
+}
+
+func (c *console) inspect(f found) {
+	sig := f.signature
 	_, own, _ := strings.Cut(sig.Use, ".")
-	l := s.Listing()
+	l := f.server.Listing()
 	i := slices.IndexFunc(l.Tools, func(t mcp.Tool) bool { return t.Name == own })
 	t := l.Tools[i]
 	st := c.outStyle
@@ -204,7 +227,7 @@ func (v *mcpInspectCmd) Run(c *console) error {
 		fmt.Fprintf(c.out, "%s\n\n", screen.Inert(t.Description))
 	}
 	fmt.Fprintf(c.out, "server    %s\ntool      %s\neffect    %s%s\nsays      read only %v, idempotent %v%s\n", screen.Inert(l.String()), screen.Inert(own), sig.Effect,
-		map[bool]string{true: ", idempotent"}[sig.Idempotent], t.ReadOnly, t.Idempotent, map[bool]string{false: " (counts with trust = true)"}[pr.config.MCP[strings.Split(sig.Name, ".")[0]].Trust])
+		map[bool]string{true: ", idempotent"}[sig.Idempotent], t.ReadOnly, t.Idempotent, map[bool]string{false: " (counts with trust = true)"}[f.project.config.MCP[strings.Split(sig.Name, ".")[0]].Trust])
 	for _, p := range sig.Params {
 		need := ""
 		if p.Required {
@@ -230,37 +253,28 @@ func (v *mcpInspectCmd) Run(c *console) error {
 			fmt.Fprintf(c.out, "\nschema of its %s\n  %s\n", schema.name, screen.Inert(string(text)))
 		}
 	}
-	return nil
 }
 
 type mcpCallCmd struct {
-	Trust bool     `help:"Trust the slop.toml that counts here, and remember it."`
-	Tool  string   `arg:"" help:"The tool, as scripts call it: github.search."`
-	Args  []string `arg:"" optional:"" name:"argument" help:"Its arguments as name=value, or its text alone; @path reads a value from a file."`
+	oneTool
+	Args []string `arg:"" optional:"" name:"argument" help:"Its arguments as name=value, or its text alone; @path reads a value from a file."`
 }
 
 func (v *mcpCallCmd) Run(c *console) error {
-	pr, err := c.trusted(v.Trust)
+	return v.with(c, func(ctx context.Context, t found) error { return v.call(ctx, c, t) })
+}
+
+func (v *mcpCallCmd) call(ctx context.Context, c *console, t found) error {
+	args, err := v.arguments(t.signature)
 	if err != nil {
 		return err
 	}
-	defer pr.close()
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	s, sig, err := c.tool(ctx, pr, v.Tool)
-	if err != nil {
-		return err
-	}
-	args, err := v.arguments(sig)
-	if err != nil {
-		return err
-	}
-	call := &agent.Call{Callee: sig, Args: args, Secret: pr.secret, Emit: func(p agent.Progress) {
+	call := &agent.Call{Callee: t.signature, Args: args, Secret: t.project.secret, Emit: func(p agent.Progress) {
 		if p.Note != "" {
 			fmt.Fprintln(c.err, c.style.Dim(screen.Inert(p.Note)))
 		}
 	}}
-	reply := s.Call(ctx, call)
+	reply := t.server.Call(ctx, call)
 	for reply.Outcome == run.Asks && c.asks {
 		q := &run.Asked{Path: run.Path(v.Tool), Form: *reply.Form}
 		(&session{c: c}).show(q)
@@ -280,7 +294,7 @@ func (v *mcpCallCmd) Run(c *console) error {
 			continue
 		}
 		call.Answer = &run.Answer{Token: reply.Token, Value: value}
-		reply = s.Call(ctx, call)
+		reply = t.server.Call(ctx, call)
 	}
 	switch {
 	case reply.Outcome == run.Asks:

@@ -1,7 +1,6 @@
 package engine_test
 
 import (
-	"context"
 	"strconv"
 	"strings"
 	"sync"
@@ -10,10 +9,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
-	"github.com/slopstudios/slop/lang/types"
-	"github.com/slopstudios/slop/runtime/agent"
 	"github.com/slopstudios/slop/runtime/engine"
-	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/store/redis"
 	"github.com/slopstudios/slop/runtime/store/redis/redistest"
 )
@@ -31,37 +27,14 @@ func BenchmarkDiamonds1000OnRedis(b *testing.B) {
 	raw := goredis.NewClient(&goredis.Options{Addr: server.Addr(), PoolSize: callers})
 	defer func() { _ = raw.Close() }()
 
-	paid := signature("noop")
-	paid.Effect = types.Read
-	p := diamond(paid)
-	registry := agent.NewRegistry()
-	noop := scripted{signatures: []types.Signature{p.Callees[0]}, call: func(context.Context, *agent.Call) agent.Reply { return agent.Reply{Value: "x"} }}
-	if err := registry.Register("noop", noop, nil); err != nil {
-		b.Fatal(err)
-	}
+	p, registry := paidDiamond(b)
 	fact := strings.Repeat("x", 200)
 	var plain time.Duration
 	for b.Loop() {
-		e := engine.New(engine.Config{Store: s, Registry: registry})
-		var group sync.WaitGroup
-		for range runs {
-			group.Go(func() {
-				id, err := e.Start(b.Context(), p, nil, run.Options{})
-				if err != nil {
-					b.Error(err)
-					return
-				}
-				if end, err := e.Wait(b.Context(), id); err != nil || end.Status != run.Succeeded {
-					b.Errorf("the run ended with %+v, %v", end, err)
-				}
-			})
-		}
-		group.Wait()
-		if err := e.Close(b.Context()); err != nil {
-			b.Error(err)
-		}
+		atOnce(b, engine.Config{Store: s, Registry: registry}, p, runs)
 
 		b.StopTimer()
+		var group sync.WaitGroup
 		began := time.Now()
 		for caller := range callers {
 			group.Go(func() {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/agent"
 	"github.com/slopstudios/slop/runtime/engine"
@@ -22,14 +23,7 @@ import (
 // it: 1,000 callers that wait for each of their appends, one writer that commits what has come meanwhile.
 func BenchmarkDiamonds1000OnSQLite(b *testing.B) {
 	const crowd, steps = 1000, 10
-	paid := signature("noop")
-	paid.Effect = types.Read
-	p := diamond(paid)
-	registry := agent.NewRegistry()
-	noop := scripted{signatures: []types.Signature{p.Callees[0]}, call: func(context.Context, *agent.Call) agent.Reply { return agent.Reply{Value: "x"} }}
-	if err := registry.Register("noop", noop, nil); err != nil {
-		b.Fatal(err)
-	}
+	p, registry := paidDiamond(b)
 	s, err := sqlite.Open(b.Context(), sqlite.Config{Path: filepath.Join(b.TempDir(), "runs.db")})
 	if err != nil {
 		b.Fatal(err)
@@ -39,28 +33,10 @@ func BenchmarkDiamonds1000OnSQLite(b *testing.B) {
 	var took time.Duration
 	rounds := 0
 	for b.Loop() {
-		e := engine.New(engine.Config{Store: s, Registry: registry})
-		var group sync.WaitGroup
-		ids := make([]run.ID, crowd)
-		for i := range ids {
-			group.Go(func() {
-				id, err := e.Start(b.Context(), p, nil, run.Options{})
-				if err != nil {
-					b.Error(err)
-					return
-				}
-				if end, err := e.Wait(b.Context(), id); err != nil || end.Status != run.Succeeded {
-					b.Errorf("the run ended with %+v, %v", end, err)
-				}
-				ids[i] = id
-			})
-		}
-		group.Wait()
-		if err := e.Close(b.Context()); err != nil {
-			b.Error(err)
-		}
+		ids := atOnce(b, engine.Config{Store: s, Registry: registry}, p, crowd)
 
 		b.StopTimer()
+		var group sync.WaitGroup
 		facts, err := s.Load(b.Context(), ids[0], 0)
 		if err != nil {
 			b.Fatal(err)
@@ -89,6 +65,44 @@ func BenchmarkDiamonds1000OnSQLite(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N*crowd*steps)/b.Elapsed().Seconds(), "steps/s")
 	b.ReportMetric(b.Elapsed().Seconds()/took.Seconds(), "x-raw")
+}
+
+// paidDiamond is a diamond of calls that are recorded before they begin, and who answers them.
+func paidDiamond(b *testing.B) (*plan.Plan, *agent.Registry) {
+	paid := signature("noop")
+	paid.Effect = types.Read
+	p := diamond(paid)
+	registry := agent.NewRegistry()
+	noop := scripted{signatures: []types.Signature{p.Callees[0]}, call: func(context.Context, *agent.Call) agent.Reply { return agent.Reply{Value: "x"} }}
+	if err := registry.Register("noop", noop, nil); err != nil {
+		b.Fatal(err)
+	}
+	return p, registry
+}
+
+// atOnce runs a plan many times at once on an engine of its own.
+func atOnce(b *testing.B, c engine.Config, p *plan.Plan, runs int) []run.ID {
+	e := engine.New(c)
+	var group sync.WaitGroup
+	ids := make([]run.ID, runs)
+	for i := range ids {
+		group.Go(func() {
+			id, err := e.Start(b.Context(), p, nil, run.Options{})
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			if end, err := e.Wait(b.Context(), id); err != nil || end.Status != run.Succeeded {
+				b.Errorf("the run ended with %+v, %v", end, err)
+			}
+			ids[i] = id
+		})
+	}
+	group.Wait()
+	if err := e.Close(b.Context()); err != nil {
+		b.Error(err)
+	}
+	return ids
 }
 
 // grouped appends rows to a file of its own.
