@@ -102,7 +102,9 @@ func (s *Server) listEvents(w http.ResponseWriter, r *http.Request, id run.ID, a
 
 // sse sends frames as server-sent events (HTML Standard, section 9.2): the id of an event is the seq of its fact.
 func (s *Server) sse(w http.ResponseWriter, r *http.Request, id run.ID, after run.Seq) error {
-	s.open.Add(1)
+	if err := s.enter(); err != nil {
+		return err
+	}
 	defer s.open.Done()
 	ctx, cancel := s.lasting(r.Context())
 	defer cancel(nil)

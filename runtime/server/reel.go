@@ -113,6 +113,13 @@ func (s *reels) share() int {
 // follow makes frames of what happens in a run until it is over.
 func (s *reels) follow(ctx context.Context, r *reel) {
 	err := s.shoot(ctx, r)
+	if !errors.Is(err, errOver) {
+		s.mu.Lock()
+		if s.open[r.id] == r {
+			delete(s.open, r.id) // who comes again finds out anew
+		}
+		s.mu.Unlock()
+	}
 	r.mu.Lock()
 	r.over = err
 	r.wake()

@@ -74,7 +74,9 @@ type Server struct {
 	reels  reels
 	ctx    context.Context // ends with Close
 	stop   context.CancelFunc
-	open   sync.WaitGroup // sockets and streams, which http.Server does not wait for
+
+	closing sync.Mutex
+	open    sync.WaitGroup // sockets and streams, which http.Server does not wait for: see enter
 }
 
 // route is a row of the table of what can be asked.
@@ -131,7 +133,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.router.Se
 
 // Close ends sockets and streams, each with a word about where to go on, and waits for them.
 func (s *Server) Close(ctx context.Context) error {
+	s.closing.Lock()
 	s.stop()
+	s.closing.Unlock()
 	done := make(chan struct{})
 	go func() {
 		s.open.Wait()
@@ -144,6 +148,17 @@ func (s *Server) Close(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// enter lets a stream begin, unless the server is ending. Who entered calls open.Done.
+func (s *Server) enter() error {
+	s.closing.Lock()
+	defer s.closing.Unlock()
+	if s.ctx.Err() != nil {
+		return runs.ErrClosed
+	}
+	s.open.Add(1)
+	return nil
 }
 
 // requestID marks a request in the log and in its answer.

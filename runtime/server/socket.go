@@ -55,6 +55,10 @@ type socket struct {
 
 // socket serves a WebSocket (RFC 6455): frames of runs go out, commands come in.
 func (s *Server) socket(w http.ResponseWriter, r *http.Request) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.open.Done()
 	var hosts []string
 	for _, origin := range s.config.Origins {
 		if u, err := url.Parse(origin); err == nil {
@@ -69,8 +73,6 @@ func (s *Server) socket(w http.ResponseWriter, r *http.Request) error {
 	}
 	conn.SetReadLimit(maxMessage)
 	k := &socket{server: s, request: r, conn: conn, out: make(chan []byte), watched: map[run.ID]context.CancelFunc{}}
-	s.open.Add(1)
-	defer s.open.Done()
 	k.ctx, k.cancel = s.lasting(context.WithoutCancel(r.Context())) // the request's own ends when the connection is taken over
 	defer k.cancel(nil)
 	k.group.Go(k.write)
