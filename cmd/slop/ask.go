@@ -75,6 +75,9 @@ func (l *listener) close() {
 // ask puts a question on the terminal, behind those that stand there already. Where nobody can answer a run that is kept waits; one that is not ends, since
 // nobody could answer later either.
 func (s *session) ask(ctx context.Context, q *run.Asked) {
+	if s.answered {
+		return
+	}
 	if !s.asks() {
 		if s.unasked == nil && s.state == nil {
 			s.unasked = q

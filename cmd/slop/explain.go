@@ -121,6 +121,8 @@ var failures = []diag.Explanation{
 		Text: "`human.ask`, `human.approve` and `human.choose` ask on the terminal. Run the script in one, or answer from anywhere with `slop answer` and go on with `slop resume`: a run that is kept waits. With --ephemeral it has ended. An `else` stands in for an answer that does not come in time, not for the person."},
 	{Code: "E_PATH", Title: "two steps under way have one path",
 		Text: "A step named `then` or `else` beside a nameless `if` gets the path of a step inside it, and their answers could not be told apart. Give the step another name."},
+	{Code: "E_RECORDING", Title: "nothing is recorded of what a step sends",
+		Text: "`slop run --replay DIR` has recordings answer in the place of agents and people, and calls nobody. What this step sends is in none of them: the script, an input or a prompt is another one than it was. What changed stands below the error, with the command that records again."},
 	{Code: "E_REQUIRE", Title: "a `require` was not met",
 		Text: "The condition after `require` was false, so its block failed with the text after its `else`."},
 	{Code: "E_SCRIPT", Title: "the script has errors, so nothing ran",

@@ -384,7 +384,7 @@ THE LANGUAGE IN ONE PAGE
               mock triage -> {kind: "bug", urgent: true}
               expect output == "looking"
             }
-            slop run --record DIR keeps real answers for slop test --replay DIR
+            slop run --record DIR keeps real answers for --replay DIR (run, test)
 
   slop check says what is wrong, slop explain why, slop agents what can be called.
 `},

@@ -19,7 +19,7 @@ import (
 
 // recordFlag says where the answers of a run are kept for tests.
 type recordFlag struct {
-	Record string `placeholder:"DIR" help:"Afterwards write what agents and people answered into a folder, for slop test --replay DIR."`
+	Record string `placeholder:"DIR" help:"Afterwards write what agents and people answered into a folder, for --replay DIR of slop run and slop test."`
 	folder string `kong:"-"` // the same, whatever folder this process goes to
 }
 
@@ -86,15 +86,15 @@ type tapes struct {
 	used map[*cassette.Recording]bool
 }
 
-// recordings reads what the tests may be answered from.
-func (v *testCmd) recordings() (tapes, error) {
+// recordings reads what a script may be answered from; nothing when no folder is named.
+func recordings(folder, script string) (tapes, error) {
 	t := tapes{used: map[*cassette.Recording]bool{}}
-	if v.Replay == "" {
+	if folder == "" {
 		return t, nil
 	}
-	all, err := cassette.Load(v.Replay)
-	if errors.Is(err, os.ErrNotExist) && !exists(v.Replay) {
-		return t, usage("there is no folder %s; %s makes it", v.Replay, again(v.Files[0], v.Replay, nil))
+	all, err := cassette.Load(folder)
+	if errors.Is(err, os.ErrNotExist) && !exists(folder) {
+		return t, usage("there is no folder %s; %s makes it", folder, again(script, folder, nil))
 	}
 	if err != nil {
 		return t, usage("%s", plainPathError(err))
@@ -133,8 +133,8 @@ func again(script, folder string, r *cassette.Recording) string {
 	return command
 }
 
-// problem is what is wrong with a test, with what changed and how to record again.
-func (v *testCmd) problem(script string, r *cassette.Recording, p trial.Problem) problemReport {
+// problemOf is what is wrong with a test or a replay, with what changed and how to record again.
+func problemOf(script, folder string, r *cassette.Recording, p trial.Problem) problemReport {
 	out := problemReport{p.At.File, p.At.Line, p.At.Column, p.Message, p.Detail}
 	if p.Was != p.Is {
 		out.Detail = strings.TrimRight(difference("", p.Was, p.Is), "\n")
@@ -147,8 +147,8 @@ func (v *testCmd) problem(script string, r *cassette.Recording, p trial.Problem)
 		if out.Detail != "" {
 			lead = "\n" + lead
 		}
-		out.Detail += lead + again(script, v.Replay, r)
-		if r != nil && len(r.Inputs) > 0 {
+		out.Detail += lead + again(script, folder, r)
+		if r != nil && r.Name != "" && len(r.Inputs) > 0 {
 			out.Detail += "\n(with other inputs it is another file: remove " + filepath.ToSlash(r.Name) + ")"
 		}
 	}

@@ -32,6 +32,7 @@ type runCmd struct {
 	Detach      bool     `short:"d" help:"Print the id of the run and let it work in the background."`
 	Ephemeral   bool     `help:"Keep the run in memory only: it ends with this process."`
 	Keep        *string  `placeholder:"AGE" help:"Afterwards remove runs that ended longer ago, such as 30d."`
+	Replay      string   `placeholder:"DIR" help:"Let the recordings of a folder answer in the place of agents and people: nothing is called, and nothing kept."`
 	recordFlag  `embed:""`
 	stateFlag   `embed:""`
 	File        string `arg:"" optional:"" help:"The script; - is standard input."`
@@ -51,10 +52,16 @@ func (v *runCmd) Run(c *console) error {
 		return usage("--detach prints the id of the run; what came of it: slop runs show ID --json, slop runs events ID")
 	case v.Ephemeral && v.State != "":
 		return usage("--ephemeral keeps nothing, so there is nothing for --state: choose one")
+	case v.Replay != "" && (v.Detach || v.Record != "" || v.State != "" || v.Keep != nil || v.Cache != ""):
+		return usage("--replay calls nobody and keeps nothing, so there is nothing for --detach, --record, --state, --keep and --cache: leave them out")
 	case v.File == "-" && v.Input == "-":
 		return usage("standard input cannot be the script and its inputs at once")
 	}
 	if err := cmp.Or(v.check(), v.findRecord()); err != nil {
+		return err
+	}
+	tapes, err := recordings(v.Replay, v.File)
+	if err != nil {
 		return err
 	}
 	r, err := v.prepare(c)
@@ -63,6 +70,8 @@ func (v *runCmd) Run(c *console) error {
 	switch {
 	case err == nil && v.DryRun:
 		return c.dryRun(r.plan, r.values, r.options)
+	case err == nil && v.Replay != "":
+		return v.replay(c, r, tapes)
 	case err == nil:
 		return v.play(c, r)
 	case v.JSON && !(errors.As(err, &said) && said.err == nil):
@@ -119,7 +128,7 @@ func (v *runCmd) prepare(c *console) (r prepared, err error) {
 		}
 		return r, &exit{code: exitScript}
 	}
-	if r.values, err = v.values(c, r.plan); err != nil || v.DryRun {
+	if r.values, err = v.values(c, r.plan); err != nil || v.DryRun || v.Replay != "" {
 		return r, err
 	}
 	if err = c.trust(r.project, v.Trust); err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,15 +21,16 @@ import (
 )
 
 type runsForkCmd struct {
-	From      string   `placeholder:"STEP" help:"The step to do again, as slop runs show names it; or a block, an item (notes[3]), a round (poem#2), a used flow."`
-	Only      bool     `help:"Do only that step again: what depends on it keeps its result."`
-	Set       []string `name:"set" short:"i" sep:"none" placeholder:"NAME=VALUE" help:"Another input; @path reads a text from a file. May be repeated."`
-	Script    string   `placeholder:"FILE" help:"An edited script, instead of the text the run began with."`
-	Detach    bool     `short:"d" help:"Print the id of the new run and let it work in the background."`
-	DryRun    bool     `name:"dry-run" short:"n" help:"Say what would be done again and why, and do nothing."`
-	Trust     bool     `help:"Trust the project's slop.toml, and remember that until it changes."`
-	showFlags `embed:""`
-	runArg    `embed:""`
+	From       string   `placeholder:"STEP" help:"The step to do again, as slop runs show names it; or a block, an item (notes[3]), a round (poem#2), a used flow."`
+	Only       bool     `help:"Do only that step again: what depends on it keeps its result."`
+	Set        []string `name:"set" short:"i" sep:"none" placeholder:"NAME=VALUE" help:"Another input; @path reads a text from a file. May be repeated."`
+	Script     string   `placeholder:"FILE" help:"An edited script, instead of the text the run began with."`
+	Detach     bool     `short:"d" help:"Print the id of the new run and let it work in the background."`
+	DryRun     bool     `name:"dry-run" short:"n" help:"Say what would be done again and why, and do nothing."`
+	Trust      bool     `help:"Trust the project's slop.toml, and remember that until it changes."`
+	showFlags  `embed:""`
+	recordFlag `embed:""`
+	runArg     `embed:""`
 }
 
 func (runsForkCmd) Help() string {
@@ -43,12 +45,16 @@ func (v *runsForkCmd) Run(c *console) error {
 		return usage("--only is about one step: name it with --from STEP")
 	case v.Detach && v.DryRun:
 		return usage("--dry-run begins nothing that could work in the background")
+	case v.Detach && v.Record != "":
+		return usage("--detach does not wait for the answers that --record writes; when the run has ended: slop resume ID --record DIR")
+	case v.DryRun && v.Record != "":
+		return usage("--dry-run begins nothing that could be recorded: choose one")
 	case v.Detach && v.Out != "":
 		return usage("--detach does not wait for the files; when the run has ended: slop resume ID -o DIR")
 	case v.Detach && (v.Events != "" || v.JSON):
 		return usage("--detach shows nothing; what came of it: slop runs show ID --json, slop runs events ID")
 	}
-	if err := v.check(); err != nil {
+	if err := cmp.Or(v.check(), v.findRecord()); err != nil {
 		return err
 	}
 	ctx := context.Background()
@@ -108,7 +114,7 @@ func (v *runsForkCmd) fork(ctx context.Context, c *console, st *state, h *histor
 	}
 	s := v.session(c, pr, host, p)
 	s.kept, s.past = f.Kept, f.Kept
-	return v.present(c, host, s, func(ctx context.Context) (run.ID, error) { return host.engine.Fork(ctx, h.id, change) }, h.started.Options)
+	return v.presentAndRecord(c, v.showFlags, host, s, func(ctx context.Context) (run.ID, error) { return host.engine.Fork(ctx, h.id, change) }, h.started.Options)
 }
 
 // change reads what is to differ. Files are named from where the person stands; after that this process is where the run is to be.

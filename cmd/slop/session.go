@@ -39,6 +39,7 @@ type session struct {
 	seen        run.Seq     // of the newest fact that was shown
 	reading     bool        // a fact of the past is being shown
 	alone       bool        // standard input has ended: nobody types any more
+	answered    bool        // every question has been answered: nobody is asked
 	notes       []wire.Note // what followed from the facts so far, for --json
 	unasked     *run.Asked  // the question nobody was there to answer
 	interrupted bool

@@ -54,7 +54,7 @@ func (v *testCmd) Run(c *console) error {
 	if err != nil {
 		return usage("-run %s: %s", v.Match, err)
 	}
-	tapes, err := v.recordings()
+	tapes, err := recordings(v.Replay, v.Files[0])
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func (v *testCmd) Run(c *console) error {
 				r.Status = "failed"
 			}
 			for _, problem := range result.Problems {
-				r.Problems = append(r.Problems, v.problem(path, recording, problem))
+				r.Problems = append(r.Problems, problemOf(path, v.Replay, recording, problem))
 			}
 			reports = append(reports, r)
 			if !v.JSON {

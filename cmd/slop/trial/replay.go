@@ -93,6 +93,7 @@ func (w *world) replay(c *run.CallWish) {
 		}
 		if len(problems) > 0 { // the type has changed, or somebody changed the answer
 			w.again(w.line(c), "", "", "what is recorded of %s at %s does not fit: %s", c.Agent, c.Path, strings.Join(problems, "; "))
+			w.problems[len(w.problems)-1].Step = c.Path
 			return
 		}
 		w.keep(c, v)
@@ -114,6 +115,7 @@ func (w *world) replayAnswer(a *run.AskWish) {
 // unrecorded says what of a step is not as it was recorded.
 func (w *world) unrecorded(wish run.Wish, want *cassette.Call) {
 	at := w.line(wish)
+	defer func() { w.problems[len(w.problems)-1].Step = want.Path }()
 	near, name := w.player.Near(want)
 	if near == nil {
 		w.again(at, "", "", "no answer of %s at %s is recorded", want.Agent, want.Path)

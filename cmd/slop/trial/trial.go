@@ -35,6 +35,7 @@ type Result struct {
 // Problem is why a test failed and the line that says so.
 type Problem struct {
 	At      source.Pos
+	Step    run.Path // "": no step's
 	Message string
 	Detail  string // lines of values; may be empty
 	Was, Is string // of what is not as it was recorded; both empty: nothing
@@ -94,6 +95,7 @@ type world struct {
 	memory   contexts.Spaces
 	wishes   []run.Wish // open and not granted yet, in the order they opened
 	finished *run.Finished
+	heard    func(run.Fact) // nil: nobody wants to know what happens
 	problems []Problem
 	calls    int
 	made     int // files
@@ -238,13 +240,17 @@ func due(w run.Wish) time.Time {
 
 // fact records body now and takes over the wishes it opens and closes.
 func (w *world) fact(body run.Body) {
-	delta, err := w.machine.Apply(run.Fact{Seq: w.machine.Head() + 1, At: w.now, Body: body})
+	f := run.Fact{Seq: w.machine.Head() + 1, At: w.now, Body: body}
+	delta, err := w.machine.Apply(f)
 	if errors.Is(err, machine.ErrStale) {
 		return
 	}
 	if err != nil {
 		w.problem(w.test.At, "", "%s", err)
 		return
+	}
+	if w.heard != nil {
+		w.heard(f)
 	}
 	if len(delta.Closed) > 0 {
 		w.wishes = slices.DeleteFunc(w.wishes, func(o run.Wish) bool { return slices.Contains(delta.Closed, o.ID()) })
