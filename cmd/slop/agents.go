@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -33,6 +35,7 @@ type agentReport struct {
 	Structured bool           `json:"structured"` // takes `as T`
 	Doc        string         `json:"doc,omitempty"`
 	Model      string         `json:"model,omitempty"`
+	Tools      []string       `json:"tools,omitempty"` // that a model may use by itself
 	Price      *types.Price   `json:"price"`
 	Limits     limitReport    `json:"limits"`
 	Status     string         `json:"status"` // available, busy, degraded, offline; unchecked when slop.toml is not trusted
@@ -67,7 +70,7 @@ func reportOf(r *agent.Registry, name string, trusted bool) agentReport {
 	health, _ := r.Health(owner)
 	report := agentReport{
 		Name: name, Use: sig.Use, Agent: owner, Kind: sig.Kind, Effect: sig.Effect, Idempotent: sig.Idempotent, Free: sig.Free, Text: sig.Text,
-		Signature: signatureText(*sig), Params: []paramReport{}, Result: sig.Result.String(), Structured: sig.Structured, Doc: sig.Doc, Model: modelOf(*sig), Price: sig.Price,
+		Signature: signatureText(*sig), Params: []paramReport{}, Result: sig.Result.String(), Structured: sig.Structured, Doc: sig.Doc, Model: modelOf(*sig), Price: sig.Price, Tools: toolNames(sig),
 		Limits: limitReport{limits.Limit, limits.PerSecond, limits.PerMinute, limits.Shared},
 		Status: string(health.Status), Reason: health.Reason, Calls: health.Calls, Failures: health.Failures,
 	}
@@ -115,6 +118,14 @@ func (v *agentsCmd) Run(c *console) error {
 		}
 		reports = append(reports, r)
 	}
+	for _, name := range slices.Sorted(maps.Keys(pr.ungranted)) {
+		w := pr.ungranted[name]
+		r := agentReport{Name: name, Use: pr.config.Agents[name].Use, Agent: name, Kind: types.Call, Effect: types.Do, Signature: name, Params: []paramReport{}, Status: unchecked}
+		if r.Reason = "what it may use of " + strings.Join(w.servers, ", ") + " is not known (slop mcp list)"; w.why != nil {
+			r.Status, r.Reason = string(agent.Offline), describeFault(w.why)
+		}
+		reports = append(reports, r)
+	}
 	if v.JSON {
 		c.printJSON(map[string]any{"agents": reports})
 		return nil
@@ -140,6 +151,9 @@ func (v *agentsCmd) Run(c *console) error {
 		}
 		if r.Doc != "" {
 			fmt.Fprintln(c.out, indent(st.Dim(wrapText(r.Doc, 70)), "         "))
+		}
+		if len(r.Tools) > 0 {
+			fmt.Fprintln(c.out, indent(st.Dim(wrapText("may use "+some(r.Tools, 12), 70)), "         "))
 		}
 		if r.Reason != "" {
 			fmt.Fprintln(c.out, indent(st.Red(wrapText(screen.Inert(r.Status+": "+r.Reason), 70)), "         "))

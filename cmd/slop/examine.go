@@ -24,7 +24,7 @@ type examined struct {
 // examineAgents looks at every agent of the project at once, or closely at the one named.
 func (c *console) examineAgents(ctx context.Context, pr *project, only string) ([]examined, error) {
 	names := pr.registry.Agents()
-	for _, name := range append(pr.config.Servers(), slices.Sorted(maps.Keys(pr.programs))...) {
+	for _, name := range slices.Concat(pr.config.Servers(), slices.Sorted(maps.Keys(pr.programs)), slices.Sorted(maps.Keys(pr.ungranted))) {
 		if !slices.Contains(names, name) { // nobody knows yet what it can do
 			names = append(names, name)
 		}
@@ -43,7 +43,11 @@ func (c *console) examineAgents(ctx context.Context, pr *project, only string) (
 		}
 		names = []string{only}
 	}
-	strange := pr.describe(ctx, pr.strangers(func(name string) bool { return slices.Contains(names, name) })...)
+	among := func(name string) bool { return slices.Contains(names, name) }
+	strange := pr.describe(ctx, pr.strangers(among)...)
+	if servers := pr.waitsFor(among); len(servers) > 0 {
+		pr.admit(ctx, servers...)
+	}
 	results := make([]*examined, len(names))
 	var group sync.WaitGroup
 	for i, name := range names {
@@ -52,6 +56,16 @@ func (c *console) examineAgents(ctx context.Context, pr *project, only string) (
 			if s := pr.servers[name]; s != nil {
 				found, nothing = nil, false // it may take longer to start than an agent to be looked at
 				s.Examine(ctx, func(f agent.Finding) { found = append(found, f) })
+			}
+			if w, ok := pr.ungranted[name]; ok {
+				said := "what it may use of " + strings.Join(w.servers, ", ") + " is not known: the server cannot be reached"
+				if w.why != nil {
+					said = describeFault(w.why)
+				}
+				found, nothing = []agent.Finding{{What: "tools", Said: said, Wrong: true, Mend: "see slop mcp list " + strings.Join(w.servers, " ")}}, false
+			}
+			if _, sig, ok := pr.registry.Lookup(name); ok && len(sig.Tools) > 0 && !nothing {
+				found = append(found, agent.Finding{What: "tools", Said: fmt.Sprintf("it may use %s (effect %s)", some(toolNames(sig), 12), sig.Effect)})
 			}
 			if why := strange[name]; why != nil {
 				found, nothing = []agent.Finding{{What: "hello", Said: why.Error(), Wrong: true, Mend: "slop agent test tells more about a program"}}, false

@@ -125,6 +125,10 @@ func model(w http.ResponseWriter, r *http.Request) {
 			Role    string
 			Content any
 		}
+		Tools []struct {
+			Function struct{ Name string }
+		}
+		Choice string `json:"tool_choice"`
 	}
 	body, _ := io.ReadAll(r.Body)
 	if err := json.Unmarshal(body, &ask); err != nil || len(ask.Messages) == 0 {
@@ -158,6 +162,12 @@ func model(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
+	if last := ask.Messages[len(ask.Messages)-1]; len(ask.Tools) > 0 && last.Role == "user" && ask.Choice != "none" { // it uses the first tool with what it is told
+		args, _ := json.Marshal(last.Content)
+		fmt.Fprintf(w, "data: {\"id\":\"c1\",\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"t1\",\"function\":{\"name\":%q,\"arguments\":%s}}]},\"finish_reason\":\"tool_calls\"}]}\n\n", ask.Tools[0].Function.Name, args)
+		fmt.Fprintf(w, "data: {\"id\":\"c1\",\"model\":\"m\",\"choices\":[],\"usage\":%s}\n\ndata: [DONE]\n\n", usage)
+		return
+	}
 	if ask.Model == "drips" {
 		for _, word := range []string{"drip ", "drop "} {
 			fmt.Fprintf(w, "data: {\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":%q}}]}\n\n", word)

@@ -93,7 +93,7 @@ func (p *project) program(r *agent.Registry, a config.Agent) error {
 		return nil // of another version: it is asked again
 	}
 	made.Known(d)
-	return enlist(r, a, made, made.Concurrency(), "")
+	return enlist(r, a, made, made.Concurrency(), "", nil)
 }
 
 // strangers are the programs that have yet to say what they can do, of those that are wanted.
@@ -124,7 +124,7 @@ func (p *project) describe(ctx context.Context, names ...string) map[string]erro
 			d, err := made.Describe(ctx)
 			if err == nil {
 				_ = p.places.Keep(mark(a), d.Raw()) // else it is asked again
-				err = enlist(p.registry, a, made, made.Concurrency(), "")
+				err = enlist(p.registry, a, made, made.Concurrency(), "", nil)
 			}
 			mu.Lock()
 			errs[name] = err

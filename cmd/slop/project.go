@@ -24,14 +24,15 @@ import (
 
 // project is the folder a script lives in: its configuration, what it can call there and what it can use.
 type project struct {
-	folder   string // of the script
-	root     string // below it lies everything that `use` may name
-	config   *config.Config
-	places   config.Places
-	registry *agent.Registry
-	serves   bool                     // others start the runs
-	servers  map[string]*mcp.Server   // by name
-	programs map[string]*remote.Agent // by name
+	folder    string // of the script
+	root      string // below it lies everything that `use` may name
+	config    *config.Config
+	places    config.Places
+	registry  *agent.Registry
+	serves    bool                     // others start the runs
+	servers   map[string]*mcp.Server   // by name
+	programs  map[string]*remote.Agent // by name
+	ungranted map[string]ungranted     // models whose tools are not known, by name
 }
 
 // stdinName is what a script is called that came by standard input.

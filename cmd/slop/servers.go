@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os/signal"
@@ -10,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/slopstudios/slop/cmd/slop/config"
 	"github.com/slopstudios/slop/cmd/slop/screen"
 	"github.com/slopstudios/slop/lang"
 	"github.com/slopstudios/slop/lang/diag"
@@ -24,13 +26,14 @@ func (c *console) compileIn(pr *project, src *source.File) (*plan.Plan, []plan.T
 	if !diags.HasErrors() {
 		return p, tests, diags
 	}
-	wanted := pr.unlisted(diags)
-	programs := pr.strangers(func(name string) bool {
+	named := func(name string) bool {
 		return slices.ContainsFunc(diags, func(d diag.Diagnostic) bool { return names(d, name) })
-	})
-	if len(wanted)+len(programs) == 0 {
+	}
+	wanted, programs, models := pr.unlisted(diags), pr.strangers(named), pr.waitsFor(named)
+	if len(wanted)+len(programs)+len(models) == 0 {
 		return p, tests, diags
 	}
+	defer func() { pr.adviseModels(diags) }()
 	if len(untrusted(pr)) > 0 {
 		advise(diags, programs, "%s is a program that has not said yet what it can do: trust the slop.toml that names it (slop help configuration)")
 		advise(diags, wanted, "what the MCP server %s offers is not known yet: trust the slop.toml that names it (slop help configuration), then  slop mcp list %s")
@@ -38,7 +41,11 @@ func (c *console) compileIn(pr *project, src *source.File) (*plan.Plan, []plan.T
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	for name, err := range pr.learn(ctx, wanted...) {
+	wanted = append(wanted, models...)
+	slices.Sort(wanted)
+	wanted = slices.Compact(wanted)
+	waited := len(pr.ungranted)
+	for name, err := range pr.admit(ctx, wanted...) {
 		if err != nil {
 			fmt.Fprintf(c.err, "%s: MCP server %s: %s\n", c.style.Yellow("warning"), name, screen.Inert(err.Error()))
 			advise(diags, []string{name}, "what the MCP server %s offers is not known: it cannot be reached (slop mcp list %s)")
@@ -51,10 +58,44 @@ func (c *console) compileIn(pr *project, src *source.File) (*plan.Plan, []plan.T
 		}
 	}
 	wanted = append(wanted, programs...)
-	if again := slices.DeleteFunc(wanted, func(name string) bool { return !slices.Contains(pr.registry.Agents(), name) }); len(again) == 0 {
+	again := slices.DeleteFunc(wanted, func(name string) bool { return !slices.Contains(pr.registry.Agents(), name) })
+	if len(again) == 0 && len(pr.ungranted) == waited {
 		return p, tests, diags
 	}
-	return lang.CompileTests(src, pr.scope())
+	p, tests, diags = lang.CompileTests(src, pr.scope())
+	return p, tests, diags
+}
+
+// adviseModels adds what can be done to messages about models whose tools are not known.
+func (p *project) adviseModels(diags diag.List) {
+	for name, w := range p.ungranted {
+		text := describeFault(w.why)
+		if w.why == nil {
+			text = "%s is in slop.toml, and what it may use of the MCP server " + strings.Join(w.servers, ", ") + " is not known: it cannot be reached (slop mcp list " + strings.Join(w.servers, " ") + ")"
+			if len(untrusted(p)) > 0 {
+				text = "%s may use tools of the MCP server " + strings.Join(w.servers, ", ") + ", which are not known yet: trust the slop.toml that names it (slop help configuration), then  slop mcp list"
+			}
+		}
+		advise(diags, []string{name}, text)
+	}
+}
+
+// describeFault is a mistake in slop.toml on one line.
+func describeFault(err error) string {
+	if err == nil {
+		return ""
+	}
+	text := err.Error()
+	var fault *config.Error
+	if errors.As(err, &fault) {
+		if fault.Label != "" {
+			text += ", " + fault.Label
+		}
+		if len(fault.Help) > 0 {
+			text += "; " + strings.Join(fault.Help, "; ")
+		}
+	}
+	return text
 }
 
 // advise adds what can be done to messages about agents of some servers.
@@ -115,8 +156,16 @@ func (p *project) ready(ctx context.Context, pl *plan.Plan) {
 			wanted[name] = true
 		}
 	}
+	for _, callee := range pl.Callees {
+		for _, t := range callee.Tools {
+			name, _, _ := strings.Cut(t.Name, ".")
+			if s := p.servers[name]; s != nil && s.Listing() == nil {
+				wanted[name] = true
+			}
+		}
+	}
 	if len(wanted) > 0 {
-		p.learn(ctx, slices.Sorted(maps.Keys(wanted))...) // a call of one that cannot be reached says so
+		p.admit(ctx, slices.Sorted(maps.Keys(wanted))...) // a call of one that cannot be reached says so
 	}
 	p.describe(ctx, p.strangers(func(name string) bool { return called[name] })...)
 }

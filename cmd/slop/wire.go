@@ -38,17 +38,20 @@ type setting struct {
 
 // settings of the agents that have any, by the name in stdlib's list.
 var settings = map[string]setting{
-	"claude": {modelKeys("base_url", "api_key_env", "effort", "prefer", "tools", "permissions", "settings", "folder", "env"), func(c *stdlib.Config, a config.Agent) {
+	"claude": {modelKeys("base_url", "api_key_env", "effort", "prefer", "tools", "tool_rounds", "permissions", "settings", "folder", "env"), func(c *stdlib.Config, a config.Agent) {
 		c.Claude = claude.Config{
 			Prefer: a.Prefer, Model: a.Model, MaxTokens: a.MaxTokens, BaseURL: a.BaseURL, Price: a.Price, Tools: a.Tools, Folder: a.Folder, Env: a.Env,
 			Idle: a.Timeout, Permissions: a.Permissions, Settings: a.Settings,
+		}
+		if len(a.Grants) > 0 {
+			c.Claude.Prefer = "api"
 		}
 		if a.APIKeyEnv != "" {
 			c.Claude.APIKey, c.Claude.KeyName = environment(a.APIKeyEnv), a.APIKeyEnv
 		}
 	}},
-	"ollama": {modelKeys("base_url", "api_key_env"), func(c *stdlib.Config, a config.Agent) { c.Ollama = chat(a) }},
-	"openai": {modelKeys("base_url", "api_key_env"), func(c *stdlib.Config, a config.Agent) {
+	"ollama": {modelKeys("base_url", "api_key_env", "tools", "tool_rounds"), func(c *stdlib.Config, a config.Agent) { c.Ollama = chat(a) }},
+	"openai": {modelKeys("base_url", "api_key_env", "tools", "tool_rounds"), func(c *stdlib.Config, a config.Agent) {
 		c.OpenAI = chat(a)
 		if c.OpenAI.BaseURL == "" {
 			c.OpenAI.BaseURL = os.Getenv("OPENAI_BASE_URL")
@@ -110,7 +113,7 @@ func agents(p *project) (*agent.Registry, error) {
 		if _, configured := p.config.Agents[name]; configured {
 			continue
 		}
-		if err := p.register(r, config.Agent{Name: name, Use: name}); err != nil {
+		if err := p.register(r, config.Agent{Name: name, Use: name}, nil); err != nil {
 			return nil, err
 		}
 	}
@@ -125,19 +128,32 @@ func agents(p *project) (*agent.Registry, error) {
 			}
 			continue
 		}
-		if err := p.register(r, a); err != nil {
+		if err := p.grantable(a); err != nil {
+			return nil, err
+		}
+		if len(a.Grants) > 0 {
+			continue // it waits for the servers
+		}
+		if err := p.register(r, a, nil); err != nil {
 			return nil, err
 		}
 	}
-	p.servers = map[string]*mcp.Server{}
+	p.servers, p.ungranted = map[string]*mcp.Server{}, map[string]ungranted{}
 	for _, name := range p.config.Servers() {
 		m := p.config.MCP[name]
-		if slices.Contains(r.Agents(), name) {
+		if _, configured := p.config.Agents[name]; configured || slices.Contains(r.Agents(), name) {
 			return nil, m.Fault(fmt.Sprintf("there is an agent `%s` already: give the MCP server another name", name))
 		}
 		p.servers[name] = mcp.New(serverConfig(p, m))
 		if err := p.enlist(r, name); err != nil {
 			return nil, m.Fault(err.Error())
+		}
+	}
+	for _, name := range p.config.Names() {
+		if a := p.config.Agents[name]; len(a.Grants) > 0 {
+			if err := p.grant(r, a); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return r, nil
@@ -207,7 +223,7 @@ func meant(a config.Agent) error {
 	return a.Fault(key, message, label, "write use = and one of: "+strings.Join(append(names, program), ", "))
 }
 
-func (p *project) register(r *agent.Registry, a config.Agent) error {
+func (p *project) register(r *agent.Registry, a config.Agent, tools []types.Tool) error {
 	var c stdlib.Config
 	if s := settings[a.Use]; s.configure != nil {
 		s.configure(&c, a)
@@ -222,12 +238,12 @@ func (p *project) register(r *agent.Registry, a config.Agent) error {
 	if !ok {
 		panic("slop: stdlib has no agent " + a.Use)
 	}
-	return enlist(r, a, named.Agent, named.Limit, named.Shared)
+	return enlist(r, a, named.Agent, named.Limit, named.Shared, tools)
 }
 
 // enlist registers an agent as it is configured. limit is how many calls at a time it takes when nobody says otherwise.
-func enlist(r *agent.Registry, a config.Agent, made agent.Agent, limit int, shared string) error {
-	if err := r.Register(a.Name, made, func(s *types.Signature) { adjust(s, a) }); err != nil {
+func enlist(r *agent.Registry, a config.Agent, made agent.Agent, limit int, shared string, tools []types.Tool) error {
+	if err := r.Register(a.Name, made, func(s *types.Signature) { adjust(s, a); tooled(s, a, tools) }); err != nil {
 		return err
 	}
 	limits := agent.Limits{PerSecond: a.PerSecond(), PerMinute: a.PerMinute()}

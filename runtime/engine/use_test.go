@@ -14,6 +14,7 @@ import (
 	"github.com/slopstudios/slop/runtime/engine"
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/store/memory"
+	"github.com/slopstudios/slop/stdlib/model"
 )
 
 // user registers a model that may use the tools named, and does what the strongest of them does.
@@ -239,5 +240,42 @@ func TestAModelWithToolsThatDoIsNotRepeated(t *testing.T) {
 	}
 	if end := wait(t, e, id); end.Value != "done by hand" || made.Load() != 1 || thought.Load() != 2 {
 		t.Errorf("made %d times, thought %d times: %+v", made.Load(), thought.Load(), end)
+	}
+}
+
+// A tool that asks people ends the call; when they have answered, in another process, the conversation goes on where it was, and nothing is done again.
+func TestAToolThatAsksOutlivesTheProcess(t *testing.T) {
+	w := newWorld(t)
+	var made atomic.Int32
+	w.doer("make", func(context.Context, *agent.Call) agent.Reply { made.Add(1); return agent.Reply{Value: "made"} })
+	w.doer("travel", asker("bound"))
+	w.user("m", func(ctx context.Context, c *agent.Call) agent.Reply {
+		r, err := model.Read(c, "m1", 100)
+		if err != nil {
+			return agent.Fail(run.Failure, err.Error())
+		}
+		return model.Converse(ctx, c, r, func(_ context.Context, r model.Request) model.Round {
+			usage := run.Usage{Input: 10, Tokens: run.Reported}
+			if last := r.Turns[len(r.Turns)-1]; len(last.Answers) > 0 {
+				return model.Round{Reply: agent.Reply{Value: last.Answers[0].Text + ", " + last.Answers[1].Text, Usage: usage}}
+			}
+			return model.Round{Reply: agent.Reply{Usage: usage}, Uses: []model.Use{{ID: "1", Name: "make"}, {ID: "2", Name: "travel"}}}
+		})
+	}, "make", "travel")
+	here := newComputer(t)
+	first, kill := here.boot(w.registry)
+	id := start(t, first, w.plan(`output m "go"`), run.Options{})
+	if q := asked(t, first, id); q.Path != "output?1" || q.Form.Text != "Where to?" {
+		t.Errorf("the question is %+v", q)
+	}
+	kill()
+	second, stop := here.boot(w.registry)
+	defer stop()
+	defer employ(t, second)()
+	if err := second.Answer(t.Context(), id, "output?1", map[string]any{"city": "Oslo"}, "me"); err != nil {
+		t.Fatal(err)
+	}
+	if end := wait(t, second, id); end.Value != "made, bound to Oslo" || made.Load() != 1 || end.Usage.Input != 20 {
+		t.Errorf("made %d times: %+v", made.Load(), end)
 	}
 }

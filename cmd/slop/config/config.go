@@ -66,7 +66,9 @@ type Agent struct {
 	Temperature  *float64
 	Effort       string
 	Prefer       string
-	Tools        []string
+	Tools        []string // of claude: those of its program
+	Grants       []string // tools of MCP servers that the model may use, as patterns: "github.search", "files.*"
+	ToolRounds   int
 	Permissions  string   // of claude: "ask" has people asked what Tools do not allow; "deny", or nothing, does not
 	Settings     []string // of claude: which settings of its program count: user, project, local
 	Folder       string   // absolute

@@ -142,6 +142,7 @@ func TestAsks(t *testing.T) {
 		{"[agents.http]\nprivate = true\n", []string{"agent http: may reach private networks, also where redirects lead"}},
 		{"[agents.s]\nuse = \"shell\"\n", []string{"agent s: runs commands on this machine"}},
 		{"[agents.c]\nuse = \"claude\"\ntools = [\"Bash\"]\n", []string{"agent c: lets the model use tools on this machine (Bash)"}},
+		{"[agents.o]\nuse = \"ollama\"\ntools = [\"github.search\", \"files.*\"]\n", []string{"agent o: lets the model use tools of MCP servers (github.search, files.*)"}},
 		{"[agents.c]\nuse = \"claude\"\npermissions = \"ask\"\nsettings = [\"user\", \"project\"]\n", []string{"agent c: lets the model use tools on this machine, and asks people first", "agent c: has the claude program take its user and project settings, whose hooks run commands"}},
 		{"[agents.o]\nuse = \"openai\"\napi_key_env = \"GH\"\n", []string{"agent o: sends GH to the service behind openai"}},
 		{"[store]\nurl = \"redis://evil.example\"\n", []string{"keeps runs on redis://evil.example"}},

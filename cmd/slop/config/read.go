@@ -8,7 +8,9 @@ import (
 	"math"
 	"net/url"
 	"os"
+	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -175,25 +177,25 @@ func (r *reader) ordered(path []string, t map[string]any) []string {
 }
 
 var agentKeys = []string{
-	"use", "model", "base_url", "api_key_env", "system", "limit", "rate", "price", "max_tokens", "temperature", "effort", "prefer", "tools", "permissions", "settings",
+	"use", "model", "base_url", "api_key_env", "system", "limit", "rate", "price", "max_tokens", "temperature", "effort", "prefer", "tools", "tool_rounds", "permissions", "settings",
 	"folder", "env", "timeout", "command", "engine", "private", "first_byte_timeout",
 	"max_body", "max_redirects", "max_output",
 }
 
 func (r *reader) agent(name string, v any) {
-	path := []string{"agents", name}
+	table := []string{"agents", name}
 	t, ok := v.(map[string]any)
 	if !ok {
-		r.fail(path, "", "agent `%s` must be a table: [agents.%s]", name, name)
+		r.fail(table, "", "agent `%s` must be a table: [agents.%s]", name, name)
 		return
 	}
 	if !agentName.MatchString(name) {
-		r.fail(path, "", "`%s` cannot be the name of an agent: use letters, digits and _, a letter first", name)
+		r.fail(table, "", "`%s` cannot be the name of an agent: use letters, digits and _, a letter first", name)
 		return
 	}
 	a := Agent{Name: name, Use: name, File: r.file}
-	for _, key := range r.ordered(path, t) {
-		at, v := append(slices.Clone(path), key), t[key]
+	for _, key := range r.ordered(table, t) {
+		at, v := append(slices.Clone(table), key), t[key]
 		a.Keys = append(a.Keys, key)
 		switch key {
 		case "use":
@@ -243,7 +245,20 @@ func (r *reader) agent(name string, v any) {
 				r.fail(at, "", "`engine` must be \"built-in\" or \"node\"")
 			}
 		case "tools":
-			a.Tools = r.texts(at, v)
+			for _, tool := range r.texts(at, v) {
+				switch _, err := path.Match(tool, ""); {
+				case !granted.MatchString(tool):
+					a.Tools = append(a.Tools, tool)
+				case err != nil:
+					r.fail(at, "", "%q is no pattern of tools such as \"github.search\" or \"files.*\"", tool)
+				default:
+					a.Grants = append(a.Grants, tool)
+				}
+			}
+		case "tool_rounds":
+			if r.count(at, v, &a.ToolRounds); a.ToolRounds > types.MaxRounds {
+				r.fail(at, "", "`tool_rounds` is at most %d", types.MaxRounds)
+			}
 		case "permissions":
 			r.text(at, v, &a.Permissions)
 			if a.Permissions != "ask" && a.Permissions != "deny" {
@@ -298,6 +313,9 @@ func (r *reader) agent(name string, v any) {
 	r.weigh(a)
 }
 
+// granted is a tool of an MCP server, or a pattern of some. What else may stand under `tools` is the claude program's: Read, Bash(git:*).
+var granted = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*\.[^\s()]+$`)
+
 // weigh notes what an agent may do only when its file is trusted.
 func (r *reader) weigh(a Agent) {
 	ask := func(format string, args ...any) {
@@ -320,6 +338,9 @@ func (r *reader) weigh(a Agent) {
 	}
 	if len(a.Tools) > 0 {
 		ask("lets the model use tools on this machine (%s)", strings.Join(a.Tools, ", "))
+	}
+	if len(a.Grants) > 0 {
+		ask("lets the model use tools of MCP servers (%s)", strings.Join(a.Grants, ", "))
 	}
 	if a.Permissions == "ask" {
 		ask("lets the model use tools on this machine, and asks people first")
