@@ -218,6 +218,7 @@ func TestForeignLibrariesHaveOneDoor(t *testing.T) {
 		{"github.com/google/jsonschema-go", []string{"stdlib/mcp"}, "schemas that others wrote are checked by it once they are known to end; ours are types"},
 		{"github.com/santhosh-tekuri/jsonschema/v6", nil, "it compiles the schemas of JSON Schema when a process starts, a fifth of what that takes, and judges ours in tests"},
 		{"github.com/coder/websocket", []string{"stdlib/remote", "runtime/server"}, "one end of a connection is an agent or a client, and each has its place"},
+		{"github.com/coreos/go-oidc/v3", []string{"runtime/server/auth/oidc"}, "what a token of an issuer is worth is judged in one place; everybody else knows callers"},
 		{"github.com/evanw/esbuild", nil, "it turns an example into JavaScript for its test and is no part of the program"},
 		{"github.com/hashicorp/hcl/v2", nil, "it is a yardstick of the benchmarks and no part of the program"},
 	}

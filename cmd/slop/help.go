@@ -87,6 +87,9 @@ ENVIRONMENT
   SLOP_KEEP          age at which slop run removes old runs, as --keep: 30d
   SLOP_LEASE         how long a process that is stopped, or on another machine, keeps
                      its runs from others when it no longer answers: 15s
+  SLOP_LISTEN, SLOP_AUTH=1, SLOP_HOSTS, SLOP_ORIGINS, SLOP_PROXIES,
+  SLOP_OIDC_ISSUER, SLOP_OIDC_AUDIENCE
+                     of slop serve, as [server] in slop.toml; commas between several
   SLOP_TRUST=1       trust the project's slop.toml, as --trust does, for this once
   SLOP_MAX_PARALLEL  calls at a time, as --max-parallel
   SLOP_BUDGET        what a run may use, as --budget
@@ -161,13 +164,30 @@ CONFIGURATION
     lease = "15s"             # lease likewise. SLOP_STORE and --state name another
     keep = "30d"              # place than all this. keep: in your own file only
 
+    [server]                  # of slop serve
+    listen = "127.0.0.1:7070" # another address than loopback needs tokens
+    auth = true               # tokens on loopback too (slop token create)
+    hosts = ["slop.example.com"]             # names it answers to; else any
+    origins = ["https://app.example.com"]    # of web pages that may call it
+    proxies = ["10.0.0.0/8"]  # believed about addresses (X-Forwarded-For)
+    max_body = 4194304        # bytes of a request
+    max_runs = 1000           # runs in memory at a time; max_queued wait in line
+
+    [server.oidc]             # tokens of an OpenID Connect issuer count, too
+    issuer = "https://login.example.com"
+    audience = "slop"         # what they are made for
+    role_claim = "realm_access.roles"        # roles
+    roles = {operator = ["staff"], admin = ["slop-admins"]}
+    tenant_claim = "org"      # else all are local; name_claim: sub
+
 TRUST
 
   A slop.toml that names a shell, a program, tools, an MCP server, a secret, a
-  store, or where a key is sent, counts only when you trust it. Yours in the folder
-  you stand in is trusted. Another is asked about once on a terminal; elsewhere pass
-  --trust (remembered until the file changes) or set SLOP_TRUST=1. Checking a script
-  needs no trust, unless it calls a program that has not said yet what it can do.
+  store, where a key is sent, or whom a server lets in, counts only when you trust
+  it. Yours in the folder you stand in is trusted. Another is asked about once on a
+  terminal; elsewhere pass --trust (remembered until the file changes) or set
+  SLOP_TRUST=1. Checking a script needs no trust, unless it calls a program that has
+  not said yet what it can do.
 `},
 	{"mcp", `
 MCP

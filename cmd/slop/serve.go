@@ -33,16 +33,18 @@ type shareFlags struct {
 }
 
 type serveCmd struct {
-	Listen     string `default:"127.0.0.1:7070" placeholder:"ADDRESS" help:"Where to listen (127.0.0.1:7070)."`
+	Listen     string `placeholder:"ADDRESS" help:"Where to listen (127.0.0.1:7070)."`
+	Auth       bool   `help:"Ask programs of this machine, too, who they are: they need a token (slop token create)."`
 	shareFlags `embed:""`
 }
 
 func (serveCmd) Help() string {
 	return `The API is under /api/v1/agents; spec/server.md is its guide.
 
-Without tokens the server is for programs of this machine: it listens on loopback only,
-and shell commands and programs are off unless slop.toml configures them. SIGTERM ends it
-in peace: what is under way ends or goes on elsewhere, and no run is lost.`
+While nobody made a token (slop token create), the server is for programs of this machine:
+it listens on loopback only. Once there is one, or an OIDC issuer in slop.toml, all must
+show one. Shell commands and programs are off unless slop.toml configures them. SIGTERM
+ends it in peace: what is under way ends or goes on elsewhere, and no run is lost.`
 }
 
 type workerCmd struct {
@@ -63,8 +65,8 @@ type workplace struct {
 	quit   context.CancelFunc
 }
 
-// open makes this process a worker.
-func (f *shareFlags) open(ctx context.Context, c *console) (*project, *workplace, error) {
+// open makes this process a worker, once ready has nothing against it.
+func (f *shareFlags) open(ctx context.Context, c *console, ready func(*project, *state, *slog.Logger) error) (*project, *workplace, error) {
 	f.redis = f.Redis
 	pr, err := openProject("")
 	if err != nil {
@@ -85,9 +87,14 @@ func (f *shareFlags) open(ctx context.Context, c *console) (*project, *workplace
 	if !f.Verbose {
 		log = slog.New(atLeast{log.Handler(), slog.LevelWarn})
 	}
+	if err := ready(pr, st, log); err != nil {
+		st.close()
+		return nil, nil, err
+	}
 	h.engine = engine.New(engine.Config{
 		Store: st.store, Registry: pr.registry, Secrets: pr.secret, Owner: st.self.Name, Lease: st.lease, Forgets: st.forgets, Log: log,
 		Leftovers: st.endLeftovers, Pool: serverPool, Shared: true, MaxParallel: pr.config.Run.MaxParallel,
+		MaxResident: pr.config.Server.MaxRuns, MaxQueued: pr.config.Server.MaxQueued,
 	})
 	w := &workplace{host: h, state: st, worked: make(chan error, 1)}
 	working, quit := context.WithCancel(context.WithoutCancel(ctx))
@@ -127,27 +134,30 @@ func (s *state) where() string {
 }
 
 func (v *serveCmd) Run(c *console) error {
-	address, _, err := net.SplitHostPort(v.Listen)
-	if err != nil {
-		return usage("--listen %s: an address and a port, like 127.0.0.1:7070", v.Listen)
-	}
-	if ip := net.ParseIP(address); address != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return usage("--listen %s: without tokens the server is for this machine only: --listen 127.0.0.1:7070", v.Listen)
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	listener, err := net.Listen("tcp", v.Listen)
-	if err != nil {
-		return &exit{exitUnreachable, fmt.Errorf("--listen %s: %w", v.Listen, err)}
-	}
-	defer func() { _ = listener.Close() }()
-	pr, w, err := v.open(ctx, c)
+	var d *door
+	var listener net.Listener
+	pr, w, err := v.open(ctx, c, func(pr *project, st *state, log *slog.Logger) (err error) {
+		if d, err = v.said(pr.config.Server); err != nil {
+			return err
+		}
+		if err := d.guard(ctx, st, log); err != nil {
+			return err
+		}
+		if listener, err = net.Listen("tcp", d.Listen); err != nil {
+			return &exit{exitUnreachable, fmt.Errorf("--listen %s: %w", d.Listen, err)}
+		}
+		return nil
+	})
 	if err != nil {
 		return err
 	}
+	defer func() { _ = listener.Close() }()
 	defer w.end()
 	api := server.New(server.Config{
 		Host: w.engine, Store: w.state.store, Registry: pr.registry, Load: standardFlow, Version: versionText(), Log: w.logger(c.err),
+		Gate: d.gate, Hosts: d.Hosts, Origins: d.Origins, MaxBody: int64(d.MaxBody),
 		Options: run.Options{Pool: serverPool, MaxParallel: pr.config.Run.MaxParallel},
 		Ready: func(p *plan.Plan, inputs map[string]any) error {
 			if err := missingModels(p, inputs); err != nil {
@@ -157,7 +167,7 @@ func (v *serveCmd) Run(c *console) error {
 		},
 	})
 	web := &http.Server{Handler: api, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
-	fmt.Fprintf(c.err, "slop serves http://%s%s; runs are kept in %s\n", listener.Addr(), server.Root, w.state.where())
+	fmt.Fprintf(c.err, "slop serves http://%s%s %s; runs are kept in %s\n", listener.Addr(), server.Root, d.guarded(), w.state.where())
 	ended := make(chan error, 1)
 	go func() { ended <- web.Serve(listener) }()
 	select {
@@ -181,7 +191,7 @@ func (v *serveCmd) Run(c *console) error {
 func (v *workerCmd) Run(c *console) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	_, w, err := v.open(ctx, c)
+	_, w, err := v.open(ctx, c, func(*project, *state, *slog.Logger) error { return nil })
 	if err != nil {
 		return err
 	}

@@ -115,7 +115,7 @@ func (s *Server) sse(w http.ResponseWriter, r *http.Request, id run.ID, after ru
 	w.WriteHeader(http.StatusOK)
 	out := http.NewResponseController(w)
 	write := func(text []byte) error {
-		_ = out.SetWriteDeadline(time.Now().Add(s.config.WriteTime)) // a test's recorder has none
+		_ = out.SetWriteDeadline(time.Now().Add(writeTime)) // a test's recorder has none
 		if _, err := w.Write(text); err != nil {
 			return err
 		}

@@ -7,6 +7,3 @@ import (
 
 // Commands are what can be said on a socket.
 func Commands() []string { return slices.Sorted(maps.Keys(commands)) }
-
-// Streams counts the sockets that are open.
-func (s *Server) Streams() int { return int(s.sockets.Load()) }

@@ -16,7 +16,6 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -36,12 +35,9 @@ const Root = "/api/v1/agents"
 
 // The bounds of requests.
 const (
-	DefaultMaxBody = 4 << 20 // bytes
-	// DefaultWriteTime for a frame to leave.
-	DefaultWriteTime = 10 * time.Second
-
-	maxWait  = 60 * time.Second // of ?wait=
-	bodyTime = 30 * time.Second // for the whole of a body to arrive
+	DefaultMaxBody = 4 << 20          // bytes
+	maxWait        = 60 * time.Second // of ?wait=
+	bodyTime       = 30 * time.Second // for the whole of a body to arrive
 )
 
 // Host works on runs.
@@ -65,10 +61,8 @@ type Config struct {
 	Hosts   []string    // names under which clients reach this server beside loopback; with an Open gate only those of loopback count
 	Origins []string    // of web pages that may call it
 	MaxBody int64       // bytes; 0: DefaultMaxBody
-	// WriteTime is how long a stream may take for one frame, before its client counts as gone; 0: DefaultWriteTime.
-	WriteTime time.Duration
-	Version   string
-	Log       *slog.Logger // nil: nobody listens
+	Version string
+	Log     *slog.Logger // nil: nobody listens
 }
 
 // Server answers requests. Its methods may be called from any goroutine.
@@ -81,7 +75,6 @@ type Server struct {
 	ctx    context.Context // ends with Close
 	stop   context.CancelFunc
 
-	sockets atomic.Int64 // that are open
 	closing sync.Mutex
 	open    sync.WaitGroup // sockets and streams, which http.Server does not wait for: see enter
 }
@@ -102,9 +95,6 @@ func New(c Config) *Server {
 	}
 	if c.MaxBody <= 0 {
 		c.MaxBody = DefaultMaxBody
-	}
-	if c.WriteTime <= 0 {
-		c.WriteTime = DefaultWriteTime
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

@@ -33,6 +33,7 @@ type Config struct {
 	Publish map[string]string // of the project: scripts by the names under which others run them
 	Run     Run
 	Store   Store
+	Server  Server
 	Keep    string // age at which `slop run` removes old runs; the user's alone to say
 }
 
@@ -48,6 +49,7 @@ type File struct {
 	published map[string]string
 	run       Run
 	store     Store
+	server    Server
 	keep      string
 }
 
@@ -167,6 +169,9 @@ func (c *Config) add(f *File) {
 	}
 	if f.keep != "" {
 		c.Keep = f.keep
+	}
+	if f.server.File != nil {
+		c.Server = f.server
 	}
 	for name, m := range f.mcp {
 		c.MCP[name] = m

@@ -51,6 +51,13 @@ func TestMistakes(t *testing.T) {
 		{"no store", "[store]\nprefix = \"p\"\n", "1:2", "`prefix` and `durability` are about a server: say which, with `url` or `url_env`", ""},
 		{"durability", "[store]\nurl = \"redis://host\"\ndurability = \"strickt\"\n", "3:1", "`durability` is \"strict\", or is left out", ""},
 		{"lease", "[store]\nlease = 15\n", "2:1", "`lease` must be a text in quotes", ""},
+		{"listen", "[server]\nlisten = \"7070\"\n", "2:1", "`listen` is an address and a port: \"127.0.0.1:7070\"", ""},
+		{"host", "[server]\nhosts = [\"slop.example.com:443\"]\n", "2:1", "`hosts` lists names without a port: [\"slop.example.com\"]", ""},
+		{"origin", "[server]\norigins = [\"https://a.example/x\"]\n", "2:1", "`origins` lists where web pages come from, without a path: [\"https://app.example.com\"]", ""},
+		{"proxy", "[server]\nproxies = [\"proxy\"]\n", "2:1", "`proxies` lists addresses or ranges of them: [\"10.0.0.0/8\", \"127.0.0.1\"]", ""},
+		{"oidc", "[server.oidc]\nissuer = \"https://a.example\"\n", "1:2", "[server.oidc] needs an issuer, and the audience that its tokens are made for", ""},
+		{"oidc's roles", "[server.oidc]\nroles = {boss = [\"a\"]}\n", "2:10", "unknown key `boss` in [server.oidc.roles]", ""},
+		{"server", "[server]\nlisen = \"127.0.0.1:1\"\n", "2:1", "unknown key `lisen` in [server]", "did you mean `listen`?"},
 		{"run", "[run]\ntimeout = \"10 minutes\"\n", "2:1", "\"10 minutes\" is not a duration such as 30s, 5m, 2h or 7d", ""},
 	}
 	for _, tt := range tests {
@@ -148,6 +155,9 @@ func TestAsks(t *testing.T) {
 		{"[store]\nurl = \"redis://evil.example\"\n", []string{"keeps runs on redis://evil.example"}},
 		{"[store]\nurl_env = \"A\"\nprefix = \"b\"\n", []string{"keeps runs on the server that A names"}},
 		{"[store]\nlease = \"20s\"\n", nil},
+		{"[server]\nlisten = \"127.0.0.1:1\"\nauth = true\nhosts = [\"a\"]\n", nil},
+		{"[server]\nlisten = \"0.0.0.0:1\"\norigins = [\"https://a.example\"]\nproxies = [\"10.0.0.1\"]\n", []string{"serves other machines at 0.0.0.0:1", "lets web pages of https://a.example call the server", "believes what 10.0.0.1 says of the addresses of callers"}},
+		{"[server.oidc]\nissuer = \"https://a.example\"\naudience = \"s\"\n", []string{"lets in whom https://a.example vouches for"}},
 		{"[secrets]\nk = {env = \"AWS_KEY\"}\n", []string{"secret k: reads the environment variable AWS_KEY"}},
 	}
 	for _, tt := range tests {

@@ -49,7 +49,7 @@ func private(table, key, value string) bool {
 		return !variable.MatchString(value)
 	case table == "secrets" && key != "file":
 		return true
-	case table == "publish":
+	case table == "publish" || table == "server" || strings.HasPrefix(table, "server."):
 		return false
 	}
 	return !slices.Contains(open, key)

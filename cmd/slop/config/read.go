@@ -133,6 +133,13 @@ func (r *reader) top(tree map[string]any) {
 				return
 			}
 			r.store(t)
+		case "server":
+			t, ok := tree[key].(map[string]any)
+			if !ok {
+				r.fail([]string{key}, "write it as a table: [server]", "`server` must be a table")
+				return
+			}
+			r.server(t)
 		case "mcp":
 			for _, name := range r.tables(tree, key) {
 				r.mcp(name, tree[key].(map[string]any)[name])
@@ -145,7 +152,7 @@ func (r *reader) top(tree map[string]any) {
 			}
 			r.publish(t)
 		default:
-			r.unknown([]string{key}, []string{"agents", "mcp", "publish", "secrets", "run", "store"})
+			r.unknown([]string{key}, []string{"agents", "mcp", "publish", "secrets", "run", "server", "store"})
 		}
 	}
 }

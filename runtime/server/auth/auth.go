@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
+	"strings"
+	"time"
 )
 
 // Role is what a caller may do. Each role may do what those before it may.
@@ -38,7 +41,25 @@ type Caller struct {
 	Tenant string // whose things these are: part of the name of everything that is kept
 	Name   string // for histories and the audit log
 	Role   Role
-	Proof  string // names what proved it, as `token 3f2a…`; it is no secret. "": nothing did
+	Proof  string    // names what proved it, as `token 3f2a…`; it is no secret. "": nothing did
+	Until  time.Time // when that holds no more; zero: nothing is known
+}
+
+// tenants may be part of the names of documents, where a slash divides.
+var tenants = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._@-]{0,63}$`)
+
+// CheckTenant refuses what cannot be the name of a tenant.
+func CheckTenant(name string) error {
+	if !tenants.MatchString(name) {
+		return fmt.Errorf("%q cannot be the name of a tenant: up to 64 letters, digits and . _ @ -, the first no sign but _", name)
+	}
+	return nil
+}
+
+// Bearer is what a request proves its caller with (RFC 6750, section 2.1). A token in a URL is none: URLs end up in logs.
+func Bearer(r *http.Request) (text string, ok bool) {
+	kind, text, ok := strings.Cut(r.Header.Get("Authorization"), " ")
+	return strings.TrimSpace(text), ok && strings.EqualFold(kind, "Bearer")
 }
 
 // ErrUnknown is of who proves nothing, or nothing that holds any more.
@@ -65,6 +86,39 @@ func (Open) Caller(*http.Request) (Caller, error) {
 
 // Holds implements Gate.
 func (Open) Holds(context.Context, Caller) error { return nil }
+
+// AnyOf lets in whom one of several gates knows.
+type AnyOf []Gate
+
+// Caller implements Gate.
+func (all AnyOf) Caller(r *http.Request) (Caller, error) {
+	trouble := ErrUnknown
+	for _, g := range all {
+		c, err := g.Caller(r)
+		if err == nil {
+			return c, nil
+		}
+		if !errors.Is(err, ErrUnknown) {
+			trouble = err
+		}
+	}
+	return Caller{}, trouble
+}
+
+// Holds implements Gate.
+func (all AnyOf) Holds(ctx context.Context, c Caller) error {
+	trouble := ErrUnknown
+	for _, g := range all {
+		err := g.Holds(ctx, c)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, ErrUnknown) {
+			trouble = err
+		}
+	}
+	return trouble
+}
 
 type callerKey struct{}
 
