@@ -65,7 +65,7 @@ func (c *console) examineAgents(ctx context.Context, pr *project, only string) (
 				found, nothing = []agent.Finding{{What: "tools", Said: said, Wrong: true, Mend: "see slop mcp list " + strings.Join(w.servers, " ")}}, false
 			}
 			if _, sig, ok := pr.registry.Lookup(name); ok && len(sig.Tools) > 0 && !nothing {
-				found = append(found, agent.Finding{What: "tools", Said: fmt.Sprintf("it may use %s (effect %s)", some(toolNames(sig), 12), sig.Effect)})
+				found = append(found, agent.Finding{What: "granted", Said: fmt.Sprintf("%s (effect %s)", some(toolNames(sig), 12), sig.Effect)})
 			}
 			if why := strange[name]; why != nil {
 				found, nothing = []agent.Finding{{What: "hello", Said: why.Error(), Wrong: true, Mend: "slop agent test tells more about a program"}}, false

@@ -160,7 +160,12 @@ func newShape(t *types.Type) *Shape {
 	if t == nil || t.Kind == types.String && !t.Optional {
 		return nil
 	}
-	return &Shape{Type: *t, Bindable: !holdsAny(*t), wrapped: t.Kind != types.Record || t.Optional}
+	return ShapeOf(*t)
+}
+
+// ShapeOf is the shape of a type.
+func ShapeOf(t types.Type) *Shape {
+	return &Shape{Type: t, Bindable: !holdsAny(t), wrapped: t.Kind != types.Record || t.Optional}
 }
 
 func holdsAny(t types.Type) bool {

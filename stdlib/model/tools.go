@@ -14,8 +14,8 @@ import (
 
 	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/agent"
-	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/jsonvalue"
+	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/stdlib/outcome"
 )
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/slopstudios/slop/lang/diag"
 	"github.com/slopstudios/slop/runtime/agent"
 	"github.com/slopstudios/slop/stdlib/outcome"
 )
@@ -43,9 +44,12 @@ func (a *chat) Examine(ctx context.Context, say func(agent.Finding)) {
 	case len(names) == 0:
 		say(agent.Finding{What: "model", Said: a.Model + "; the server does not say which it has"})
 	case !slices.Contains(names, a.Model) && !slices.Contains(names, a.Model+":latest"):
-		mend := "set model to one of: " + few(names)
-		if a.Name == "ollama" {
-			mend = fmt.Sprintf("ollama pull %s, or %s", a.Model, mend)
+		mend := "set model to one of: " + few(diag.NearestN(a.Model, names, len(names)))
+		if near, ok := diag.Nearest(a.Model, names); ok {
+			mend = fmt.Sprintf("did you mean %s? There are: %s", near, few(diag.NearestN(a.Model, names, len(names))))
+		}
+		if a.Name == "ollama" || strings.HasSuffix(a.host(), ":11434") {
+			mend = fmt.Sprintf("ollama pull %s, or: %s", a.Model, mend)
 		}
 		say(agent.Finding{What: "model", Said: fmt.Sprintf("%s has no model %s", a.host(), a.Model), Wrong: true, Mend: mend})
 	default:

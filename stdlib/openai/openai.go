@@ -158,9 +158,14 @@ const maxRefusals = 10
 
 // ask puts one request, in a form that the server takes.
 func (a *chat) ask(ctx context.Context, req model.Request, key string, emit func(agent.Progress)) model.Round {
+	return a.watched(ctx, req, key, emit, func(*reader) {})
+}
+
+// watched is ask for somebody who wants to see how the answer was read.
+func (a *chat) watched(ctx context.Context, req model.Request, key string, emit func(agent.Progress), seen func(*reader)) model.Round {
 	var spent run.Usage // of requests that were refused after they had begun to cost
 	for range maxRefusals {
-		round, again := a.attempt(ctx, req, key, emit)
+		round, again := a.attempt(ctx, req, key, emit, seen)
 		if again {
 			spent = spent.Add(round.Usage)
 			continue
@@ -173,7 +178,7 @@ func (a *chat) ask(ctx context.Context, req model.Request, key string, emit func
 }
 
 // attempt makes one request. again: the server refused a parameter that is now left out.
-func (a *chat) attempt(ctx context.Context, req model.Request, key string, emit func(agent.Progress)) (round model.Round, again bool) {
+func (a *chat) attempt(ctx context.Context, req model.Request, key string, emit func(agent.Progress), seen func(*reader)) (round model.Round, again bool) {
 	fail := func(r agent.Reply) (model.Round, bool) { return model.Round{Reply: r}, false }
 	how := a.binding(req)
 	body, err := jsonvalue.Text(a.body(req, how))
@@ -224,6 +229,7 @@ func (a *chat) attempt(ctx context.Context, req model.Request, key string, emit 
 		return slices.ContainsFunc(req.Tools, func(t model.Tool) bool { return t.Name == name })
 	}
 	got.read(resp)
+	seen(&got)
 	round = a.round(ctx, talk, &got, req, how)
 	model.Charge(&round.Usage, a.price(req.Model))
 	if got.cost != nil && *got.cost >= 0 {
