@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -24,11 +26,13 @@ type host struct {
 	witness *witness // of a run that is kept
 	secrets []string // value, what stands for it, value …
 	left    bool     // nobody waits for it any more
+	scratch string   // where runs that are not kept have their working folders; it ends with them
 }
 
 // newHost starts an engine whose runs live in memory, as long as the process.
 func newHost(pr *project, log io.Writer) *host {
-	h := &host{project: pr, store: memory.New()}
+	h := &host{project: pr, store: memory.New(), scratch: filepath.Join(os.TempDir(), "slop-"+rand.Text())}
+	pr.work = h.scratch
 	h.engine = engine.New(engine.Config{Store: h.store, Registry: pr.registry, Secrets: pr.secret, Folder: here(), Log: h.logger(log)})
 	return h
 }
@@ -36,6 +40,7 @@ func newHost(pr *project, log io.Writer) *host {
 // storedHost starts an engine whose runs are kept in the state folder.
 func storedHost(pr *project, st *state, log io.Writer) *host {
 	h := &host{project: pr, store: st.store, state: st, witness: newWitness(st.store)}
+	pr.work = st.work()
 	h.engine = engine.New(engine.Config{
 		Store: h.witness, Registry: pr.registry, Secrets: pr.secret, Owner: st.self.Name, Lease: st.lease, Forgets: st.forgets, Folder: here(), Log: h.logger(log),
 		Leftovers: st.endLeftovers,
@@ -89,6 +94,9 @@ func (h *host) close() {
 	}
 	if h.state != nil {
 		h.state.close()
+	}
+	if h.scratch != "" {
+		_ = removeAll(h.scratch) // most often nothing is there
 	}
 }
 

@@ -30,6 +30,7 @@ type project struct {
 	places    config.Places
 	registry  *agent.Registry
 	serves    bool                     // others start the runs
+	work      string                   // where runs have working folders; "" until a host is there
 	servers   map[string]*mcp.Server   // by name
 	programs  map[string]*remote.Agent // by name
 	ungranted map[string]ungranted     // models whose tools are not known, by name

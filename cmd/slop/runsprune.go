@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/slopstudios/slop/lang/plan"
@@ -49,6 +50,11 @@ func (v *runsPruneCmd) Run(c *console) error {
 		}
 	}
 	st.processes.Tidy()
+	if !v.DryRun {
+		if _, err := st.removeWork(ctx); err != nil {
+			fmt.Fprintln(c.err, "working folders of runs that are gone could not be removed: "+plainPathError(err).Error())
+		}
+	}
 	fmt.Fprintf(c.out, "%s %s and %s (%s)\n", verb, plural(len(gone), "run"), plural(swept.count, "value"), size(swept.bytes))
 	return nil
 }
@@ -83,7 +89,8 @@ func (s *state) forget(ctx context.Context, before time.Time, dry bool) ([]run.I
 				if err := s.store.Remove(ctx, e.Run); err != nil && !errors.Is(err, store.ErrNotFound) && !errors.Is(err, store.ErrHeld) {
 					return gone, err
 				}
-				_ = os.Remove(s.logFile(e.Run)) // there may be none
+				_ = os.Remove(s.logFile(e.Run))                           // there may be none
+				_ = removeAll(filepath.Join(s.work(), folderName(e.Run))) // what is left of it, the next prune removes
 			}
 			gone = append(gone, e.Run)
 		}

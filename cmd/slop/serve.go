@@ -83,6 +83,7 @@ func (f *shareFlags) open(ctx context.Context, c *console, ready func(*project, 
 		return nil, nil, err
 	}
 	h := &host{project: pr, store: st.store, state: st}
+	pr.work = st.work()
 	log := h.logger(c.err)
 	if !f.Verbose {
 		log = slog.New(atLeast{log.Handler(), slog.LevelWarn})

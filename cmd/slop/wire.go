@@ -75,7 +75,7 @@ var settings = map[string]setting{
 			c.HTTP.Networks = http.Public
 		}
 	}},
-	"shell": {[]string{"folder", "env", "max_output"}, func(c *stdlib.Config, a config.Agent) {
+	"shell": {[]string{"folder", "run_folder", "env", "max_output"}, func(c *stdlib.Config, a config.Agent) {
 		c.Shell = shell.Config{Folder: a.Folder, Env: a.Env, MaxOutput: a.MaxOutput}
 	}},
 }
@@ -210,6 +210,9 @@ func meant(a config.Agent) error {
 				return a.Fault(key, fmt.Sprintf("`%s` means nothing to an agent that uses %s", key, a.Use), "", "it takes: "+strings.Join(known, ", "))
 			}
 		}
+		if a.RunFolder != nil && *a.RunFolder && a.Folder != "" {
+			return a.Fault("run_folder", "the commands of a run work in `folder`, or in a folder of its own", "", "take one of the two lines away")
+		}
 		return nil
 	}
 	key, message := "use", fmt.Sprintf("there is no built-in agent `%s`", a.Use)
@@ -227,6 +230,9 @@ func (p *project) register(r *agent.Registry, a config.Agent, tools []types.Tool
 	var c stdlib.Config
 	if s := settings[a.Use]; s.configure != nil {
 		s.configure(&c, a)
+	}
+	if a.Use == "shell" && a.Folder == "" {
+		c.Shell.RunFolder = p.runFolders(a.RunFolder)
 	}
 	if p.serves {
 		c.Shell.Off = a.File == nil // no slop.toml says a word of it

@@ -3,10 +3,13 @@ package shell
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,11 +28,13 @@ import (
 type Config struct {
 	Name      string        // "shell" when empty
 	Env       []string      // names of further environment variables that commands may see
-	Folder    string        // working folder; "" is that of the call
+	Folder    string        // working folder; "" is that of the run, or else that of the call
 	MaxOutput int           // bytes of stdout a command may print; 0 is 16 MiB
 	Grace     time.Duration // between SIGTERM and SIGKILL when a call is cancelled; 0 is 5 s
 	Shell     []string      // what runs `sh:`; empty is sh -c
-	Off       bool          // every call is denied: for hosts whose runs others start, where nobody has allowed commands
+	// RunFolder gives the working folder of a run, which is made at its first call, for nobody else of the machine to read; "" is none. nil: no run has one.
+	RunFolder func(run.ID) string
+	Off       bool // every call is denied: for hosts whose runs others start, where nobody has allowed commands
 }
 
 // New returns an agent with one capability, named as configured.
@@ -138,7 +143,11 @@ func (s *shell) read(r process.Result, err error, name string) agent.Reply {
 func (s *shell) command(c *agent.Call, secrets *outcome.Secrets) (process.Command, error) {
 	p := process.Command{Dir: s.Folder, Env: process.Environ(s.Env...), MaxOut: s.MaxOutput, Grace: s.Grace}
 	if p.Dir == "" {
-		p.Dir = c.Folder
+		dir, err := s.runFolder(c.Run)
+		if err != nil {
+			return p, err
+		}
+		p.Dir = cmp.Or(dir, c.Folder)
 	}
 	text := c.Text
 	if text == nil {
@@ -184,6 +193,27 @@ func (s *shell) command(c *agent.Call, secrets *outcome.Secrets) (process.Comman
 	}
 	slices.Sort(p.Env[len(p.Env)-len(record):])
 	return p, nil
+}
+
+// runFolder makes the folder of a run. Commands may have removed it, and made of its name what they like: only a folder will do.
+func (s *shell) runFolder(id run.ID) (string, error) {
+	if s.RunFolder == nil {
+		return "", nil
+	}
+	dir := s.RunFolder(id)
+	if dir == "" {
+		return "", nil
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		return "", fmt.Errorf("the working folder of the run cannot be made: %w", err)
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", fmt.Errorf("the working folder of the run cannot be made: %w", err)
+	}
+	if info, err := os.Lstat(dir); err != nil || !info.IsDir() {
+		return "", fmt.Errorf("the working folder of the run, %s, is no folder", dir)
+	}
+	return dir, nil
 }
 
 // words reads argv: a list of plain strings. NUL cannot be passed to a program.

@@ -181,3 +181,37 @@ func TestSignature(t *testing.T) {
 		t.Error("a missing shell was not noticed")
 	}
 }
+
+// Each run works in a folder of its own: what one leaves there is there for its next command, and for nobody else.
+func TestRunFolder(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "work", "here")
+	c := shell.Config{RunFolder: func(id run.ID) string { return filepath.Join(root, string(id)) }}
+	in := func(id run.ID, script string) agent.Reply {
+		r, _ := callIn(t.Context(), t, c, &agent.Call{Run: id, Folder: t.TempDir(), Args: map[string]any{"sh": script}})
+		return r
+	}
+	if r := in("a", "touch left && ls && pwd -P"); r.Outcome != "" || !strings.HasPrefix(r.Value.(string), "left\n") || !strings.HasSuffix(r.Value.(string), "/work/here/a") {
+		t.Errorf("the first run: %+v", r)
+	}
+	if r := in("b", "ls"); r.Value != "" {
+		t.Errorf("the second run finds %q", r.Value)
+	}
+	if r := in("a", "ls; rm left; rmdir ../a"); r.Value != "left" {
+		t.Errorf("the first run goes on: %+v", r)
+	}
+	if r := in("a", "ls"); r.Value != "" {
+		t.Errorf("a folder that was removed is made anew: %+v", r)
+	}
+	info, err := os.Stat(filepath.Join(root, "b"))
+	if err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("the folder: %v, %v", info, err)
+	}
+	if err := os.Symlink(t.TempDir(), filepath.Join(root, "c")); err != nil {
+		t.Fatal(err)
+	}
+	want(t, in("c", "true"), run.Failure, "is no folder")
+	c.Folder = t.TempDir()
+	if r := in("d", "pwd -P"); r.Outcome != "" || strings.Contains(r.Value.(string), "work") {
+		t.Errorf("a folder that is configured counts before it: %+v", r)
+	}
+}

@@ -81,6 +81,7 @@ type Agent struct {
 	MaxBody      int      // bytes
 	MaxRedirects *int     // redirects that are followed
 	MaxOutput    int      // bytes a command may print
+	RunFolder    *bool    // of shell: whether each run has a working folder of its own; nil: not said
 	Command      []string // of `use = "program"`: the program and its arguments
 	Timeout      time.Duration
 	Keys         []string // that were written, in order

@@ -186,7 +186,7 @@ func (r *reader) ordered(path []string, t map[string]any) []string {
 var agentKeys = []string{
 	"use", "model", "base_url", "api_key_env", "system", "limit", "rate", "price", "max_tokens", "temperature", "effort", "prefer", "tools", "tool_rounds", "permissions", "settings",
 	"folder", "env", "timeout", "command", "engine", "private", "first_byte_timeout",
-	"max_body", "max_redirects", "max_output",
+	"max_body", "max_redirects", "max_output", "run_folder",
 }
 
 func (r *reader) agent(name string, v any) {
@@ -295,12 +295,16 @@ func (r *reader) agent(name string, v any) {
 			a.Timeout, _ = r.duration(at, v)
 		case "first_byte_timeout":
 			a.FirstByte, _ = r.duration(at, v)
-		case "private":
-			private, ok := v.(bool)
+		case "private", "run_folder":
+			said, ok := v.(bool)
 			if !ok {
-				r.fail(at, "", "`private` must be true or false")
+				r.fail(at, "", "`%s` must be true or false", key)
 			}
-			a.Private = &private
+			if key == "private" {
+				a.Private = &said
+			} else {
+				a.RunFolder = &said
+			}
 		case "max_body":
 			r.count(at, v, &a.MaxBody)
 		case "max_output":
