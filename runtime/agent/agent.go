@@ -54,6 +54,7 @@ type Call struct {
 	Callee   *types.Signature // as pinned in the plan
 	Args     map[string]any   // configured defaults included; may hold types.Secret and types.Parts: see Reveal
 	Text     any              // string or types.Parts; []string for argv; nil when none
+	Shared   int              // bytes of Text, from the first on, that other calls of the run begin with too: they are worth keeping for a provider that can
 	System   string
 	As       *types.Type     // the type asked for, nil when the script has no `as`
 	Schema   json.RawMessage // of As, JSON Schema 2020-12

@@ -227,7 +227,7 @@ func (f *flight) call() (*agent.Call, error) {
 	}
 	call := &agent.Call{
 		Deadline: deadline,
-		Run:      f.session.id, Path: w.Path, Attempt: w.Attempt, Key: w.Key, Callee: c.pinned, Args: args, Text: text, System: system,
+		Run:      f.session.id, Path: w.Path, Attempt: w.Attempt, Key: w.Key, Callee: c.pinned, Args: args, Text: text, Shared: w.Shared, System: system,
 		As: w.As, Schema: f.session.schema(w.As), Repair: repair, Answer: answer, Folder: f.session.engine.folder,
 		Secret: f.session.secretFunc, Hide: f.session.redactor.learn, Emit: f.emit, Memory: stateOf{f},
 	}

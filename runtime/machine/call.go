@@ -485,7 +485,7 @@ func (m *Machine) render(n *node, w *run.CallWish) *run.Error {
 	case sig.Text == types.URL:
 		w.Text, err = m.url(n.f, pc.Text)
 	default:
-		w.Text, err = m.text(n.f, pc.Text, nil)
+		w.Text, w.Shared, err = m.textWith(n.f, pc.Text, nil, int(m.table(n).shared))
 	}
 	if err != nil {
 		return err

@@ -142,13 +142,25 @@ func (m *Machine) message(f *frame, t *plan.Text, extra map[string]any) (string,
 
 // text renders a text: a string, or types.Parts when a secret or something large stands in it.
 func (m *Machine) text(f *frame, t *plan.Text, extra map[string]any) (any, *run.Error) {
+	v, _, err := m.textWith(f, t, extra, 0)
+	return v, err
+}
+
+// textWith is text, and how many bytes the first parts of it have as they are sent.
+func (m *Machine) textWith(f *frame, t *plan.Text, extra map[string]any, first int) (v any, bytes int, problem *run.Error) {
 	if len(t.Parts) == 1 && t.Parts[0].Expr == nil {
-		return t.Parts[0].Literal, nil
+		if first > 0 {
+			bytes = len(t.Parts[0].Literal)
+		}
+		return t.Parts[0].Literal, bytes, nil
 	}
 	var room [512]byte // most texts are short: they cost one allocation, for the string
 	text := room[:0]
 	var list []any // of what comes once something stands there that is no plain text
 	for i := range t.Parts {
+		if i == first && i > 0 {
+			bytes = sent(text, list)
+		}
 		p := &t.Parts[i]
 		if p.Expr == nil {
 			if list != nil {
@@ -158,37 +170,40 @@ func (m *Machine) text(f *frame, t *plan.Text, extra map[string]any) (any, *run.
 			}
 			continue
 		}
-		v, err := m.eval(f, p.Expr, extra)
+		value, err := m.eval(f, p.Expr, extra)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		if list == nil {
 			var plain bool
-			if text, plain = eval.AppendPlain(text, v); plain {
+			if text, plain = eval.AppendPlain(text, value); plain {
 				continue
 			}
 		}
-		if v, err = m.shown(p.Expr, v); err != nil {
-			return nil, err
+		if value, err = m.shown(p.Expr, value); err != nil {
+			return nil, 0, err
 		}
-		s, plain := v.(string)
+		s, plain := value.(string)
 		switch {
 		case list != nil:
-			list = append(list, v)
+			list = append(list, value)
 		case plain:
 			text = append(text, s...)
 		default:
-			list = []any{string(text), v}
+			list = []any{string(text), value}
 		}
 	}
+	if first == len(t.Parts) {
+		bytes = sent(text, list)
+	}
 	if list == nil {
-		return string(text), nil
+		return string(text), bytes, nil
 	}
-	v := eval.RenderParts(list)
+	v = eval.RenderParts(list)
 	if err, ok := v.(error); ok {
-		return nil, valueError(t.At, err.Error())
+		return nil, 0, valueError(t.At, err.Error())
 	}
-	return v, nil
+	return v, bytes, nil
 }
 
 // shown is a value as it stands in a text: a string, or what is put in at the edge.

@@ -36,6 +36,8 @@ type nodeTable struct {
 	elses int
 	timer string
 	as    string // the type a call asks for, as it goes into fingerprints
+
+	shared int32 // parts of a call's text, from the first on, that other calls begin with too
 }
 
 type calleeTable struct {
@@ -61,6 +63,7 @@ func newTables(p *plan.Plan) *tables {
 			}
 		}
 	}
+	t.shares(p)
 	return t
 }
 

@@ -53,6 +53,7 @@ type CallWish struct {
 	Agent       string           // the name the script uses
 	Args        map[string]any   // without the text, configured defaults included; values may be types.Secret, types.Parts or hold types.Large where the signature allows
 	Text        any              // string, or types.Parts (secrets and large texts); nil when none; []string for argv
+	Shared      int              // bytes of the text, as it is sent, that other calls of the run begin with too
 	System      string
 	Persona     types.Parts // the system prompt when something large stands in it: System is empty then
 	As          *types.Type // the answer must fit it; nil: Callee.Result
