@@ -165,7 +165,7 @@ func (w *worst) call(c *Call) tally {
 	price := sig.PriceOf(model)
 	switch {
 	case price != nil && (limit > 0 || price.Output == 0):
-		input := float64(tokens(sig.System, c)) * price.Input // dollars per million tokens are millionths of a dollar per token
+		input := float64(tokens(sig.System, c)) * price.InputAtMost() // dollars per million tokens are millionths of a dollar per token
 		output := float64(limit) * price.Output
 		t.money = int64(math.Min(math.Ceil((input+output)*float64(sig.Asked())), math.MaxInt64/2))
 	case sig.Effect == types.Think:

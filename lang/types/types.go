@@ -194,6 +194,9 @@ type Price struct {
 	CacheWrite float64 `json:"cacheWrite,omitempty"`
 }
 
+// InputAtMost is what a token of the input costs at most: one that the provider writes to its cache can cost more than one that it only reads.
+func (p Price) InputAtMost() float64 { return max(p.Input, p.CacheWrite) }
+
 // Scope is what a script may name beyond itself. It is data: checking calls nobody.
 type Scope struct {
 	Capabilities map[string]Signature // by full callee name

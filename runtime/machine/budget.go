@@ -222,7 +222,7 @@ func worstCase(sig *types.Signature, w *run.CallWish) run.Amount {
 	}
 	need.Tokens = input + output
 	if price != nil { // dollars per million tokens are millionths of a dollar per token
-		need.Money = plan.Money(math.Ceil(float64(float64(input)*price.Input) + float64(float64(output)*price.Output)))
+		need.Money = plan.Money(math.Ceil(float64(float64(input)*price.InputAtMost()) + float64(float64(output)*price.Output)))
 	}
 	return need
 }

@@ -50,6 +50,19 @@ func (a *claude) isUnbound(name string) bool {
 
 // converse holds one conversation, of several turns where the API pauses. refused: it will not be bound to a schema, and has not begun to answer.
 func (a *claude) converse(ctx context.Context, req model.Request, bound bool, key string, emit func(agent.Progress)) (reply model.Round, refused bool) {
+	if !bound {
+		req = req.Instruct()
+	}
+	mark := marksOf(req)
+	var first *turn
+	if name, ok := mark.beginning(req, bound); ok {
+		first = a.beginnings.enter(ctx, name, func() { emit(agent.Progress{Note: "waits for another call with the same beginning"}) })
+		defer first.over()
+		if ended, over := outcome.Ended(ctx); over {
+			reply.Reply = ended
+			return reply, false
+		}
+	}
 	talk, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	silence := time.AfterFunc(a.Idle, func() { stop(errSilent) })
@@ -62,11 +75,11 @@ func (a *claude) converse(ctx context.Context, req model.Request, bound bool, ke
 		options = append(options, option.WithBaseURL(a.BaseURL))
 	}
 	client := anthropic.NewClient(options...)
-	params := a.params(req, bound)
+	params := a.params(req, bound, mark)
 	asked := len(params.Messages)
 	var used tally
 	for range maxTurns {
-		message, err := a.stream(talk, &client, params, &used, emit)
+		message, err := a.stream(talk, &client, params, &used, first, emit)
 		if err != nil {
 			reply.Reply, refused = a.failed(ctx, talk, err, bound && used.turns == 0)
 		} else if message.StopReason == anthropic.StopReasonPauseTurn {
@@ -93,10 +106,7 @@ func (a *claude) converse(ctx context.Context, req model.Request, bound bool, ke
 	return reply, false
 }
 
-func (a *claude) params(req model.Request, bound bool) anthropic.MessageNewParams {
-	if !bound {
-		req = req.Instruct()
-	}
+func (a *claude) params(req model.Request, bound bool, mark marks) anthropic.MessageNewParams {
 	name := req.Model
 	if id, ok := aliases[name]; ok {
 		name = id
@@ -109,6 +119,7 @@ func (a *claude) params(req model.Request, bound bool) anthropic.MessageNewParam
 	if req.System != "" {
 		params.System = []anthropic.TextBlockParam{{Text: req.System}}
 	}
+	mark.put(&params)
 	if req.Temperature != nil {
 		params.Temperature = anthropic.Float(*req.Temperature)
 	}
@@ -137,7 +148,7 @@ type tally struct {
 }
 
 // stream makes one request and reads its answer to the end.
-func (a *claude) stream(ctx context.Context, client *anthropic.Client, params anthropic.MessageNewParams, used *tally, emit func(agent.Progress)) (*anthropic.Message, error) {
+func (a *claude) stream(ctx context.Context, client *anthropic.Client, params anthropic.MessageNewParams, used *tally, first *turn, emit func(agent.Progress)) (*anthropic.Message, error) {
 	stream := client.Messages.NewStreaming(ctx, params)
 	defer stream.Close()
 	var message anthropic.Message
@@ -152,6 +163,7 @@ func (a *claude) stream(ctx context.Context, client *anthropic.Client, params an
 		case "message_start":
 			used.turns++
 			used.id, used.model, used.open = message.ID, string(message.Model), true
+			first.answered(message.Usage.CacheReadInputTokens+message.Usage.CacheCreationInputTokens > 0)
 			if !message.Usage.JSON.InputTokens.Valid() {
 				used.Tokens = run.Unknown
 			}
@@ -223,12 +235,14 @@ func finished(m *anthropic.Message, req model.Request, bound bool) agent.Reply {
 		}
 	case anthropic.StopReasonToolUse:
 		r.Outcome, r.Message = run.Failure, "claude wanted to use a tool, and it has none"
-	default: // end_turn, stop_sequence, and whatever is said one day to end a good answer
+	case anthropic.StopReasonEndTurn, anthropic.StopReasonStopSequence, "": // "": of a server that does not say
 		if strings.TrimSpace(text.String()) == "" {
 			r.Outcome, r.Message = run.Unavailable, "claude gave an empty answer"
 			break
 		}
 		r.Value = req.Shape.Value(text.String(), bound)
+	default: // each that was added so far stood for an answer that is not whole
+		r.Outcome, r.Message = run.Failure, fmt.Sprintf("claude stopped for a reason that this version of slop does not know (%s)", outcome.Brief(string(m.StopReason), 60, false))
 	}
 	return r
 }

@@ -49,6 +49,12 @@ func (s *server) call(ctx context.Context, c *agent.Call) (agent.Reply, string) 
 	return asked(ctx, claude.New(s.config), c)
 }
 
+func (s *server) requests() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.bodies)
+}
+
 func sse(events ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -165,7 +171,7 @@ func TestAPIStopReasons(t *testing.T) {
 		say string
 	}{
 		"end_turn": {"", ""}, "stop_sequence": {"", ""}, "max_tokens": {run.Failure, "max_tokens"}, "refusal": {run.Refused, "Some text"},
-		"tool_use": {run.Failure, "tool"}, "model_context_window_exceeded": {run.Failure, "longer"}, "something_new": {"", ""},
+		"tool_use": {run.Failure, "tool"}, "model_context_window_exceeded": {run.Failure, "longer"}, "something_new": {run.Failure, "does not know (something_new)"},
 	} {
 		r, _ := serve(t, sse(start, open, text("Some text"), shut, end(reason), stop)).call(t.Context(), &agent.Call{})
 		want(t, r, c.o, c.say)
@@ -224,6 +230,12 @@ func TestAPIFailures(t *testing.T) {
 			http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusTemporaryRedirect)
 		}, run.Failure, "base_url", ""},
 		"overloaded in between": {mid("overloaded_error"), run.Unavailable, "in the middle", run.Estimated},
+		"529 in between":        {mid("api_error"), run.Unavailable, "in the middle", run.Estimated},
+		"a key in between":      {mid("authentication_error"), run.Denied, "in the middle", run.Estimated},
+		"half closed": {func(w http.ResponseWriter, r *http.Request) { // the headers promise more than comes
+			w.Header().Set("Content-Length", "100000")
+			sse(start, open, text("half"))(w, r)
+		}, run.Unavailable, "broke", run.Estimated},
 		"limit in between":      {mid("rate_limit_error"), run.RateLimited, "in the middle", run.Estimated},
 		"unknown in between":    {mid("strange_error"), run.Unavailable, "in the middle", run.Estimated},
 		"broken off":            {sse(start, open, text("half")), run.Unavailable, "broke", run.Estimated},

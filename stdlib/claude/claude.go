@@ -113,6 +113,8 @@ type claude struct {
 
 	mu      sync.Mutex
 	unbound map[string]bool // models of the API that refuse to be bound to a schema
+
+	beginnings beginnings
 }
 
 // acts says that the agent may change the world.

@@ -9,6 +9,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/lang/types"
@@ -25,6 +26,7 @@ type Request struct {
 	Effort      string   // "", low, medium, high, xhigh or max
 	System      string
 	Turns       []Turn
+	Shared      int    // bytes of the first turn's text that other calls begin with too
 	Shape       *Shape // nil: text is wanted
 	Tools       []Tool // that the model may use
 	Rounds      int    // how often
@@ -84,6 +86,9 @@ func Read(c *agent.Call, name string, maxTokens int) (Request, error) {
 	}
 	r.Shape = newShape(c.As)
 	r.Turns = []Turn{{Text: prompt}}
+	if c.Text != nil && c.Shared <= len(prompt) && utf8.ValidString(prompt[:c.Shared]) {
+		r.Shared = c.Shared
+	}
 	if c.Repair != nil {
 		r.Turns = append(r.Turns, Turn{Assistant: true, Text: said(c.Repair.Answer)}, Turn{Text: objection(c.Repair.Problems)})
 	}
