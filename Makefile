@@ -13,7 +13,7 @@ build: ## build bin/slop
 install: ## install slop into GOBIN
 	$(GO) install -trimpath ./cmd/slop
 
-test: redis-server interpreters ## pass every test; needs Go, git, sh, redis-server, python3 and node, which root on Debian gets by itself
+test: redis-server interpreters ## pass every test; needs Go, git, sh, redis-server, python3, node and curl, which root on Debian gets by itself
 	@for tool in git sh; do command -v $$tool >/dev/null || { echo "make test needs $$tool: install it and run again" >&2; exit 1; }; done
 	$(GO) test $(TESTFLAGS) -timeout 15m ./...
 
@@ -27,9 +27,9 @@ redis-server:
 	  command -v redis-server >/dev/null || { echo "the tests need redis-server, 6.2 or newer: apt-get install redis-server and run again" >&2; exit 1; }; \
 	}
 
-# The examples of agents run in the languages they are written in.
+# The examples of agents run in the languages they are written in, the guide of the server in curl.
 interpreters:
-	@for tool in python3 node; do command -v $$tool >/dev/null && continue; \
+	@for tool in python3 node curl; do command -v $$tool >/dev/null && continue; \
 	  package=$$tool; [ $$tool = node ] && package=nodejs; \
 	  if [ "$$(id -u)" = 0 ] && [ -e /etc/debian_version ]; then \
 	    export DEBIAN_FRONTEND=noninteractive; \
