@@ -126,6 +126,9 @@ CONFIGURATION
     base_url = "http://localhost:8080/v1"
     api_key_env = "LOCAL_KEY" # the variable's name, never the key
 
+    tools = ["github.search"] # of MCP servers, which the model may use by itself:
+    tool_rounds = 8           # it does what they do (slop help mcp)
+
     [agents.coder]
     use = "claude"
     prefer = "cli"            # or "api"
@@ -211,6 +214,9 @@ MCP
   slop mcp inspect github.search_code
   slop mcp call github.search_code query=TODO
 
+  A model may use them by itself when slop.toml grants it some: tools = ["github.*"]
+  under its table. With one that is do the model is do, too.
+
   A listing is kept, so that scripts are checked without a server. What is no name
   in a script becomes _: search-code is github.search_code.
 
@@ -255,7 +261,8 @@ EVENTS
   sends the same lines by WebSocket and SSE.
 
   Between them stand records without a seq. {"kind": "progress", …} is text as it
-  streams. {"kind": "note", "note": KIND, "path": …, "text": …} says what follows
+  streams, or "tool": what a model uses in the midst of a call, as it begins and as
+  it ended. {"kind": "note", "note": KIND, "path": …, "text": …} says what follows
   from the fact before it and is said by no fact. Its kinds:
 
     waits, waited   a wait has begun (until), is over
