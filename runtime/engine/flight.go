@@ -460,7 +460,7 @@ func used(u run.Usage, s *types.Signature, mute bool) run.Usage {
 		u.CostSource = run.Reported
 	case s.Price != nil && (u.Tokens == run.Reported || u.Tokens == run.Estimated):
 		u.Cost, u.CostSource = cost(u, *s.Price), run.Estimated
-	case model:
+	case model, u.Tokens != "": // tokens were used, and nobody says for how much
 		u.CostSource = run.Unknown
 	}
 	return u

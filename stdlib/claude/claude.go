@@ -168,6 +168,11 @@ func (a *claude) Call(ctx context.Context, c *agent.Call) agent.Reply {
 	}
 	emit := func(p agent.Progress) {
 		p.Delta, p.Note = secrets.Black(p.Delta), secrets.Black(p.Note)
+		if p.Tool != nil {
+			shown := *p.Tool
+			shown.Args, shown.Result = secrets.Black(shown.Args), secrets.Black(shown.Result)
+			p.Tool = &shown
+		}
 		c.Emit(p)
 	}
 	var reply agent.Reply

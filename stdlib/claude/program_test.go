@@ -43,6 +43,9 @@ func asked(ctx context.Context, a agent.Agent, c *agent.Call) (agent.Reply, stri
 		mu.Lock()
 		defer mu.Unlock()
 		shown.WriteString(p.Delta)
+		if p.Tool != nil {
+			p.Note = p.Tool.Note()
+		}
 		if p.Note != "" {
 			shown.WriteString("[" + p.Note + "]")
 		}
@@ -142,14 +145,17 @@ func TestProgramWithToolsIsNotTrusted(t *testing.T) {
 }
 
 func TestProgramThatActs(t *testing.T) {
-	path, dir := program(t, strings.Replace(hello, `"tools":[]`, `"tools":["Bash","Read"]`, 1), `out {"type":"stream_event","event":{"type":"content_block_start","content_block":{"type":"tool_use","name":"Bash"}}}`, good)
+	path, dir := program(t, strings.Replace(hello, `"tools":[]`, `"tools":["Bash","Read"]`, 1), `out {"type":"assistant","message":{"id":"m1","content":[{"type":"tool_use","id":"t1","name":"Bash","input":{"command":"ls"}}]}}`,
+		`out {"type":"user","message":{"content":[{"type":"tool_result","tool_use_id":"t1","content":[{"type":"text","text":"a.txt"}]}]}}`,
+		`out {"type":"assistant","message":{"id":"m2","content":[{"type":"tool_use","id":"t2","name":"Read","input":{}}]}}`,
+		`out {"type":"user","message":{"content":[{"type":"tool_result","tool_use_id":"t2","content":"no","is_error":true},{"type":"tool_result","tool_use_id":"t9","content":"nobody asked"}]}}`, good)
 	folder := t.TempDir()
 	a := claude.New(claude.Config{Program: path, Tools: []string{"Read", "Bash(git:*)"}, Folder: folder})
 	r, shown := asked(t.Context(), a, &agent.Call{System: "Be careful."})
 	want(t, r, "")
 	g := given(t, dir)
 	real, _ := filepath.EvalSymlinks(folder)
-	if !slices.Contains(g.Args, "--tools=Read,Bash") || !slices.Contains(g.Args, "--allowedTools=Read,Bash(git:*)") || g.Dir != real || g.Persona != "Be careful." || shown != "[using Bash]" {
+	if !slices.Contains(g.Args, "--tools=Read,Bash") || !slices.Contains(g.Args, "--allowedTools=Read,Bash(git:*)") || g.Dir != real || g.Persona != "Be careful." || shown != `[uses Bash {"command":"ls"}][Bash answered][uses Read {}][Read failed: no]` {
 		t.Errorf("%+v, shown %q", g, shown)
 	}
 	if joined := strings.Join(append(g.Args, g.Env...), " "); strings.Contains(joined, " --system-prompt-file") || strings.Contains(joined, "MAX_OUTPUT_TOKENS") {
@@ -234,20 +240,6 @@ func TestProgramOutcomes(t *testing.T) {
 	}
 }
 
-func TestProgramLargeOutput(t *testing.T) {
-	path, _ := program(t, hello, "big 3000000", "exit 0")
-	r, _ := asked(t.Context(), claude.New(claude.Config{Program: path}), &agent.Call{})
-	if text, _ := r.Value.(string); r.Outcome != "" || len(text) != 3000000 {
-		t.Errorf("%s: %d bytes", r.Message, len(text))
-	}
-	path, _ = program(t, hello, "many 20000", good)
-	r, shown := asked(t.Context(), claude.New(claude.Config{Program: path}), &agent.Call{})
-	want(t, r, "")
-	if !strings.HasSuffix(shown, "19998,19999,") {
-		t.Errorf("%d bytes shown", len(shown))
-	}
-}
-
 // Hanging, deaf, with a grandchild that left: all of it is gone soon after the call is stopped.
 func TestProgramIsStopped(t *testing.T) {
 	const grace = 300 * time.Millisecond
@@ -285,17 +277,6 @@ func TestProgramIsStopped(t *testing.T) {
 	want(t, r, run.Timeout, "too long")
 	r, _ = asked(t.Context(), claude.New(claude.Config{Program: path, Idle: 200 * time.Millisecond}), &agent.Call{})
 	want(t, r, run.Timeout, "said nothing")
-
-	// What it leaves behind although it ended well is ended, too.
-	path, dir = program(t, hello, "stray", good)
-	r, _ = asked(t.Context(), claude.New(claude.Config{Program: path, Grace: grace}), &agent.Call{})
-	want(t, r, "")
-	text, _ := os.ReadFile(filepath.Join(dir, "stray"))
-	if stray, _ = strconv.Atoi(string(text)); stray == 0 || syscall.Kill(stray, 0) == nil {
-		if text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", stray)); err != nil || !strings.Contains(string(text), ") Z ") {
-			t.Errorf("the stray %d lives", stray)
-		}
-	}
 }
 
 var review = types.Type{Kind: types.Record, Fields: []types.Field{{Name: "score", Type: types.Type{Kind: types.Int}}, {Name: "a", Type: types.Type{Kind: types.String, Optional: true}}}}

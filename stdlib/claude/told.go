@@ -36,14 +36,14 @@ type event struct {
 	Attempt int
 	Status  int `json:"error_status"`
 
-	Message struct { // assistant; the parts of one message come in several events
+	Message struct { // assistant, and user for what tools gave; the parts of one message come in several events
 		ID      string
-		Content []struct{ Type, Text string }
+		Content []part
 	}
 	Error any // assistant: why it is no answer
 	Event struct {
 		Type  string
-		Block struct{ Type, Name string } `json:"content_block"`
+		Block struct{ Type string } `json:"content_block"`
 		Delta struct{ Type, Text string }
 	}
 	Limit struct {
@@ -52,6 +52,16 @@ type event struct {
 	} `json:"rate_limit_info"`
 
 	result
+}
+
+// part is one of a message.
+type part struct {
+	Type, Text string
+	ID, Name   string // tool_use
+	Input      json.RawMessage
+	Of         string `json:"tool_use_id"` // tool_result
+	Content    json.RawMessage
+	Failed     bool `json:"is_error"`
 }
 
 // result is the last line.
@@ -104,6 +114,7 @@ type teller struct {
 	ended bool
 	telling
 	thinks bool
+	uses   map[string]string // tools in use: their names by what the model calls the use
 }
 
 // maxLine bounds a line. A turn with everything in it has been seen at several megabytes.
@@ -173,9 +184,12 @@ func (t *teller) line(line []byte) {
 				}
 			}
 		}
+		t.used(e.Message.Content)
 		if why, ok := e.Error.(string); ok && why != "" {
 			t.why = why
 		}
+	case "user":
+		t.used(e.Message.Content)
 	case "rate_limit_event":
 		if e.Limit.Status == "rejected" {
 			t.resets = moment(e.Limit.ResetsAt)
@@ -217,9 +231,48 @@ func (t *teller) partial(e *event) {
 	case e.Event.Type == "content_block_start" && e.Event.Block.Type == "thinking" && !t.thinks:
 		t.thinks = true
 		t.emit(agent.Progress{Note: "thinking"})
-	case e.Event.Type == "content_block_start" && e.Event.Block.Type == "tool_use" && e.Event.Block.Name != "StructuredOutput":
-		t.emit(agent.Progress{Note: "using " + e.Event.Block.Name})
 	}
+}
+
+// used shows the tools that the program uses, as they begin and as they end.
+func (t *teller) used(parts []part) {
+	for _, p := range parts {
+		switch p.Type {
+		case "tool_use":
+			if p.Name == "StructuredOutput" || t.uses[p.ID] != "" {
+				continue
+			}
+			if t.uses == nil {
+				t.uses = map[string]string{}
+			}
+			t.uses[p.ID] = p.Name
+			t.emit(agent.Progress{Tool: &run.ToolUse{ID: p.ID, Name: p.Name, Args: outcome.Brief(string(p.Input), maxShown, false)}})
+		case "tool_result":
+			name := t.uses[p.Of]
+			if name == "" {
+				continue
+			}
+			delete(t.uses, p.Of)
+			t.emit(agent.Progress{Tool: &run.ToolUse{ID: p.Of, Name: name, Ended: true, Failed: p.Failed, Result: outcome.Brief(resultText(p.Content), maxShown, false)}})
+		}
+	}
+}
+
+// maxShown is how much is shown of what a tool is given, and gives.
+const maxShown = 4 << 10
+
+// resultText is what a tool gave: a text, or parts of which the texts count.
+func resultText(raw json.RawMessage) string {
+	var text string
+	if json.Unmarshal(raw, &text) == nil {
+		return text
+	}
+	var parts []part
+	_ = json.Unmarshal(raw, &parts) // what is neither shows nothing
+	for _, p := range parts {
+		text += p.Text
+	}
+	return text
 }
 
 // broken is the reply when the program was stopped.
