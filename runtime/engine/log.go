@@ -20,6 +20,7 @@ type troubles struct {
 	leases  trouble
 	told    trouble
 	hints   trouble
+	lapses  trouble
 	sweeps  trouble
 }
 

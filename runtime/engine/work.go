@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/slopstudios/slop/runtime/run"
@@ -12,12 +13,13 @@ import (
 )
 
 // How often a worker looks for runs that a lost hint or a dead process left behind. Where leases lapse, other machines hold runs too, and nothing but a look tells
-// that one of them is gone: then within 5 s of the end of a lease.
+// that one of them is gone: then within 5 s of the end of a lease. That look sees the leases alone; all unfinished runs are looked through every DefaultSweep.
 const (
 	DefaultSweep      = time.Minute
 	DefaultLeaseSweep = 4 * time.Second
 
-	sweepRest = 25 // times as long as a look takes nobody looks: where many thousand runs wait for people, looking is not to be what the store is busy with
+	// Where many thousand runs are open, looking is not to be what the store is busy with.
+	sweepRest, repairRest, mostRest = 25, 100, 10 * time.Minute
 )
 
 // checkEvery is how often a worker asks agents whether they could be called: often enough for whoever looks at their status, and it costs nothing.
@@ -47,7 +49,13 @@ func (e *Engine) Work(ctx context.Context) error {
 	sweeps := make(chan struct{})
 	go func() {
 		defer close(sweeps)
-		e.sweeps(ctx)
+		e.sweeps(ctx, &e.troubles.lapses, "look for leases that lapsed", e.store.Lapsed, e.sweep, sweepRest)
+	}()
+	repairs := make(chan struct{})
+	go func() {
+		defer close(repairs)
+		e.heed(&e.troubles.sweeps, "reconcile the list of runs", e.Reconcile(ctx, e.pool)) // lists are derived: the next start tries again
+		e.sweeps(ctx, &e.troubles.sweeps, "look for runs that were left behind", e.store.Strays, max(e.sweep, DefaultSweep), repairRest)
 	}()
 	checks := make(chan struct{})
 	go func() {
@@ -57,6 +65,7 @@ func (e *Engine) Work(ctx context.Context) error {
 	e.serve(ctx, hints)
 	<-listens
 	<-sweeps
+	<-repairs
 	<-checks
 	return nil
 }
@@ -187,19 +196,21 @@ func (e *Engine) invite(h store.Hint) {
 	e.dispatch()
 }
 
-// sweeps looks for what was left behind, at the start and then from time to time.
-func (e *Engine) sweeps(ctx context.Context) {
-	e.heed(&e.troubles.sweeps, "reconcile the list of runs", e.Reconcile(ctx, e.pool)) // lists are derived: the next start tries again
+// sweeps looks for what was left behind, at the start and then from time to time: rest times as long as a look takes nobody looks so again.
+func (e *Engine) sweeps(ctx context.Context, t *trouble, what string, strays look, every time.Duration, rest int) {
 	for ctx.Err() == nil {
 		began := time.Now()
-		e.heed(&e.troubles.sweeps, "look for runs that were left behind", e.sweepUp(ctx)) // what it did not find, the next finds
-		pause(ctx, max(e.sweep, min(sweepRest*time.Since(began), DefaultSweep)))
+		e.heed(t, what, e.sweepUp(ctx, strays)) // what it did not find, the next finds
+		pause(ctx, max(every, min(time.Duration(rest)*time.Since(began), mostRest)))
 	}
 }
 
+// look yields runs of a pool that were left behind.
+type look func(ctx context.Context, pool string) iter.Seq2[store.Hint, error]
+
 // sweepUp leaves a hint for every run that nobody holds and nothing will wake.
-func (e *Engine) sweepUp(ctx context.Context) error {
-	for h, err := range e.store.Strays(ctx, e.pool) {
+func (e *Engine) sweepUp(ctx context.Context, strays look) error {
+	for h, err := range strays(ctx, e.pool) {
 		if err != nil {
 			return err
 		}

@@ -69,6 +69,9 @@ type Log interface {
 	// Strays yields the unfinished runs of a pool that nobody holds and that no hint will wake, as a lost write or a lapsed lease leaves them: each as the hint
 	// that it lacks. A run that rests until it is told something is none.
 	Strays(ctx context.Context, pool string) iter.Seq2[Hint, error]
+	// Lapsed yields the strays whose lease lapsed, whose holder is known to be dead, or whose hint was taken by somebody who died since, at a cost that does
+	// not grow with the runs that rest. It is derived: it may miss a stray, which Strays finds, and yields nothing but strays.
+	Lapsed(ctx context.Context, pool string) iter.Seq2[Hint, error]
 	// Holder tells who holds the lease of a run: "" when nobody does, when the holder is known to be dead, or when the run is finished. ErrNotFound.
 	Holder(ctx context.Context, id run.ID) (owner string, err error)
 	// Remove takes the log of a finished run away, with its index entry. ErrNotFound; an unfinished run stays: ErrHeld.

@@ -403,6 +403,11 @@ func (s *Store) Strays(ctx context.Context, pool string) iter.Seq2[store.Hint, e
 	})
 }
 
+// Lapsed implements store.Log.
+func (s *Store) Lapsed(ctx context.Context, pool string) iter.Seq2[store.Hint, error] {
+	return s.Strays(ctx, pool)
+}
+
 // choose yields the runs whose log, which is locked meanwhile, is wanted.
 func (s *Store) choose(ctx context.Context, want func(run.ID, *log) bool) iter.Seq2[store.Hint, error] {
 	return func(yield func(store.Hint, error) bool) {

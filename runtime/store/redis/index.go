@@ -235,7 +235,11 @@ func (s *Store) repair(ctx context.Context) (err error) {
 				return err
 			}
 			if !r.is("finished") {
-				if err := s.register(ctx, id, r.at(2)); err != nil {
+				look := time.Microsecond
+				if r.is("rests") {
+					look = 0
+				}
+				if err := s.register(ctx, id, r.at(2), "", look); err != nil {
 					return err
 				}
 			}

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -49,7 +50,7 @@ func (s *Store) Create(ctx context.Context, id run.ID, owner string, ttl time.Du
 			pool, priority = b.Options.Pool, b.Options.Priority
 		}
 	}
-	if err := s.register(ctx, id, pool); err != nil {
+	if err := s.register(ctx, id, pool, owner, ttl); err != nil {
 		return run.Lease{}, failure(err, "create", id)
 	}
 	until := end(ttl)
@@ -91,6 +92,7 @@ func (s *Store) Claim(ctx context.Context, id run.ID, owner string, ttl time.Dur
 		return run.Lease{}, failure(err, "claim", id)
 	}
 	s.marks.set(id, token, r.at(2))
+	s.note(ctx, id, r.at(3), leaseNote(r.at(4), owner)) // where it fails, the run is found with all others
 	return run.Lease{Run: id, Token: token, Owner: owner, Until: until}, nil
 }
 
@@ -378,9 +380,93 @@ func (s *Store) Unfinished(ctx context.Context, pool string) iter.Seq2[run.ID, e
 
 // Strays implements store.Log.
 func (s *Store) Strays(ctx context.Context, pool string) iter.Seq2[store.Hint, error] {
-	return s.choose(ctx, pool, false, true, func(stand reply) bool {
-		return stand.is("free") || stand.is("held") && s.conf.Dead(stand.at(1))
-	})
+	return s.choose(ctx, pool, false, true, s.stray)
+}
+
+// Lapsed implements store.Log. A lease is noted when it is taken, and looked up in its run only when what was noted is over: then it may have been extended, given
+// back, or lost. So runs that rest cost nothing.
+func (s *Store) Lapsed(ctx context.Context, pool string) iter.Seq2[store.Hint, error] {
+	return func(yield func(store.Hint, error) bool) {
+		noted, err := s.lapsed(ctx, pool)
+		if err != nil {
+			yield(store.Hint{}, err)
+			return
+		}
+		for chunk := range slices.Chunk(noted, pageRuns) {
+			stands, err := s.stands(ctx, len(chunk), func(i int) run.ID { return chunk[i].id })
+			if err != nil {
+				yield(store.Hint{}, err)
+				return
+			}
+			for i, n := range chunk {
+				stand := stands[i]
+				switch {
+				case stand.is("finished"), stand.is("none") && n.over > unborn:
+					s.unregister(ctx, n.id, pool)
+				case n.hinted && !stand.is("none"), stand.is("rests"):
+					s.note(ctx, n.id, pool, "", n.lease)
+				case s.stray(stand):
+					priority, _ := strconv.Atoi(stand.at(4))
+					if !yield(store.Hint{Run: n.id, Pool: pool, Priority: priority}, nil) {
+						return
+					}
+				case stand.is("held"):
+					s.note(ctx, n.id, pool, leaseNote(stand.at(5), stand.at(1)), n.lease)
+				}
+			}
+		}
+	}
+}
+
+type noted struct {
+	id     run.ID
+	lease  string
+	hinted bool
+	over   time.Duration // for how long it is, as far as it was noted
+}
+
+func leaseNote(until, owner string) string { return until + " " + owner }
+
+// note keeps what a lease is known to be, where it is known to be nothing else.
+func (s *Store) note(ctx context.Context, id run.ID, pool, lease string, was ...any) {
+	_, _ = s.run(ctx, leaseScript, s.keysOfShard(pool, s.shard(string(id))), append([]any{string(id), lease}, was...)...)
+}
+
+// lapsed reads the leases of a pool that are over as far as they were noted.
+func (s *Store) lapsed(ctx context.Context, pool string) (out []noted, err error) {
+	dead := map[string]bool{} // one look at an owner is enough
+	for n := range s.shards {
+		r, err := s.run(ctx, leasesScript, s.keysOfShard(pool, strconv.Itoa(n)))
+		if err == nil && !r.is("ok") {
+			err = odd(r)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("redis: read the leases of pool %q: %w", pool, err)
+		}
+		now, _ := strconv.ParseInt(r.at(1), 10, 64)
+		for i := 2; i+2 < len(r); i += 3 {
+			text, owner, _ := strings.Cut(r[i+1], " ")
+			until, _ := strconv.ParseInt(text, 10, 64)
+			over := until > 0 && until <= now
+			if !over && owner != "" {
+				is, known := dead[owner]
+				if !known {
+					is = s.conf.Dead(owner)
+					dead[owner] = is
+				}
+				over = is
+			}
+			if over {
+				out = append(out, noted{run.ID(r[i]), r[i+1], r[i+2] == "1", time.Duration(now-until) * time.Microsecond})
+			}
+		}
+	}
+	return out, nil
+}
+
+// stray tells whether nobody is at work on a run, nor does it rest.
+func (s *Store) stray(stand reply) bool {
+	return stand.is("free") || stand.is("held") && s.conf.Dead(stand.at(1))
 }
 
 // choose yields the unfinished runs of a pool, or of all, oldest first, as far as they stand as is wanted.
@@ -409,7 +495,7 @@ func (s *Store) choose(ctx context.Context, pool string, all, unhinted bool, wan
 		}
 		slices.SortFunc(open, func(a, b opened) int { return cmp.Or(cmp.Compare(a.since, b.since), cmp.Compare(a.id, b.id)) })
 		for chunk := range slices.Chunk(open, pageRuns) {
-			stands, err := s.stands(ctx, chunk)
+			stands, err := s.stands(ctx, len(chunk), func(i int) run.ID { return chunk[i].id })
 			if err != nil {
 				yield(store.Hint{}, err)
 				return
@@ -467,10 +553,10 @@ func (s *Store) open1(ctx context.Context, pool string, unhinted bool) ([]opened
 }
 
 // stands asks how many runs stand, in one go.
-func (s *Store) stands(ctx context.Context, runs []opened) ([]reply, error) {
-	out := make([]reply, len(runs))
-	err := s.crowd(ctx, len(runs), func(i int) (err error) {
-		out[i], err = s.run(ctx, standScript, s.keysOf(runs[i].id))
+func (s *Store) stands(ctx context.Context, n int, id func(i int) run.ID) ([]reply, error) {
+	out := make([]reply, n)
+	err := s.crowd(ctx, n, func(i int) (err error) {
+		out[i], err = s.run(ctx, standScript, s.keysOf(id(i)))
 		return err
 	})
 	if err != nil {
@@ -479,15 +565,15 @@ func (s *Store) stands(ctx context.Context, runs []opened) ([]reply, error) {
 	return out, nil
 }
 
-// register announces a run of a pool.
-func (s *Store) register(ctx context.Context, id run.ID, pool string) error {
+// register announces a run of a pool, and its lease when that is known.
+func (s *Store) register(ctx context.Context, id run.ID, pool, owner string, ttl time.Duration) error {
 	if _, known := s.pools.Load(pool); !known {
 		if err := s.client.SAdd(ctx, s.key("pools"), pool).Err(); err != nil {
 			return err
 		}
 		s.pools.Store(pool, nil)
 	}
-	_, err := s.write(ctx, openScript, s.keysOfShard(pool, s.shard(string(id))), string(id))
+	_, err := s.write(ctx, openScript, s.keysOfShard(pool, s.shard(string(id))), string(id), owner, micros(ttl))
 	return err
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -381,7 +382,7 @@ func TestDerivedIsMadeAgain(t *testing.T) {
 	must(t, s.Release(t.Context(), lease))
 	must(t, s.PutEntries(t.Context(), store.Entry{Run: "a{b}", Status: run.Running, Started: at, Seq: 1}))
 	must(t, s.Close())
-	for _, key := range []string{"p:{x/0}:open", "p:pools", "p:{index}:all", "p:{index}:open"} {
+	for _, key := range []string{"p:{x/0}:open", "p:{x/0}:leases", "p:pools", "p:{index}:all", "p:{index}:open"} {
 		if n := server.Do("DEL", key); n != int64(1) {
 			t.Errorf("%s was not there", key)
 		}
@@ -396,9 +397,48 @@ func TestDerivedIsMadeAgain(t *testing.T) {
 	if fmt.Sprint(strays) != "[a{b}]" {
 		t.Errorf("strays: %v", strays)
 	}
+	for id, err := range store.Named(s.Lapsed(t.Context(), "x")) {
+		must(t, err)
+		strays = append(strays, id)
+	}
+	if fmt.Sprint(strays) != "[a{b} a{b}]" {
+		t.Errorf("strays and lapsed: %v", strays)
+	}
 	entries, _, err := s.List(t.Context(), store.Filter{Status: []run.Status{run.Running}})
 	if err != nil || len(entries) != 1 {
 		t.Errorf("entries: %v, %v", entries, err)
+	}
+}
+
+// Who looks for lapsed leases asks once for each run that began to rest, and after that for none.
+func TestLapsedAsksForNoRunThatRests(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, redistest.Everysec...)
+	s := open(t, redis.Config{URL: server.URL(), Prefix: "p"})
+	defer func() { _ = s.Close() }()
+	const runs = 20
+	for i := range runs {
+		id := run.ID(fmt.Sprint("r", i))
+		lease, err := s.Create(t.Context(), id, "me", time.Hour, run.Fact{Seq: 1, At: at, Body: &run.Started{Options: run.Options{Pool: "x"}}})
+		must(t, err)
+		must(t, s.Rest(t.Context(), lease, 1, time.Time{}))
+		server.Do("HSET", "p:{x/0}:leases", string(id), "2 me") // an hour later
+	}
+	look := func() (scripts int) {
+		server.Do("CONFIG", "RESETSTAT")
+		for h, err := range s.Lapsed(t.Context(), "x") {
+			t.Errorf("%+v lapsed, %v", h, err)
+		}
+		text, _ := server.Do("INFO", "commandstats").(string)
+		_, text, _ = strings.Cut(text, "cmdstat_evalsha:calls=")
+		text, _, _ = strings.Cut(text, ",")
+		scripts, err := strconv.Atoi(text)
+		must(t, err)
+		return scripts
+	}
+	look()
+	if n := look(); n != 1 {
+		t.Errorf("it takes %d scripts to see that %d runs rest", n, runs)
 	}
 }
 

@@ -13,10 +13,10 @@ import (
 	"github.com/slopstudios/slop/runtime/store"
 )
 
-// keysOfShard are open, hints, ready and later of one shard of a pool.
+// keysOfShard are open, hints, ready, later and leases of one shard of a pool.
 func (s *Store) keysOfShard(pool, shard string) []string {
 	tag := pool + "/" + shard
-	return []string{s.tagged(tag, "open"), s.tagged(tag, "hints"), s.tagged(tag, "ready"), s.tagged(tag, "later")}
+	return []string{s.tagged(tag, "open"), s.tagged(tag, "hints"), s.tagged(tag, "ready"), s.tagged(tag, "later"), s.tagged(tag, "leases")}
 }
 
 // Enqueue implements store.Queue.

@@ -9,8 +9,8 @@
 // mark and reports what it had done, so every call may be retried. And a holder sends the last mark it knows: if Redis lost its last seconds and the log has grown again
 // since, the mark is gone and the holder is fenced, although the numbers would fit.
 //
-// Everything else is derived from the logs and repaired from them: per pool and shard {POOL/N} the unfinished runs (open) and the hints (hints, ready, later); the lists of
-// runs by start ({index}). open is written before the log it names and cleared after its end, so it may name too many runs, never too few; only a Redis that lost its
+// Everything else is derived from the logs and repaired from them: per pool and shard {POOL/N} the unfinished runs (open), the leases as they were
+// taken (leases) and the hints (hints, ready, later); the lists of runs by start ({index}). open is written before the log it names and cleared after its end, so it may name too many runs, never too few; only a Redis that lost its
 // last seconds can know too few, so the logs are looked through once after each start of a server.
 //
 // Time is the clock of the server that keeps the run. Other processes hear of facts, answers and hints by publish and subscribe; nobody asks at intervals.

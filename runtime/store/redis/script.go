@@ -44,14 +44,14 @@ return {'ok'}
 
 // ARGV: owner, ttl, the token of a dead holder or ”.
 var claimScript = lua(`
-local m = redis.call('HMGET', KEYS[1], 'token', 'owner', 'until', 'fin')
+local m = redis.call('HMGET', KEYS[1], 'token', 'owner', 'until', 'fin', 'pool')
 if not m[1] then return {'none'} end
 if m[4] then return {'finished'} end
 if m[2] ~= '' and m[2] ~= ARGV[1] and m[1] ~= ARGV[3] and not lapsed(m[3]) then return {'held', m[2], m[1]} end
-local token = num(m[1] + 1)
-redis.call('HSET', KEYS[1], 'token', token, 'owner', ARGV[1], 'until', ends(ARGV[2]))
+local token, till = num(m[1] + 1), ends(ARGV[2])
+redis.call('HSET', KEYS[1], 'token', token, 'owner', ARGV[1], 'until', till)
 redis.call('HDEL', KEYS[1], 'rests', 'rested')
-return {'ok', token, last(KEYS[2])[1] or ''}
+return {'ok', token, last(KEYS[2])[1] or '', m[5] or '', till}
 `)
 
 // ARGV: token, owner, ttl.
@@ -140,13 +140,13 @@ redis.call('PUBLISH', ARGV[5], ARGV[6])
 return {'ok', seq, m[3], m[4]}
 `)
 
-// It tells how a run stands: none, finished, held (by whom), rests or free; then its pool, its index entry and its priority.
+// It tells how a run stands: none, finished, held (by whom), rests or free; then its pool, its index entry, its priority, and until when it is held.
 var standScript = lua(`
 local m = redis.call('HMGET', KEYS[1], 'token', 'fin', 'owner', 'until', 'rests', 'pool', 'e', 'prio')
 if not m[1] then return {'none'} end
 local pool, entry, prio = m[6] or '', m[7] or '', m[8] or '0'
 if m[2] then return {'finished', '', pool, entry} end
-if m[3] ~= '' and not lapsed(m[4]) then return {'held', m[3], pool, entry, prio} end
+if m[3] ~= '' and not lapsed(m[4]) then return {'held', m[3], pool, entry, prio, m[4]} end
 if m[5] then return {'rests', '', pool, entry} end
 return {'free', '', pool, entry, prio}
 `)
@@ -176,19 +176,44 @@ if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], 'list', A
 return {'ok'}
 `)
 
-// The scripts of one shard of a pool: KEYS are open, hints, ready, later.
+// The scripts of one shard of a pool: KEYS are open, hints, ready, later, leases.
 // hints: run → 'PRIO DUE', DUE in nanoseconds with 19 digits, so that texts compare as numbers. ready: score -PRIO, member 'DUE RUN', so that the first is the next.
-// later: score DUE in microseconds.
+// later: score DUE in microseconds. leases: run → 'UNTIL OWNER', the lease as it was when it was taken; UNTIL 0 does not lapse, 1 is for whoever looks next.
 
-// ARGV: run.
+// ARGV: run, owner, ttl. Owner ” when a lease is not known; and ttl 0 when there is none, since the run rests.
 var openScript = lua(`
 redis.call('ZADD', KEYS[1], 'NX', num(now()), ARGV[1])
+if ARGV[2] ~= '' then
+  redis.call('HSET', KEYS[5], ARGV[1], ends(ARGV[3]) .. ' ' .. ARGV[2])
+elseif ARGV[3] ~= '0' then
+  redis.call('HSETNX', KEYS[5], ARGV[1], '1 ')
+end
 return {'ok'}
+`)
+
+// ARGV: run, lease; and what must stand there now, else it stays as another has written it meanwhile. No lease: it is none to look at.
+var leaseScript = lua(`
+if ARGV[3] and redis.call('HGET', KEYS[5], ARGV[1]) ~= ARGV[3] then return {'ok'} end
+if ARGV[2] == '' then redis.call('HDEL', KEYS[5], ARGV[1]) else redis.call('HSET', KEYS[5], ARGV[1], ARGV[2]) end
+return {'ok'}
+`)
+
+// It tells the time, and of each lease the run, the lease, and whether the run has a hint.
+var leasesScript = lua(`
+local all = redis.call('HGETALL', KEYS[5])
+local out = {'ok', num(now())}
+for i = 1, #all, 2 do
+  out[#out + 1] = all[i]
+  out[#out + 1] = all[i + 1]
+  out[#out + 1] = num(redis.call('HEXISTS', KEYS[2], all[i]))
+end
+return out
 `)
 
 // ARGV: run.
 var closeScript = lua(`
 redis.call('ZREM', KEYS[1], ARGV[1])
+redis.call('HDEL', KEYS[5], ARGV[1])
 local old = redis.call('HGET', KEYS[2], ARGV[1])
 if old then
   redis.call('HDEL', KEYS[2], ARGV[1])
@@ -254,7 +279,9 @@ else
 end
 if first[1] then
   redis.call('ZREM', KEYS[3], first[1])
-  redis.call('HDEL', KEYS[2], string.sub(first[1], 21))
+  local id = string.sub(first[1], 21)
+  redis.call('HDEL', KEYS[2], id)
+  redis.call('HSET', KEYS[5], id, '1 ') -- whoever takes it may die before it claims the run
   return {'due', first[1], num(-tonumber(first[2]))}
 end
 local next = redis.call('ZRANGE', KEYS[4], 0, 0)

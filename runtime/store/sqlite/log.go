@@ -561,6 +561,11 @@ func (s *Store) Strays(ctx context.Context, pool string) iter.Seq2[store.Hint, e
 	})
 }
 
+// Lapsed implements store.Log. Runs that rest are passed over by the index.
+func (s *Store) Lapsed(ctx context.Context, pool string) iter.Seq2[store.Hint, error] {
+	return s.Strays(ctx, pool)
+}
+
 // hinted tells that a run has a hint which will be found. One that is damaged will not be.
 func (s *Store) hinted(ctx context.Context, id run.ID) bool {
 	h := store.Hint{Run: id}

@@ -339,6 +339,90 @@ func strays(t *testing.T, s store.Store) {
 	are("one more is free", "told", "lapsed", "urgent")
 }
 
+// lapsed asks for what Lapsed must find, and for nothing that is no stray: it may leave others to Strays.
+func lapsed(t *testing.T, s store.Store) {
+	ctx := t.Context()
+	fail := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	const short = 50 * time.Millisecond
+	leases := map[run.ID]run.Lease{}
+	for id, ttl := range map[run.ID]time.Duration{"lapses": short, "again": short, "extended": short, "rests": time.Hour, "wakes": time.Hour, "hinted": short, "done": time.Hour, "elsewhere": short, "held": time.Hour} {
+		pool := "p"
+		if id == "elsewhere" {
+			pool = "q"
+		}
+		l, err := s.Create(ctx, id, "me", time.Hour, startedIn(pool, 3))
+		fail(err)
+		fail(s.Release(ctx, l))
+		leases[id], err = s.Claim(ctx, id, "me", ttl)
+		fail(err)
+		if id == "extended" {
+			leases[id], err = s.Extend(ctx, leases[id], time.Hour)
+			fail(err)
+		}
+	}
+	fail(s.Rest(ctx, leases["rests"], 1, time.Time{}))
+	fail(s.Rest(ctx, leases["wakes"], 1, time.Now().Add(time.Hour)))
+	fail(s.Enqueue(ctx, store.Hint{Run: "hinted", Pool: "p"}))
+	again, err := s.Claim(ctx, "done", "me", time.Hour)
+	fail(err)
+	fail(s.Append(ctx, again, 1, end(2)))
+	look := func() []run.ID {
+		t.Helper()
+		var got []run.ID
+		for h, err := range s.Lapsed(ctx, "p") {
+			fail(err)
+			if h.Pool != "p" || h.Priority != 3 || !h.Due.IsZero() {
+				t.Errorf("the hint is %+v", h)
+			}
+			got = append(got, h.Run)
+		}
+		slices.Sort(got)
+		return got
+	}
+	finds := func(what string, want ...run.ID) {
+		t.Helper()
+		eventually(t, what, func() bool { return slices.Equal(look(), want) })
+		for range 3 { // what it has looked at does not change what it finds
+			if got := look(); !slices.Equal(got, want) {
+				t.Errorf("%s: %v lapsed, want %v", what, got, want)
+			}
+		}
+	}
+	finds("two leases lapse", "again", "lapses")
+	taken, err := s.Claim(ctx, "again", "other", time.Hour)
+	fail(err)
+	finds("one was taken over", "lapses")
+	h, ok, _, err := s.Dequeue(ctx, "p")
+	if err != nil || !ok || h.Run != "hinted" {
+		t.Fatalf("%+v, %v, %v", h, ok, err)
+	}
+	finds("who took a hint died", "hinted", "lapses")
+	_, err = s.Tell(ctx, "rests", run.Fact{At: at, Body: &run.PauseAsked{}}, "")
+	fail(err)
+	finds("what was told has a hint", "hinted", "lapses")
+	if h, ok, _, err = s.Dequeue(ctx, "p"); err != nil || !ok || h.Run != "rests" {
+		t.Fatalf("%+v, %v, %v", h, ok, err)
+	}
+	finds("what was told lost its hint", "hinted", "lapses", "rests")
+	_, err = s.Extend(ctx, taken, short)
+	fail(err)
+	again, err = s.Claim(ctx, "rests", "me", time.Hour)
+	fail(err)
+	fail(s.Rest(ctx, again, 2, time.Time{}))
+	eventually(t, "the lease lapses again", func() bool { // noted for an hour: Strays finds it if Lapsed does not
+		return slices.Contains(append(look(), ids(t, store.Named(s.Strays(ctx, "p")))...), "again")
+	})
+	fail(s.Enqueue(ctx, store.Hint{Run: "lapses", Pool: "p"}))
+	if got := look(); slices.Contains(got, "lapses") || slices.Contains(got, "rests") {
+		t.Errorf("what has a hint, and what rests again, lapsed: %v", got)
+	}
+}
+
 func remove(t *testing.T, s store.Store) {
 	ctx := t.Context()
 	l := create(t, s, "r")

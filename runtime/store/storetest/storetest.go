@@ -62,6 +62,7 @@ var logs = map[string]func(*testing.T, store.Store){
 	"Rest gives the lease back while nothing was told": rest,
 	"Holder tells who holds the lease":                 holder,
 	"Strays are what no hint will wake":                strays,
+	"Lapsed are strays that were held":                 lapsed,
 	"Remove takes finished runs":                       remove,
 	"what is not there is not found":                   missing,
 	"a context that ended stores nothing":              cancelled,

@@ -353,6 +353,11 @@ func (s *Store) Strays(ctx context.Context, pool string) iter.Seq2[store.Hint, e
 	return alive(s, s.Store.Strays(ctx, pool))
 }
 
+// Lapsed implements store.Log.
+func (s *Store) Lapsed(ctx context.Context, pool string) iter.Seq2[store.Hint, error] {
+	return alive(s, s.Store.Lapsed(ctx, pool))
+}
+
 // AllBlobs implements store.Blobs.
 func (s *Store) AllBlobs(ctx context.Context) iter.Seq2[store.Blob, error] {
 	return alive(s, s.Store.AllBlobs(ctx))
