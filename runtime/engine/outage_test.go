@@ -1,9 +1,11 @@
 package engine_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -472,11 +474,15 @@ func TestWhatWaitedIsDroppedWhenAnotherWrote(t *testing.T) {
 
 // With the process what waited is gone. The next one thinks again what had ended, and does what was not begun.
 func TestWhatWaitedGoesWithItsProcess(t *testing.T) {
-	inABlackout(t, engine.Config{}, func(t *testing.T, b *blackout) {
+	var log bytes.Buffer
+	inABlackout(t, engine.Config{Log: slog.New(slog.NewTextHandler(&log, nil))}, func(t *testing.T, b *blackout) {
 		b.start(thenDo)
 		synctest.Wait()
 		b.away(true, 25*time.Second)
 		shut(t, b.e)
+		if text := log.String(); strings.Count(text, "is dropped") != 1 || !strings.Contains(text, "facts=3") || !strings.Contains(text, "run="+string(b.id)) {
+			t.Errorf("the log says %s", text)
+		}
 		if o := b.e.Outage(); o.Dropped != 3 {
 			t.Errorf("an engine that is closed counts what it drops: %+v", o)
 		}

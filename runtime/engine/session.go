@@ -1097,7 +1097,11 @@ func (s *session) bury() {
 	}
 	s.stop(errClosing)
 	if s.out != nil {
-		s.engine.outages.drop(len(s.batch))
+		if n := len(s.batch); n > 0 {
+			s.engine.outages.drop(n)
+			s.engine.log.Warn("what came of calls while the store was away is dropped: another worker took the run over, or the process ended; who goes on with the run makes them again",
+				"run", s.id, "facts", n)
+		}
 		s.engine.outages.leave(s.out.facts, s.out.bytes)
 	}
 	if s.clock != nil {
