@@ -142,17 +142,22 @@ func TestLiteralsKeepIntsAndFloatsApart(t *testing.T) {
 // Spec: a damaged plan is refused when it is read; it never reaches a machine.
 func TestValidateRefusesDamage(t *testing.T) {
 	for name, damage := range map[string]func(p *plan.Plan){
-		"no blocks":                    func(p *plan.Plan) { p.Blocks = nil },
-		"another version":              func(p *plan.Plan) { p.Version++ },
-		"value out of range":           func(p *plan.Plan) { p.Blocks[0].Value = 99 },
-		"value below -1":               func(p *plan.Plan) { p.Blocks[0].Value = -2 },
-		"parent after its child":       func(p *plan.Plan) { p.Blocks[1].Parent = 5 },
-		"a block twice":                func(p *plan.Plan) { p.Blocks[0].Nodes[5].Reduce.Block = 2 },
-		"a block nobody has":           func(p *plan.Plan) { p.Blocks = append(p.Blocks, plan.Block{Parent: 0, Value: -1}) },
-		"a block within itself":        func(p *plan.Plan) { p.Blocks[0].Nodes[3].Map.Block = 0 },
-		"too few binds":                func(p *plan.Plan) { p.Blocks[2].Binds = []string{"f"} },
-		"inputs without names":         func(p *plan.Plan) { p.Blocks[0].Binds = nil },
-		"callee out of range":          func(p *plan.Plan) { p.Blocks[0].Nodes[0].Call.Callee = 1 },
+		"no blocks":              func(p *plan.Plan) { p.Blocks = nil },
+		"another version":        func(p *plan.Plan) { p.Version++ },
+		"value out of range":     func(p *plan.Plan) { p.Blocks[0].Value = 99 },
+		"value below -1":         func(p *plan.Plan) { p.Blocks[0].Value = -2 },
+		"parent after its child": func(p *plan.Plan) { p.Blocks[1].Parent = 5 },
+		"a block twice":          func(p *plan.Plan) { p.Blocks[0].Nodes[5].Reduce.Block = 2 },
+		"a block nobody has":     func(p *plan.Plan) { p.Blocks = append(p.Blocks, plan.Block{Parent: 0, Value: -1}) },
+		"a block within itself":  func(p *plan.Plan) { p.Blocks[0].Nodes[3].Map.Block = 0 },
+		"too few binds":          func(p *plan.Plan) { p.Blocks[2].Binds = []string{"f"} },
+		"inputs without names":   func(p *plan.Plan) { p.Blocks[0].Binds = nil },
+		"callee out of range":    func(p *plan.Plan) { p.Blocks[0].Nodes[0].Call.Callee = 1 },
+		"a tool that does more than its model": func(p *plan.Plan) {
+			p.Callees[0].Tools = []types.Tool{{Name: "a.b", Effect: types.Do, Input: json.RawMessage("{}")}}
+		},
+		"a tool without a schema":      func(p *plan.Plan) { p.Callees[0].Tools = []types.Tool{{Name: "a.b", Effect: types.Read}} },
+		"too many rounds":              func(p *plan.Plan) { p.Callees[0].Rounds = types.MaxRounds + 1 },
 		"ref out of range":             func(p *plan.Plan) { p.Blocks[1].Nodes[0].Expr.Refs[0].Slot = 2 },
 		"ref outside the flow":         func(p *plan.Plan) { p.Blocks[9].Nodes[0].Expr.Refs[0].Depth = 1 },
 		"ref nobody waits for":         func(p *plan.Plan) { p.Blocks[0].Nodes[1].Needs = nil },

@@ -21,7 +21,7 @@ import (
 func (w *world) user(name string, h handler, tools ...string) {
 	w.t.Helper()
 	s := signature(name)
-	s.Effect, s.Structured, s.Rounds = types.Think, true, 3
+	s.Effect, s.Structured, s.Rounds, s.MaxOutput = types.Think, true, 3, 100
 	for _, tool := range tools {
 		_, sig, ok := w.registry.Lookup(tool)
 		if !ok {
@@ -277,5 +277,20 @@ func TestAToolThatAsksOutlivesTheProcess(t *testing.T) {
 	}
 	if end := wait(t, second, id); end.Value != "made, bound to Oslo" || made.Load() != 1 || end.Usage.Input != 20 {
 		t.Errorf("made %d times: %+v", made.Load(), end)
+	}
+}
+
+// A budget reserves for every round.
+func TestBudgetsReserveForEachRound(t *testing.T) {
+	w := newWorld(t)
+	w.add("look", scripted{[]types.Signature{signature("look")}, say("seen")})
+	w.user("m", say("done"), "look")
+	e := engine.New(engine.Config{Registry: w.registry})
+	defer shut(t, e)
+	for budget, want := range map[int]string{407: "too little", 408: "done"} { // two tokens of input and a hundred of output, four times
+		p := w.plan(fmt.Sprintf(`output m "abc" budget %d tokens else "too little"`, budget))
+		if end := wait(t, e, start(t, e, p, run.Options{})); end.Value != want {
+			t.Errorf("with %d tokens: %+v", budget, end)
+		}
 	}
 }
