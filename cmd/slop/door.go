@@ -9,8 +9,10 @@ import (
 	"strings"
 
 	"github.com/slopstudios/slop/cmd/slop/config"
+	"github.com/slopstudios/slop/runtime/server"
 	"github.com/slopstudios/slop/runtime/server/auth"
 	"github.com/slopstudios/slop/runtime/server/auth/oidc"
+	"github.com/slopstudios/slop/runtime/store"
 )
 
 // defaultListen is where a server listens when nobody says.
@@ -28,6 +30,25 @@ func (d *door) guarded() string {
 		return "for programs of this machine"
 	}
 	return "for callers with a token"
+}
+
+// limits bound callers. Programs of this machine are one person's, who need not be kept from asking.
+func (d *door) limits() server.Limits {
+	var l server.Limits
+	if d.gate != nil {
+		l = server.DefaultLimits
+	}
+	rate := func(to *store.Rate, said string) {
+		if count, per := config.Per(said); count > 0 {
+			*to = store.Rate{Count: count, Per: per, Burst: 2 * count}
+		}
+	}
+	rate(&l.Caller, d.Rate)
+	rate(&l.Address, d.AddressRate)
+	if d.Streams > 0 {
+		l.Streams = d.Streams
+	}
+	return l
 }
 
 // said puts flags before the environment, and that before slop.toml.

@@ -173,7 +173,10 @@ CONFIGURATION
     hosts = ["slop.example.com"]             # names it answers to; else any
     origins = ["https://app.example.com"]    # of web pages that may call it
     proxies = ["10.0.0.0/8"]  # believed about addresses (X-Forwarded-For)
+    rate = "100/s"            # requests of a caller; address_rate of an address
+    max_streams = 1000        # of a caller at a time; max_connections in all
     max_body = 4194304        # bytes of a request
+    keep_audit = "400d"       # who changed what (slop audit)
     max_runs = 1000           # runs in memory at a time; max_queued wait in line
 
     [server.oidc]             # tokens of an OpenID Connect issuer count, too

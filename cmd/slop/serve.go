@@ -158,7 +158,7 @@ func (v *serveCmd) Run(c *console) error {
 	defer w.end()
 	api := server.New(server.Config{
 		Host: w.engine, Store: w.state.store, Registry: pr.registry, Load: standardFlow, Version: versionText(), Log: w.logger(c.err),
-		Gate: d.gate, Hosts: d.Hosts, Origins: d.Origins, MaxBody: int64(d.MaxBody),
+		Gate: d.gate, Hosts: d.Hosts, Origins: d.Origins, MaxBody: int64(d.MaxBody), Proxies: d.Proxies, Limits: d.limits(), Keep: d.KeepAudit,
 		Options: run.Options{Pool: serverPool, MaxParallel: pr.config.Run.MaxParallel},
 		Ready: func(p *plan.Plan, inputs map[string]any) error {
 			if err := missingModels(p, inputs); err != nil {
@@ -170,7 +170,7 @@ func (v *serveCmd) Run(c *console) error {
 	web := &http.Server{Handler: api, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
 	fmt.Fprintf(c.err, "slop serves http://%s%s %s; runs are kept in %s\n", listener.Addr(), server.Root, d.guarded(), w.state.where())
 	ended := make(chan error, 1)
-	go func() { ended <- web.Serve(listener) }()
+	go func() { ended <- web.Serve(api.Crowd(listener, d.Connections)) }()
 	select {
 	case err := <-ended:
 		return err

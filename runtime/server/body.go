@@ -85,6 +85,9 @@ func bodyError(err error) error {
 
 // unmarshal reads JSON strictly and says where a mistake is.
 func unmarshal(body []byte, v any) error {
+	if tooDeep(body) {
+		return problem("E_INVALID", fmt.Sprintf("the JSON is nested more than %d deep", maxDepth))
+	}
 	d := json.NewDecoder(strings.NewReader(string(body)))
 	d.DisallowUnknownFields()
 	err := d.Decode(v)
@@ -113,6 +116,29 @@ func unmarshal(body []byte, v any) error {
 		return problem("E_INVALID", "there is no field "+strconv.Quote(name), Fault{"/" + pointerPart(name), "no such field"})
 	}
 	return problem("E_INVALID", strings.TrimPrefix(err.Error(), "json: "))
+}
+
+// maxDepth is how deep lists and objects of a body may be nested. Nobody writes such a thing, and each level costs whoever walks through it a frame of its stack.
+const maxDepth = 200
+
+func tooDeep(body []byte) bool {
+	depth, quoted := 0, false
+	for i := 0; i < len(body); i++ {
+		switch c := body[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			if depth++; depth > maxDepth {
+				return true
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return false
 }
 
 // inJSON is a kind of Go as people who write JSON know it.

@@ -29,7 +29,7 @@ const (
 func (s *Server) eventRoutes() []route {
 	return []route{
 		{method: "GET", path: Root + "/workflows/{id}/events", role: auth.Viewer, id: "runEvents", handle: s.runEvents, streams: true},
-		{method: "GET", path: Root + "/events", role: auth.Viewer, id: "events", handle: s.socket, streams: true},
+		{method: "GET", path: Root + "/events", role: auth.Viewer, id: "events", handle: s.socket, streams: true, tickets: true},
 	}
 }
 

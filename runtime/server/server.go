@@ -11,9 +11,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
-	"runtime/debug"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -25,6 +24,7 @@ import (
 	"github.com/slopstudios/slop/runtime/agent"
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/runs"
+	"github.com/slopstudios/slop/runtime/server/audit"
 	"github.com/slopstudios/slop/runtime/server/auth"
 	"github.com/slopstudios/slop/runtime/store"
 	"github.com/slopstudios/slop/runtime/travel"
@@ -38,6 +38,8 @@ const (
 	DefaultMaxBody = 4 << 20          // bytes
 	maxWait        = 60 * time.Second // of ?wait=
 	bodyTime       = 30 * time.Second // for the whole of a body to arrive
+	handleTime     = 60 * time.Second // for what does not last
+	answerTime     = 2 * time.Minute  // for the whole of its answer to leave
 )
 
 // Host works on runs.
@@ -56,11 +58,14 @@ type Config struct {
 	Load func(path string) (name, text string, err error)
 	// Ready reports what this server lacks to run a flow with these inputs: a model, a secret. nil: nothing ever.
 	Ready   func(p *plan.Plan, inputs map[string]any) error
-	Gate    auth.Gate   // nil: auth.Open
-	Options run.Options // of runs: the pool, and what requests do not say
-	Hosts   []string    // names under which clients reach this server beside loopback; with an Open gate only those of loopback count
-	Origins []string    // of web pages that may call it
-	MaxBody int64       // bytes; 0: DefaultMaxBody
+	Gate    auth.Gate      // nil: auth.Open
+	Options run.Options    // of runs: the pool, and what requests do not say
+	Hosts   []string       // names under which clients reach this server beside loopback; with an Open gate only those of loopback count
+	Origins []string       // of web pages that may call it
+	Proxies []netip.Prefix // whose X-Forwarded-For counts
+	Limits  Limits
+	MaxBody int64         // bytes; 0: DefaultMaxBody
+	Keep    time.Duration // of entries of the audit log; 0: audit.DefaultKeep
 	Version string
 	Log     *slog.Logger // nil: nobody listens
 }
@@ -72,8 +77,16 @@ type Server struct {
 	routes []route
 	csrf   *http.CrossOriginProtection
 	reels  reels
-	ctx    context.Context // ends with Close
-	stop   context.CancelFunc
+	audit  *audit.Book
+
+	tickets   *auth.Tickets
+	byAddress *meter // nil: no limit
+	byCaller  *meter // nil: no limit
+	failures  *meter
+	seats     seats
+
+	ctx  context.Context // ends with Close
+	stop context.CancelFunc
 
 	closing sync.Mutex
 	open    sync.WaitGroup // sockets and streams, which http.Server does not wait for: see enter
@@ -86,6 +99,13 @@ type route struct {
 	id           string // operationId in the OpenAPI description
 	handle       func(http.ResponseWriter, *http.Request) error
 	streams      bool // it may last: no time limit
+	reads        bool // a POST that changes nothing
+	tickets      bool // a ticket in its query proves who comes
+}
+
+// changes reports whether a request may change something, and belongs into the audit log.
+func (r *route) changes() bool {
+	return r.method != http.MethodGet && r.method != http.MethodHead && !r.reads
 }
 
 // New returns a server.
@@ -102,6 +122,16 @@ func New(c Config) *Server {
 	s := &Server{config: c, router: mux.NewRouter(), csrf: http.NewCrossOriginProtection()}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.reels.init(s)
+	s.tickets = auth.NewTickets(c.Store, nil)
+	s.audit = audit.New(c.Store, audit.Config{Keep: c.Keep, Log: c.Log})
+	if c.Limits.Caller.Count > 0 {
+		s.byCaller = newMeter("caller", c.Limits.Caller)
+	}
+	if c.Limits.Address.Count > 0 {
+		s.byAddress = newMeter("address", c.Limits.Address)
+	}
+	s.failures = newMeter("address", failures)
+	s.seats = seats{most: c.Limits.Streams, taken: map[string]int{}}
 	for _, origin := range c.Origins {
 		if err := s.csrf.AddTrustedOrigin(origin); err != nil {
 			c.Log.Warn("an origin is left out", "origin", origin, "error", err)
@@ -122,16 +152,13 @@ func New(c Config) *Server {
 // table is everything that can be asked, one list a chapter.
 func (s *Server) table() []route {
 	var all []route
-	for _, chapter := range [][]route{s.healthRoutes(), s.runRoutes(), s.steerRoutes(), s.eventRoutes()} {
+	for _, chapter := range [][]route{s.healthRoutes(), s.runRoutes(), s.steerRoutes(), s.eventRoutes(), s.accountRoutes()} {
 		all = append(all, chapter...)
 	}
 	return all
 }
 
-// ServeHTTP implements http.Handler.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.router.ServeHTTP(w, r) }
-
-// Close ends sockets and streams, each with a word about where to go on, and waits for them.
+// Close ends sockets and streams, each with a word about where to go on, and waits for them and for what the audit log has yet to write.
 func (s *Server) Close(ctx context.Context) error {
 	s.closing.Lock()
 	s.stop()
@@ -144,10 +171,10 @@ func (s *Server) Close(ctx context.Context) error {
 	}()
 	select {
 	case <-done:
-		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	return s.audit.Close(ctx)
 }
 
 // enter lets a stream begin, unless the server is ending. Who entered calls open.Done.
@@ -171,88 +198,6 @@ func requestID(r *http.Request) string {
 	return hex.EncodeToString(b[:])
 }
 
-type requestKey struct{}
-
-// serve is what is the same for all routes: who asks, whether they may, how much they may send, and how mistakes are told.
-func (s *Server) serve(rt route) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		id := requestID(r)
-		h := w.Header()
-		h.Set("X-Request-Id", id)
-		h.Set("X-Content-Type-Options", "nosniff")
-		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, id))
-		began := time.Now()
-		out := &answer{ResponseWriter: w}
-		defer func() {
-			if err := recover(); err != nil {
-				if err == http.ErrAbortHandler {
-					panic(err)
-				}
-				s.config.Log.Error("a request broke something", "request", id, "route", rt.id, "panic", fmt.Sprint(err), "stack", string(debug.Stack()))
-				if !out.begun {
-					s.refuse(out, r, problem("E_INTERNAL", "the log of the server says more, under the request id"))
-				}
-			}
-		}()
-		r, err := s.admit(rt, out, r)
-		if err == nil {
-			err = rt.handle(out, r)
-		}
-		if err != nil {
-			s.fail(out, r, rt, err)
-		}
-		s.config.Log.Debug("request", "request", id, "route", rt.id, "status", out.status, "took", time.Since(began))
-	})
-}
-
-// admit checks everything that does not depend on what is asked. The request it returns knows its caller.
-func (s *Server) admit(rt route, w *answer, r *http.Request) (*http.Request, error) {
-	if err := s.known(r); err != nil {
-		return r, err
-	}
-	if err := s.csrf.Check(r); err != nil {
-		return r, problem("E_FORBIDDEN", "a web page of another site may not do this")
-	}
-	if rt.role > auth.Anyone {
-		caller, err := s.config.Gate.Caller(r)
-		if err != nil {
-			return r, err
-		}
-		if caller.Role < rt.role {
-			return r, problem("E_FORBIDDEN", fmt.Sprintf("this takes the role %s, and you are %s", rt.role, caller.Role))
-		}
-		r = r.WithContext(auth.With(r.Context(), caller))
-	}
-	r.Body = http.MaxBytesReader(w, r.Body, s.config.MaxBody)
-	if !rt.streams {
-		_ = http.NewResponseController(w.ResponseWriter).SetReadDeadline(time.Now().Add(bodyTime)) // a test's recorder has none
-	}
-	return r, nil
-}
-
-// known refuses requests for another name than ours: a page whose name was made to lead here (DNS rebinding) says its own.
-func (s *Server) known(r *http.Request) error {
-	host := r.Host
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	host = strings.ToLower(strings.Trim(host, "[]"))
-	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
-		return nil
-	}
-	if _, local := s.config.Gate.(auth.Open); !local {
-		if len(s.config.Hosts) == 0 {
-			return nil // a token is needed anyway, and no page has one of another's
-		}
-		for _, name := range s.config.Hosts {
-			if strings.EqualFold(name, host) {
-				return nil
-			}
-		}
-	}
-	return problem("E_FORBIDDEN", fmt.Sprintf("this server does not answer to the name %q", host))
-}
-
 // fail answers with the problem that an error is.
 func (s *Server) fail(w *answer, r *http.Request, rt route, err error) {
 	if w.begun || r.Context().Err() != nil && errors.Is(err, context.Canceled) {
@@ -266,6 +211,9 @@ func (s *Server) fail(w *answer, r *http.Request, rt route, err error) {
 }
 
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, p *Problem) {
+	if a, ok := w.(*answer); ok {
+		a.code = p.Code
+	}
 	told := *p
 	told.Instance, told.RequestID = r.URL.Path, w.Header().Get("X-Request-Id")
 	told.write(w)
@@ -273,34 +221,9 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, p *Problem) {
 
 func (s *Server) refusing(say func(*http.Request) *Problem) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("X-Request-Id", requestID(r))
 		s.refuse(w, r, say(r))
 	})
 }
-
-// answer knows whether something of it was sent.
-type answer struct {
-	http.ResponseWriter
-	begun  bool
-	status int
-}
-
-func (a *answer) WriteHeader(status int) {
-	if !a.begun {
-		a.begun, a.status = true, status
-	}
-	a.ResponseWriter.WriteHeader(status)
-}
-
-func (a *answer) Write(b []byte) (int, error) {
-	if !a.begun {
-		a.begun, a.status = true, http.StatusOK
-	}
-	return a.ResponseWriter.Write(b)
-}
-
-// Unwrap lets http.ResponseController find what the connection can do.
-func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 // scope is what a script of a caller may name.
 func (s *Server) scope(ctx context.Context) types.Scope {

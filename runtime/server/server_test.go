@@ -37,6 +37,7 @@ type world struct {
 	api   *server.Server
 	slow  chan struct{}
 	token string // "": none
+	asked int
 }
 
 type slowAgent struct{ let chan struct{} }
@@ -248,7 +249,10 @@ func TestOtherSites(t *testing.T) {
 func TestSteer(t *testing.T) {
 	w := newWorld(t)
 	id := w.start("ok = human.approve \"Go?\"\nrequire ok == \"yes\" else \"no\"\noutput ok")
-	questions := w.want(200, "GET", "/workflows?waiting=true", nil)["items"].([]any)
+	var questions []any
+	for deadline := time.Now().Add(20 * time.Second); len(questions) == 0 && time.Now().Before(deadline); { // a list follows its runs
+		questions = w.want(200, "GET", "/workflows?waiting=true", nil)["items"].([]any)
+	}
 	if len(questions) != 1 || questions[0].(map[string]any)["id"] != id {
 		t.Fatalf("%v waits", questions)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/runs"
+	"github.com/slopstudios/slop/runtime/server/audit"
 	"github.com/slopstudios/slop/runtime/server/auth"
 )
 
@@ -219,9 +220,15 @@ func (k *socket) do(c *command) {
 	case caller.Role < what.role:
 		err = problem("E_FORBIDDEN", fmt.Sprintf("this takes the role %s, and you are %s", what.role, caller.Role))
 	default:
+		if err = k.server.byCaller.count(caller); err != nil {
+			break
+		}
 		ctx, cancel := context.WithTimeout(k.ctx, bodyTime)
 		told, err = what.do(k, ctx, c)
 		cancel()
+	}
+	if p := (*Problem)(nil); ok && what.role > auth.Viewer && !(errors.As(err, &p) && p.Status == http.StatusTooManyRequests) {
+		k.note(c, err) // as in noting
 	}
 	if err != nil {
 		k.complain(c, err)
@@ -233,6 +240,19 @@ func (k *socket) do(c *command) {
 	if c.Event == "agent:workflow:watch" || c.Event == "agent:workflow:execute" {
 		k.stream(c.Run, c.After)
 	}
+}
+
+// note notes a change, or one that was refused, before it is answered.
+func (k *socket) note(c *command, err error) {
+	e := audit.Entry{Method: "WS", Route: c.Event, Status: http.StatusOK}
+	if c.Run != "" {
+		e.Path = Root + "/workflows/" + url.PathEscape(string(c.Run))
+	}
+	if err != nil {
+		p := problemOf(err)
+		e.Status, e.Code = p.Status, p.Code
+	}
+	k.server.note(k.ctx, e)
 }
 
 func (k *socket) complain(c *command, err error) {

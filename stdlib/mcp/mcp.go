@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -50,7 +49,6 @@ type Config struct {
 	Cache string // the folder of listings; "": none are kept
 	Log   string // the file that stderr goes to; "": nowhere
 
-	Changed   func()                      // hears that the signatures are others now, while the server is connected; nil: nobody does
 	Getenv    func(string) (string, bool) // nil: os.LookupEnv
 	Version   string                      // of slop, which a server is told
 	Transport func() sdk.Transport        // instead of Command and URL: of tests
@@ -117,7 +115,7 @@ func (s *Server) Learn(ctx context.Context) (*Listing, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l.known.Load().listing, nil
+	return l.listing, nil
 }
 
 // Account is whose answers the server gives.
@@ -219,7 +217,7 @@ func (s *Server) Call(ctx context.Context, c *agent.Call) agent.Reply {
 		return s.unreached(ctx, err)
 	}
 	_, own, _ := strings.Cut(c.Callee.Use, ".")
-	t := l.known.Load().tools[own]
+	t := l.tools[own]
 	switch {
 	case t == nil || !s.config.allows(own):
 		return agent.Fail(run.Failure, fmt.Sprintf("the MCP server %s has no tool %q any more", s.config.Name, own))
@@ -289,42 +287,21 @@ func (s *Server) dial() (*link, error) {
 	}
 	known := s.listing
 	s.mu.Unlock()
-	l, err := s.config.open(known, s.relisted)
-	if err = s.joined(l, err); err != nil {
-		return nil, err
-	}
-	if now := l.known.Load().listing; known != nil && !reflect.DeepEqual(known, now) {
-		s.relisted(now)
-	}
-	return l, nil
-}
-
-// joined takes over what came of an attempt to connect.
-func (s *Server) joined(l *link, err error) error {
+	l, err := s.config.open(known)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
 		s.failures++
 		s.rests = time.Now().Add(pause(s.failures))
-		return err
+		return nil, err
 	}
 	if s.closed {
 		go l.close()
-		return &unreachable{message: "it was closed: this process is about to end"}
+		return nil, &unreachable{message: "it was closed: this process is about to end"}
 	}
 	s.rests = time.Time{}
-	s.link, s.listing = l, l.known.Load().listing
-	return nil
-}
-
-// relisted takes over what the server offers now. Runs that are planned from here on call that; those under way have a plan that says what they call.
-func (s *Server) relisted(l *Listing) {
-	s.mu.Lock()
-	s.listing = l
-	s.mu.Unlock()
-	if s.config.Changed != nil {
-		s.config.Changed()
-	}
+	s.link, s.listing = l, l.listing
+	return l, nil
 }
 
 // settled is how long a connection lives that was no failure.
