@@ -71,6 +71,9 @@ func (f *flight) useTool(ctx context.Context, tool *types.Tool, u agent.Use) age
 		return agent.Fail(run.Stopped, fmt.Sprintf("%s was not called: %v", tool.Name, err))
 	}
 	defer leave()
+	if ctx.Err() != nil {
+		return agent.Fail(run.Stopped, tool.Name+" was not called: the call that wanted it is over")
+	}
 	call := &agent.Call{
 		Run: f.session.id, Path: f.wish.Path, Attempt: f.wish.Attempt, Key: f.wish.Key + "?" + u.ID, Folder: e.folder,
 		Callee: &types.Signature{Name: tool.Name, Use: tool.Use, Kind: types.Call, Effect: tool.Effect, World: true, Version: tool.Version},

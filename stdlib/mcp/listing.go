@@ -253,7 +253,9 @@ func (t *tool) schema() json.RawMessage {
 	if json.Unmarshal(raw, &s) != nil {
 		return nil
 	}
-	delete(s, "$schema") // some providers refuse it
+	for _, word := range []string{"$schema", "oneOf", "anyOf", "allOf", "not", "enum"} {
+		delete(s, word) // providers refuse them here; the server judges what it is given in any case
+	}
 	if s["type"] == nil {
 		s["type"] = json.RawMessage(`"object"`)
 	}

@@ -1,56 +1,38 @@
 package mcp
 
 import (
+	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
-
-	"github.com/slopstudios/slop/runtime/jsonvalue"
 )
 
-func TestSchemaOfAnswers(t *testing.T) {
-	t.Parallel()
-	chain := `{"$ref":"#/$defs/0","$defs":{"60":{}`
-	for i := range 60 {
-		chain += strings.NewReplacer("I", string(rune('0'+i/10))+string(rune('0'+i%10)), "N", string(rune('0'+(i+1)/10))+string(rune('0'+(i+1)%10))).Replace(`,"I":{"anyOf":[{"$ref":"#/$defs/N"},{"$ref":"#/$defs/N"}]}`)
-	}
-	chain = strings.Replace(chain, "#/$defs/0\"", "#/$defs/00\"", 1) + "}}"
-	tree := `{"type":"object","properties":{"value":{"type":"integer","minimum":1},"next":{"anyOf":[{"$ref":"#"},{"type":"null"}]}},"required":["value"],"additionalProperties":false}`
-	for name, c := range map[string]struct{ schema, answer, want string }{
-		"good":              {tree, `{"value":1,"next":{"value":2.0,"next":null}}`, ""},
-		"large":             {tree, `{"value":90071992547409930000000}`, ""},
-		"wrong type":        {tree, `{"value":"a"}`, `/properties/value: type: a has type "string", want "integer"`},
-		"missing":           {tree, `{}`, `root: required: missing properties: ["value"]`},
-		"too small":         {tree, `{"value":0}`, "/properties/value: minimum: 0/1 is less than 1.000000"},
-		"deep":              {`{"type":"array","items":{"$ref":"#/$defs/a~1b"},"$defs":{"a/b":{"enum":["x"]}}}`, `["x","y"]`, "/$defs/a~1b: enum: y does not equal any of: [x]"},
-		"draft 7":           {`{"$schema":"http://json-schema.org/draft-07/schema#","items":[{"type":"string"}]}`, `[1]`, `/items/0: type: 1 has type "integer", want "string"`},
-		"never":             {`false`, `1`, "root: not: validated against <anonymous schema>"},
-		"nothing":           {``, `1`, ""},
-		"other draft":       {`{"$schema":"http://json-schema.org/draft-04/schema#","type":"string"}`, `1`, ""},
-		"elsewhere":         {`{"$ref":"https://example.com/a.json"}`, `1`, ""},
-		"bad pattern":       {`{"type":"string","pattern":"("}`, `1`, ""},
-		"itself":            {`{"$ref":"#"}`, `1`, ""},
-		"circle":            {`{"allOf":[{"$ref":"#/$defs/a"}],"$defs":{"a":{"not":{"$ref":"#/$defs/b"}},"b":{"if":{"$ref":"#/$defs/a"}}}}`, `1`, ""},
-		"circle by name":    {`{"$defs":{"a":{"$anchor":"a","$ref":"#a"}},"$ref":"#a"}`, `1`, ""},
-		"circle of dynamic": {`{"$dynamicAnchor":"a","$dynamicRef":"#a"}`, `1`, ""},
-		"circle by id":      {`{"$id":"https://example.com/","$defs":{"a":{"$id":"a","$ref":"#"}},"$ref":"#/$defs/a"}`, `1`, ""},
-		"circle by its id":  {`{"$id":"https://example.com/","$ref":"https://example.com/"}`, `1`, ""},
-		"thicket":           {chain, `1`, ""},
+// What a model is told of a tool is what its server lists, under the names that the signature has, and without what providers refuse.
+func TestSchemasForModels(t *testing.T) {
+	for name, c := range map[string]struct{ input, want string }{
+		"as it is":      {`{"type":"object","properties":{"q":{"type":"string","pattern":"^a"}},"required":["q"],"additionalProperties":false}`, `{"type":"object","properties":{"q":{"type":"string","pattern":"^a"}},"required":["q"],"additionalProperties":false}`},
+		"other names":   {`{"$schema":"x","type":"object","properties":{"a-b":{"type":"integer"},"c":{"type":"string"}},"required":["a-b"]}`, `{"type":"object","properties":{"a_b":{"type":"integer"},"c":{"type":"string"}},"required":["a_b"]}`},
+		"alternatives":  {`{"type":"object","properties":{"q":{"type":"string"}},"anyOf":[{"required":["q"]}]}`, `{"type":"object","properties":{"arguments":{"type":"object","properties":{"q":{"type":"string"}},"anyOf":[{"required":["q"]}]}}}`},
+		"none":          {`{"type":"object"}`, `{"type":"object","properties":{}}`},
+		"no list":       {`{"type":"object","additionalProperties":true}`, `{"type":"object","properties":{"arguments":{"type":"object","additionalProperties":true}}}`},
+		"none whatever": {``, ``},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			got := ""
-			v, err := jsonvalue.Parse([]byte(c.answer))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if s := compile([]byte(c.schema)); s != nil {
-				if err := s.Validate(v); err != nil {
-					got = problem(err)
-				}
-			}
-			if got != c.want {
-				t.Errorf("it says %q, not %q", got, c.want)
-			}
-		})
+		c0 := &Config{Name: "s"}
+		sig := c0.tool(Tool{Name: "x", Description: " Does\nit. ", Input: json.RawMessage(c.input)}, "x").signature
+		tool := sig.AsTool()
+		var got, want any
+		if err := json.Unmarshal(tool.Input, &got); err != nil {
+			t.Errorf("%s: %s: %v", name, tool.Input, err)
+		}
+		if c.want != "" && (json.Unmarshal([]byte(c.want), &want) != nil || !reflect.DeepEqual(got, want)) {
+			t.Errorf("%s: %s", name, tool.Input)
+		}
+		if tool.Doc != "Does\nit." || sig.Doc != "Does it." {
+			t.Errorf("%q, %q", tool.Doc, sig.Doc)
+		}
+	}
+	c := &Config{Name: "s"}
+	if doc := c.tool(Tool{Name: "x", Description: strings.Repeat("ä", 9000)}, "x").signature.AsTool().Doc; len([]rune(doc)) != maxManual+1 {
+		t.Errorf("%d runes", len([]rune(doc)))
 	}
 }

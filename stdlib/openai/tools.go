@@ -145,11 +145,18 @@ func spoken(text string, uses []model.Use, thoughts map[string]any) json.RawMess
 	return raw
 }
 
+// maxDescription is how many characters OpenAI takes of what a tool is for.
+const maxDescription = 1024
+
 // offer is what a server is told of the tools.
 func offer(tools []model.Tool) []any {
 	out := make([]any, len(tools))
 	for i, t := range tools {
-		out[i] = map[string]any{"type": "function", "function": map[string]any{"name": t.Name, "description": t.Doc, "parameters": t.Input}}
+		doc := t.Doc
+		if r := []rune(doc); len(r) > maxDescription {
+			doc = string(r[:maxDescription-1]) + "…"
+		}
+		out[i] = map[string]any{"type": "function", "function": map[string]any{"name": t.Name, "description": doc, "parameters": t.Input}}
 	}
 	return out
 }
