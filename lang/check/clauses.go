@@ -115,8 +115,16 @@ func (c *checker) clauseFits(clause *syntax.Clause, call *syntax.Call, t *Call) 
 		if !sig.Structured {
 			d.Message, d.Label = fmt.Sprintf("`%s` says itself what it gives", call.Callee), fmt.Sprintf("it is %s already: `as` cannot change that", article(sig.Result))
 			c.add(d)
+		} else if sig.Kind == types.Ask && t.As != nil && holdsFile(*t.As) {
+			d.Message, d.Label = "a person cannot answer with a file", "ask for its text, or let the flow have it as an input"
+			c.add(d)
 		}
 	case syntax.RepairClause:
+		if sig.Kind == types.Ask {
+			d.Message, d.Label = "a person's answer needs no `repair`", "what does not fit is not taken, and the person is told why"
+			c.add(d)
+			return
+		}
 		if t.As == nil && ownAs(call, t.Persona) == nil {
 			d.Message, d.Label = "`repair` needs an `as`", "without a type there is nothing to find wrong with an answer"
 			d.Help = []string{"write `as [string]`, or the name of a `type`, before it"}
@@ -383,4 +391,16 @@ func (c *checker) possibleCase(e *syntax.Expr, k, subject known) {
 	c.add(diag.Diagnostic{
 		Code: "E0114", Span: e.At, Message: fmt.Sprintf("this case can never be chosen: it is %s", article(k.Type)), Label: fmt.Sprintf("what is matched is %s", article(subject.Type)),
 	})
+}
+
+func holdsFile(t types.Type) bool {
+	switch t.Kind {
+	case types.File:
+		return true
+	case types.List:
+		return holdsFile(t.Item())
+	case types.Record:
+		return slices.ContainsFunc(t.Fields, func(f types.Field) bool { return holdsFile(f.Type) })
+	}
+	return false
 }

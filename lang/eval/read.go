@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 
 	"github.com/slopstudios/slop/lang/types"
 )
@@ -15,6 +16,29 @@ const maxProblems = 20 // of one answer: more do not help a model to repair it
 // for the model that is to repair its answer, each with the path of what it is about: `score: expected int, found "8"`. With problems the value is nil.
 func Read(t types.Type, v any) (value any, problems []string) {
 	r := reader{}
+	value = r.read(t, v, "", 0)
+	if len(r.problems) == 0 {
+		return value, nil
+	}
+	for _, p := range r.problems {
+		line := p.Message
+		if p.At != "" {
+			line = p.At + ": " + line
+		}
+		problems = append(problems, line)
+	}
+	return nil, problems
+}
+
+// Misfit is what is wrong with one place of a value.
+type Misfit struct {
+	At      string // a JSON pointer: "/legs/0/city"; empty: the whole value
+	Message string
+}
+
+// ReadAt is Read for programs and forms: each problem says where it is by a JSON pointer.
+func ReadAt(t types.Type, v any) (value any, problems []Misfit) {
+	r := reader{pointers: true}
 	value = r.read(t, v, "", 0)
 	if len(r.problems) > 0 {
 		return nil, r.problems
@@ -44,21 +68,39 @@ func Holds(must types.Must, env map[string]any) (problem string) {
 }
 
 type reader struct {
-	problems []string
+	problems []Misfit
+	pointers bool // places are JSON pointers, else paths as an author writes them: legs[0].city
 }
 
 func (r *reader) problem(path, format string, args ...any) any {
-	s := fmt.Sprintf(format, args...)
-	if path != "" {
-		s = path + ": " + s
-	}
 	switch n := len(r.problems); {
 	case n < maxProblems:
-		r.problems = append(r.problems, s)
+		r.problems = append(r.problems, Misfit{path, fmt.Sprintf(format, args...)})
 	case n == maxProblems:
-		r.problems = append(r.problems, "… and more")
+		r.problems = append(r.problems, Misfit{Message: "… and more"})
 	}
 	return nil
+}
+
+var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
+
+// field is the place of a field of what is at path.
+func (r *reader) field(path, name string) string {
+	switch {
+	case r.pointers:
+		return path + "/" + pointerEscapes.Replace(name)
+	case path == "":
+		return name
+	}
+	return path + "." + name
+}
+
+// item is the place of an item of the list at path.
+func (r *reader) item(path string, i int) string {
+	if r.pointers {
+		return path + "/" + strconv.Itoa(i)
+	}
+	return path + "[" + strconv.Itoa(i) + "]"
 }
 
 func (r *reader) read(t types.Type, v any, path string, depth int) any {
@@ -137,7 +179,7 @@ func (r *reader) list(t types.Type, xs []any, path string, depth int) any {
 	out := make([]any, len(xs))
 	item := t.Item()
 	for i, x := range xs {
-		out[i] = r.read(item, x, path+"["+strconv.Itoa(i)+"]", depth+1)
+		out[i] = r.read(item, x, r.item(path, i), depth+1)
 	}
 	return out
 }
@@ -146,10 +188,7 @@ func (r *reader) record(t types.Type, fields map[string]any, path string, depth 
 	before := len(r.problems)
 	out := make(map[string]any, len(t.Fields))
 	for _, f := range t.Fields {
-		at := f.Name
-		if path != "" {
-			at = path + "." + f.Name
-		}
+		at := r.field(path, f.Name)
 		v, ok := fields[f.Name]
 		switch {
 		case ok:
@@ -165,14 +204,14 @@ func (r *reader) record(t types.Type, fields map[string]any, path string, depth 
 	}
 	for _, must := range t.Musts {
 		if s := Holds(must, out); s != "" {
-			r.problem(mustPath(must, path), "%s", s)
+			r.problem(r.mustPath(must, path), "%s", s)
 		}
 	}
 	return out
 }
 
 // mustPath blames the field, when the must is about one.
-func mustPath(must types.Must, path string) string {
+func (r *reader) mustPath(must types.Must, path string) string {
 	t, _ := Parse(must.Expr)
 	name := ""
 	for _, n := range t.Names() {
@@ -181,13 +220,10 @@ func mustPath(must types.Must, path string) string {
 		}
 		name = n.Text
 	}
-	switch {
-	case name == "":
+	if name == "" {
 		return path
-	case path == "":
-		return name
 	}
-	return path + "." + name
+	return r.field(path, name)
 }
 
 // any takes every value of the language as it is.
@@ -203,15 +239,11 @@ func (r *reader) any(v any, path string, depth int) any {
 		}
 	case []any:
 		for i, x := range v {
-			r.any(x, path+"["+strconv.Itoa(i)+"]", depth+1)
+			r.any(x, r.item(path, i), depth+1)
 		}
 	case map[string]any:
 		for _, name := range sortedKeys(v) {
-			at := name
-			if path != "" {
-				at = path + "." + name
-			}
-			r.any(v[name], at, depth+1)
+			r.any(v[name], r.field(path, name), depth+1)
 		}
 	default:
 		return r.problem(path, "this is no value of the language")

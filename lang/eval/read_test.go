@@ -228,3 +228,21 @@ func TestJSONIsReadAsItIsWritten(t *testing.T) {
 		}
 	})
 }
+
+func TestProblemsHavePlaces(t *testing.T) {
+	leg := types.Type{Kind: types.Record, Fields: []types.Field{{Name: "a/b", Type: types.Type{Kind: types.String}}, {Name: "days", Type: types.Type{Kind: types.Int}}},
+		Musts: []types.Must{{Expr: "days > 0", Else: "at least a day"}}}
+	trip := types.Type{Kind: types.Record, Fields: []types.Field{{Name: "legs", Type: types.Type{Kind: types.List, Elem: &leg}}}}
+	v := map[string]any{"legs": []any{map[string]any{"a/b": 1, "days": 2}, map[string]any{"a/b": "x", "days": 0}, map[string]any{"a/b": "x"}}}
+	_, problems := ReadAt(trip, v)
+	want := []Misfit{
+		{At: "/legs/0/a~1b", Message: "expected string, found 1"}, {At: "/legs/1/days", Message: "at least a day"},
+		{At: "/legs/2/days", Message: "is missing, expected int"},
+	}
+	if diff := cmp.Diff(want, problems); diff != "" {
+		t.Error(diff)
+	}
+	if _, problems := ReadAt(trip, "x"); len(problems) != 1 || problems[0].At != "" {
+		t.Errorf("of the whole: %v", problems)
+	}
+}

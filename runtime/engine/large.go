@@ -178,7 +178,7 @@ func (s *session) fetch(ctx context.Context, v any) (any, error) {
 // chosen: an answer is one of a few words, and stays where it is.
 func chosen(f *run.Form, answer any) bool {
 	_, word := answer.(string)
-	return word && (len(f.Choices) > 0 || f.Kind == "approve")
+	return word && (len(f.Choices) > 0 || f.Kind == run.ApproveForm)
 }
 
 // joined is a text as it is sent: with what was put away, and, as long as no secret stands in it, as a string.
@@ -191,8 +191,9 @@ func (s *session) joined(ctx context.Context, v any) (any, error) {
 	return eval.RenderParts(parts), nil
 }
 
-// form is a question as it is shown.
+// form is a question as it is shown, with the schema of its answer.
 func (s *session) form(f run.Form) (run.Form, error) {
+	f.Schema = f.AnswerSchema()
 	if f.Large == nil {
 		return f, nil
 	}

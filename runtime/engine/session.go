@@ -996,46 +996,6 @@ func (s *session) answer(l letter) error {
 	return nil
 }
 
-// fitting reads an answer as its question wants it.
-func fitting(form *run.Form, v any) (any, error) {
-	value, err := normal(v)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %v", runs.ErrAnswer, err)
-	}
-	if r, ok := value.(map[string]any); ok && form.Kind == "interrupted" && len(r) == 1 {
-		if v, done := r["done"]; done {
-			v, problems := read(form.Type, v)
-			if len(problems) > 0 {
-				return nil, fmt.Errorf("%w: %s", runs.ErrAnswer, problems[0])
-			}
-			return map[string]any{"done": v}, nil
-		}
-	}
-	if form.Declined(value) {
-		return value, nil
-	}
-	choices := form.Choices
-	if form.Kind == "approve" && len(choices) == 0 {
-		choices = []string{"yes", "no"}
-	}
-	if len(choices) > 0 {
-		text, ok := value.(string)
-		if !ok || !slices.Contains(choices, text) {
-			return nil, fmt.Errorf("%w: it is one of %q", runs.ErrAnswer, choices)
-		}
-		return text, nil
-	}
-	want := form.Type
-	if want.Kind == types.Any && form.Kind != "form" {
-		want = types.Type{Kind: types.String}
-	}
-	value, problems := read(want, value)
-	if len(problems) > 0 {
-		return nil, fmt.Errorf("%w: %s", runs.ErrAnswer, problems[0])
-	}
-	return value, nil
-}
-
 // commit stores the batch. Only then may anybody learn of it.
 func (s *session) commit() {
 	err := s.engine.store.Append(s.ctx, s.lease.Load().Lease, s.head, s.batch...)

@@ -195,7 +195,7 @@ func (m *Machine) unsureForm(c *call) run.Form {
 	if pc.As != nil {
 		result = *pc.As
 	}
-	return run.Form{Kind: "interrupted", Choices: []string{"done", "again", "fail"}, Type: result,
+	return run.Form{Kind: run.InterruptedForm, Choices: []string{"done", "again", "fail"}, Type: result,
 		Text: "The call of " + pc.Agent + " was under way when the run was interrupted. Was it done? Answer `done` (with its value, if it has one), `again` to call it once more, or `fail`."}
 }
 

@@ -2,6 +2,7 @@
 package run
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/slopstudios/slop/lang/plan"
@@ -262,14 +263,50 @@ type Form struct {
 	Text    string      `json:"text"`
 	Large   types.Parts `json:"-"` // in a wish: the text when something large stands in it; whoever records Asked joins it into Text
 	Choices []string    `json:"choices,omitempty"`
-	Type    types.Type  `json:"type,omitzero"`
+	Type    types.Type  `json:"type,omitzero"` // of the answer; of "interrupted": of the value behind done
+	// Schema is the JSON Schema of an answer. Whoever records Asked writes it, so that a history tells it without the language.
+	Schema json.RawMessage `json:"schema,omitempty"`
+}
+
+// The kinds of forms that are answered in a manner of their own.
+const (
+	ApproveForm     = "approve"     // yes or no
+	FillForm        = "form"        // of an agent in mid-call: it may be declined
+	InterruptedForm = "interrupted" // what became of a call that was cut off: "done", {"done": value}, "again", "fail"
+)
+
+// Answer is the type that an answer has; one may also decline what may be declined, and say with what value an interrupted call was done.
+func (f *Form) Answer() types.Type {
+	choices := f.Choices
+	if f.Kind == ApproveForm && len(choices) == 0 {
+		choices = []string{"yes", "no"}
+	}
+	switch {
+	case len(choices) > 0:
+		return types.Type{Kind: types.Enum, Values: choices}
+	case f.Type.Kind == types.Any && f.Kind != FillForm:
+		return types.Type{Kind: types.String}
+	}
+	return f.Type
+}
+
+// AnswerSchema is the JSON Schema of all that the form takes.
+func (f *Form) AnswerSchema() json.RawMessage {
+	schema := string(types.Schema(f.Answer()))
+	switch f.Kind {
+	case FillForm:
+		schema = `{"anyOf":[` + schema + `,{"const":"` + Decline + `"}]}`
+	case InterruptedForm:
+		schema = `{"anyOf":[` + schema + `,{"type":"object","properties":{"done":` + string(types.Schema(f.Type)) + `},"required":["done"],"additionalProperties":false}]}`
+	}
+	return json.RawMessage(schema)
 }
 
 // Decline is the answer of who does not want to fill in a form: any form may be declined.
 const Decline = "decline"
 
 // Declined reports whether v declines the form.
-func (f *Form) Declined(v any) bool { return f.Kind == "form" && v == Decline }
+func (f *Form) Declined(v any) bool { return f.Kind == FillForm && v == Decline }
 
 func (*Started) kind() string     { return "started" }
 func (*CallStarted) kind() string { return "call_started" }

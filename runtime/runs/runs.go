@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strings"
 	"time"
 
+	"github.com/slopstudios/slop/lang/eval"
 	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/travel"
@@ -39,6 +41,47 @@ func (e *BusyError) Error() string {
 // Is makes it an ErrBusy.
 func (e *BusyError) Is(target error) bool { return target == ErrBusy }
 
+// ByTimeout is who answered a question that nobody answered in time: its `else` says what counts.
+const ByTimeout = "timeout"
+
+// AnsweredError is an ErrAnswered that says whose answer counts.
+type AnsweredError struct {
+	Path run.Path
+	By   string // empty: nobody says; ByTimeout: its time was over
+	At   time.Time
+}
+
+func (e *AnsweredError) Error() string {
+	at := e.At.UTC().Format("2006-01-02 15:04:05Z")
+	switch e.By {
+	case ByTimeout:
+		return fmt.Sprintf("the question at %s was not answered in time: it was over at %s", e.Path, at)
+	case "":
+		return fmt.Sprintf("the question at %s was answered at %s", e.Path, at)
+	}
+	return fmt.Sprintf("%s answered the question at %s first, at %s", e.By, e.Path, at)
+}
+
+// Is makes it an ErrAnswered.
+func (e *AnsweredError) Is(target error) bool { return target == ErrAnswered }
+
+// UnfitError is an ErrAnswer that says what does not fit, and where.
+type UnfitError struct{ Problems []eval.Misfit }
+
+func (e *UnfitError) Error() string {
+	lines := make([]string, len(e.Problems))
+	for i, p := range e.Problems {
+		lines[i] = p.Message
+		if p.At != "" {
+			lines[i] = p.At + ": " + p.Message
+		}
+	}
+	return fmt.Sprintf("%v: %s", ErrAnswer, strings.Join(lines, "; "))
+}
+
+// Is makes it an ErrAnswer.
+func (e *UnfitError) Is(target error) bool { return target == ErrAnswer }
+
 // Runs starts and steers runs. All methods may be called from any goroutine.
 type Runs interface {
 	// Start begins a run; when it returns, the run is stored. Inputs are values by name; ErrInput names all that are missing or do not fit.
@@ -52,7 +95,8 @@ type Runs interface {
 	Cancel(ctx context.Context, id run.ID, by, reason string) error
 	Pause(ctx context.Context, id run.ID, by, reason string) error
 	Resume(ctx context.Context, id run.ID, by, reason string) error
-	// Answer answers the question at path. The first answer counts: ErrAnswered for the others. ErrNotAsked, ErrAnswer. Because gives it a reason.
+	// Answer answers the question at path. The first answer counts: *AnsweredError, an ErrAnswered, for the others, also when the run has ended since. ErrNotAsked:
+	// nobody asked, or nobody needs to know any more. *UnfitError, an ErrAnswer: it does not fit, and nothing is recorded. Because gives it a reason.
 	Answer(ctx context.Context, id run.ID, path run.Path, value any, by string) error
 	// Forecast says what a fork of a run would keep and do again, and begins nothing. travel.ErrNothing, travel.ErrDrift, *travel.ErrStep, ErrInput.
 	Forecast(ctx context.Context, id run.ID, c Change) (*Forecast, error)

@@ -23,7 +23,8 @@ func (human) Signatures() []types.Signature {
 	}
 
 	ask := base
-	ask.Name, ask.Doc, ask.Result, ask.World = "human.ask", "Asks a person and gives the answer as text.", text, true
+	ask.Name, ask.Doc, ask.Result, ask.World = "human.ask", "Asks a person and gives the answer as text, or what `as` asks for: then it is a form, and what does not fit is not taken.", text, true
+	ask.Structured = true
 
 	approve := base
 	approve.Name, approve.Doc = "human.approve", "Asks a person for a yes or a no."
