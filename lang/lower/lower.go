@@ -40,6 +40,7 @@ func Plan(info *check.Info) *plan.Plan {
 	f.fromOutside()
 	b.p.Inputs = f.inputs()
 	f.block(info.Root, -1)
+	approvals(b.p)
 	return b.p
 }
 

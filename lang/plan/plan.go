@@ -125,7 +125,11 @@ const (
 	Gate      Why = "gate"
 	Order     Why = "order"
 	Sequence  Why = "sequence"
+	Approval  Why = "approval" // a person is asked when what the answer decides about is known
 )
+
+// Decides reports whether what comes first may decide what the other does, or whether it does anything: not for edges that only give an order.
+func (w Why) Decides() bool { return w == Reference || w == After || w == Gate }
 
 // Need is an edge into a node. Depth 0 is its own block; a deeper one holds back only this node, not the containers around it.
 type Need struct {

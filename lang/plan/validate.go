@@ -109,7 +109,7 @@ func (v *validator) check(n *Node, owner []int) error {
 			return fmt.Errorf("it needs slot %d of block %d, which has %d nodes", need.Slot, b, len(v.p.Blocks[b].Nodes))
 		}
 		switch need.Why {
-		case Reference, After, Gate, Order, Sequence:
+		case Reference, After, Gate, Order, Sequence, Approval:
 		default:
 			return fmt.Errorf("it needs something for the reason %q", need.Why)
 		}

@@ -162,6 +162,11 @@ func (s *Signature) PriceOf(model string) *Price {
 	return nil
 }
 
+// Approves reports whether it asks a person for a yes or a no: what depends on the answer is shown with the question.
+func (s *Signature) Approves() bool {
+	return s.Kind == Ask && (s.Use == "approve" || strings.HasSuffix(s.Use, ".approve"))
+}
+
 // FreeWith reports whether a call with these arguments is free.
 func (s *Signature) FreeWith(args map[string]any) bool {
 	if !s.Free {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -194,6 +196,7 @@ func (s *session) joined(ctx context.Context, v any) (any, error) {
 // form is a question as it is shown, with the schema of its answer.
 func (s *session) form(f run.Form) (run.Form, error) {
 	f.Schema = f.AnswerSchema()
+	f.Actions = s.hidden(f.Actions)
 	if f.Large == nil {
 		return f, nil
 	}
@@ -209,6 +212,24 @@ func (s *session) form(f run.Form) (run.Form, error) {
 		f.Text = strings.ToValidUTF8(text, "�")
 	}
 	return f, nil
+}
+
+// hidden blacks out known secrets in what a question shows. The fingerprint is of what is sent all the same.
+func (s *session) hidden(actions []run.Action) []run.Action {
+	if s.redactor.table.Load() == nil || len(actions) == 0 {
+		return actions
+	}
+	actions = slices.Clone(actions)
+	for i := range actions {
+		sent := slices.Clone(actions[i].Sent)
+		for j := range sent {
+			if text := s.redactor.text(string(sent[j].Value)); text != string(sent[j].Value) {
+				sent[j].Value, sent[j].Unknown = json.RawMessage(text), true
+			}
+		}
+		actions[i].Sent = sent
+	}
+	return actions
 }
 
 // compute evaluates an expression that looks into large values, on a worker.

@@ -1,14 +1,18 @@
 package engine_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/slopstudios/slop/lang/types"
+	"github.com/slopstudios/slop/runtime/agent"
 	"github.com/slopstudios/slop/runtime/engine"
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/runs"
@@ -173,9 +177,9 @@ output "<<t.city>> <<t.legs[0].days>> <<t.class>>"`)
 	for _, e := range []*engine.Engine{here, there} {
 		for want, value := range map[string]any{
 			`/legs/0/days: expected int, found "x"; /class: expected "eco" or "first", found "bus"`: map[string]any{"city": "Oslo", "legs": []any{map[string]any{"days": "x"}}, "class": "bus"},
-			`/city: is missing, expected string`:                                                   map[string]any{"legs": []any{}, "class": "eco"},
-			`/legs: two legs at most`:                                                              `{"city": "Oslo", "legs": [{"days": 1}, {"days": 1}, {"days": 1}], "class": "eco"}`,
-			`expected a record, found "Oslo"`:                                                      "Oslo",
+			`/city: is missing, expected string`:                                                    map[string]any{"legs": []any{}, "class": "eco"},
+			`/legs: two legs at most`:                                                               `{"city": "Oslo", "legs": [{"days": 1}, {"days": 1}, {"days": 1}], "class": "eco"}`,
+			`expected a record, found "Oslo"`:                                                       "Oslo",
 		} {
 			err := e.Answer(t.Context(), id, "t", value, "me")
 			if unfit := (*runs.UnfitError)(nil); !errors.Is(err, runs.ErrAnswer) || !errors.As(err, &unfit) || !strings.HasSuffix(err.Error(), ": "+want) {
@@ -191,5 +195,132 @@ output "<<t.city>> <<t.legs[0].days>> <<t.class>>"`)
 	}
 	if end := wait(t, here, id); end.Value != "Oslo 2 eco" {
 		t.Errorf("it ended %v, %v", end.Value, end.Error)
+	}
+}
+
+// The time of a question goes on while no process is there. What its `else` says counts as answered by the timeout, in what people see and for who comes late.
+func TestTheTimeOfAQuestionOutlivesTheProcess(t *testing.T) {
+	for script, want := range map[string]struct {
+		value any
+		code  string
+		said  any
+	}{
+		"ok = human.approve \"Go?\" timeout 2d else \"no\"\noutput ok":                {value: "no", said: "no"},
+		"ok = human.ask \"Go?\" timeout 2d else { output trim(\" no \") }\noutput ok": {value: "no"},
+		"ok = human.approve \"Go?\" timeout 2d\noutput ok":                            {code: "E_TIMEOUT"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			p := w.plan(script)
+			s := memory.New()
+			first := engine.New(engine.Config{Registry: w.registry, Store: apart{s}, Owner: "first"})
+			began := time.Now()
+			id := start(t, first, p, run.Options{Pool: "server"})
+			if q := asked(t, first, id); !q.Deadline.Equal(began.Add(48 * time.Hour)) {
+				t.Errorf("it is asked until %v", q.Deadline)
+			}
+			shut(t, first)
+			time.Sleep(50 * time.Hour)
+			second := engine.New(engine.Config{Registry: w.registry, Store: apart{s}, Pool: "server", Owner: "second"})
+			defer shut(t, second)
+			defer employ(t, second)()
+			end := wait(t, second, id)
+			if end.Value != want.value || (end.Error == nil) != (want.code == "") || end.Error != nil && end.Error.Code != want.code {
+				t.Errorf("%s\nended %v, %v", script, end.Value, end.Error)
+			}
+			folder := runs.Fold(p).Named(id)
+			for ev := range second.Watch(t.Context(), id, 0) {
+				if ev.Fact != nil {
+					folder.Add(*ev.Fact)
+				}
+			}
+			step, _ := folder.Step("ok")
+			if a := step.Answer; a == nil || a.By != runs.ByTimeout || a.Value != want.said {
+				t.Errorf("%s\nthe step shows %+v", script, a)
+			}
+			if done := step.Status == runs.Done; done != (want.said != nil) {
+				t.Errorf("%s\nthe step is %s", script, step.Status)
+			}
+			err := second.Answer(t.Context(), id, "ok", "yes", "late")
+			if other := (*runs.AnsweredError)(nil); !errors.As(err, &other) || other.By != runs.ByTimeout {
+				t.Errorf("who is late is told: %v", err)
+			}
+		})
+	}
+}
+
+// forged is a store in which questions show something else than was asked.
+type forged struct{ store.Store }
+
+func (f forged) Load(ctx context.Context, id run.ID, after run.Seq) ([]run.Fact, error) {
+	facts, err := f.Store.Load(ctx, id, after)
+	facts = slices.Clone(facts)
+	for i := range facts {
+		if b, ok := facts[i].Body.(*run.Asked); ok {
+			other := *b
+			other.Form.Actions = []run.Action{b.Form.Actions[0]}
+			other.Form.Actions[0].Sent = slices.Clone(b.Form.Actions[0].Sent)
+			other.Form.Actions[0].Sent[0].Value = []byte(`"send something else"`)
+			facts[i].Body = &other
+		}
+	}
+	return facts, err
+}
+
+// What was shown is what is done: the process that asked is gone, another takes the answer, and the agent gets the arguments that the history of the question
+// names, with a secret in the place of its name. A history in which something else was shown is stopped before anything is done.
+func TestWhatWasApprovedIsDone(t *testing.T) {
+	for name, tampered := range map[string]bool{"as it was shown": false, "otherwise": true} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			var calls []string
+			post := signature("post")
+			post.Effect = types.Do
+			post.Params = append(post.Params, types.Param{Name: "auth", Type: types.Type{Kind: types.String}, Secret: true})
+			w.add("post", scripted{[]types.Signature{post}, func(_ context.Context, c *agent.Call) agent.Reply {
+				calls = append(calls, fmt.Sprint(c.Text))
+				return agent.Reply{Value: "sent"}
+			}})
+			w.model("writer", func(context.Context, *agent.Call) agent.Reply { return agent.Reply{Value: "a <draft>"} })
+			s := memory.New()
+			first := engine.New(engine.Config{Registry: w.registry, Store: apart{s}, Owner: "first"})
+			id := start(t, first, w.plan(`secret token
+draft = writer "write"
+ok = human.approve "Send it?"
+require ok == "yes" else "not approved"
+output post(auth: token) "send <<draft>>"`), run.Options{Pool: "server"})
+			q := asked(t, first, id)
+			if len(q.Form.Actions) != 1 || q.Form.Actions[0].Fingerprint == "" {
+				t.Fatalf("it shows %+v", q.Form.Actions)
+			}
+			var shown []string
+			for _, s := range q.Form.Actions[0].Sent {
+				shown = append(shown, s.Name+" "+string(s.Value))
+			}
+			if got := strings.Join(shown, ", "); got != `text "send a \u003cdraft\u003e", auth "‹secret token›"` {
+				t.Errorf("it shows %s", got)
+			}
+			shut(t, first)
+			var kept store.Store = apart{s}
+			if tampered {
+				kept = forged{kept}
+			}
+			second := engine.New(engine.Config{Registry: w.registry, Store: kept, Pool: "server", Owner: "second", Secrets: func(string) (string, error) { return "correct-horse", nil }})
+			defer shut(t, second)
+			defer employ(t, second)()
+			if err := second.Answer(t.Context(), id, "ok", "yes", "ada"); err != nil {
+				t.Fatal(err)
+			}
+			end := wait(t, second, id)
+			if tampered {
+				if end.Error == nil || end.Error.Code != "E_APPROVAL" || len(calls) != 0 {
+					t.Errorf("after %q it ended %v, %v", calls, end.Value, end.Error)
+				}
+				return
+			}
+			if end.Value != "sent" || len(calls) != 1 || calls[0] != "send a <draft>" {
+				t.Errorf("after %q it ended %v, %v", calls, end.Value, end.Error)
+			}
+		})
 	}
 }

@@ -18,6 +18,9 @@ func (m *Machine) startAsk(n *node, sig *types.Signature, w *run.CallWish) {
 		m.fail(n, m.fault(n, "E_VALUE", "value", problem), false)
 		return
 	}
+	if sig.Approves() {
+		form.Actions, form.More = m.actions(n)
+	}
 	c := &call{node: n, path: m.path(n), attempt: 1, effect: sig.Effect, state: callAsked}
 	n.call = c
 	m.calls[c.path] = c
@@ -85,7 +88,11 @@ func (m *Machine) asked(b *run.Asked) error {
 	if c == nil || !c.isAsk() || c.told {
 		return ErrStale
 	}
+	if m.kept.taking && !sameActions(b.Form.Actions, c.wish.wish.(*run.AskWish).Form.Actions) {
+		return ErrStale // of a fork: something else would be done than was shown in its origin
+	}
 	c.told = true // the question was shown
+	m.expect(b)
 	return nil
 }
 
@@ -112,6 +119,7 @@ func (m *Machine) answered(b *run.Answered) error {
 		return nil
 	}
 	n := c.node
+	m.decided(c.path, v == "yes")
 	m.dropCall(c)
 	m.done(n, v)
 	return nil

@@ -97,6 +97,10 @@ func (m *Machine) startCall(n *node) {
 		m.startSleep(n, w)
 		return
 	}
+	if other := m.deviates(n, w); other != "" {
+		m.fail(n, m.fault(n, "E_APPROVAL", "approval", "it was approved with another "+other+" than it would be called with now: nothing was done"), false)
+		return
+	}
 	c.node, c.path, c.attempt, c.effect, c.free, c.scope, c.sent = n, w.Path, 1, sig.Effect, sig.FreeWith(w.Args), m.budgetOf(n), w
 	n.call = c
 	if !c.free {
@@ -206,6 +210,7 @@ func (m *Machine) stopCall(c *call, told bool) bool {
 		return false
 	}
 	m.noteWithdrawn(c)
+	m.decided(c.path, false)
 	m.dropCall(c)
 	return false
 }

@@ -46,6 +46,9 @@ func (m *Machine) serve(n *node) {
 
 // compute has an expression evaluated at the edge, and gives its value when it is there; before that errLater.
 func (m *Machine) compute(at source.Pos, code string, env map[string]any, render bool) (any, *run.Error) {
+	if m.supposing {
+		return nil, errLater
+	}
 	n := m.serving
 	c := n.computing
 	if c == nil {

@@ -539,9 +539,22 @@ func (m *Machine) fallBack(n *node) {
 		m.fail(n, m.fault(n, "E_FAIL", "fail", text), false)
 	default:
 		key := m.key(n).Else(m.table(n).elses + i + 1)
-		m.note(n, run.Note{Kind: run.NoteElse, Name: string(m.unkeyed(key)), Error: n.err})
+		m.note(n, run.Note{Kind: run.NoteElse, Name: string(m.unkeyed(key)), Error: n.err, Value: m.constant(fb.Block)})
 		m.openFrame(n, frameSpec{block: fb.Block, key: key, part: FallbackPart + int64(i), scope: n.f.scope}, binds...)
 	}
+}
+
+// constant is the value of a block that is a text, a number or a word of the script itself; nil where it is anything else.
+func (m *Machine) constant(block int) any {
+	b := &m.p.Blocks[block]
+	if len(b.Nodes) != 1 || b.Nodes[0].Kind != plan.ValueNode || len(b.Nodes[0].Expr.Refs) > 0 || len(b.Nodes[0].Expr.Path) > 0 {
+		return nil
+	}
+	v, err := run.DecodeValue([]byte(b.Nodes[0].Expr.Code))
+	if err != nil {
+		return nil
+	}
+	return v
 }
 
 // errorValue is what `error` is in a fallback.

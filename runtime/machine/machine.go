@@ -80,6 +80,9 @@ type Machine struct {
 	notes   []run.Note // of the fact at hand
 	unnoted int        // beyond maxNotes
 
+	approved  map[run.Path][]approval // calls that were shown to people and are not made yet
+	supposing bool                    // a scene is played: nothing is evaluated at the edge
+
 	kept kept // of a fork
 	wide bool // nothing is limited and nothing is paid for
 

@@ -48,7 +48,7 @@ func (r *restorer) restore() error {
 	m, s := r.m, r.s
 	m.head, m.started, m.began, m.now, m.seed = s.Head, s.Started, s.Began, s.Now, s.Seed
 	m.paused, m.pausedAt, m.held, m.frames, m.orders, m.usage, m.cancelled = s.Paused, s.PausedAt, s.Held, s.Count, s.Orders, s.Usage, s.Cancelled
-	m.large = s.Large
+	m.large, m.approved = s.Large, s.Approved
 	var err error
 	if s.Inputs != nil {
 		m.inputs = make(map[string]any, len(s.Inputs))
@@ -304,7 +304,7 @@ func (r *restorer) underway(in *snapFrame) error {
 		}
 		r.count(c)
 		if o.Call.Open {
-			r.open(c)
+			r.open(c, o.Call)
 		}
 		if o.Call.Cancel {
 			m.openCancel(c, true)
@@ -313,11 +313,12 @@ func (r *restorer) underway(in *snapFrame) error {
 	return nil
 }
 
-func (r *restorer) open(c *call) {
+func (r *restorer) open(c *call, in *snapCall) {
 	m := r.m
 	switch c.state {
 	case callAsked:
 		form, _ := question(c.sent.Callee, c.sent)
+		form.Actions, form.More = in.Actions, in.More
 		var deadline time.Time
 		if c.node.timer != nil {
 			deadline = c.node.timer.until

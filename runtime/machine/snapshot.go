@@ -12,7 +12,7 @@ import (
 )
 
 // SnapshotVersion is the version of what Snapshot writes. A snapshot is disposable: where it does not fit, the history is folded again.
-const SnapshotVersion = 3
+const SnapshotVersion = 4
 
 // snapshot is the state as it is written: frames by number, nodes by frame and slot. What follows from the plan and the rest (who waits for whom, what a call
 // sends, the texts of wishes) is made again by Restore.
@@ -46,6 +46,8 @@ type snapshot struct {
 	Kept      run.Seq                    `json:"kept,omitempty"` // the last fact of a fork's origin
 	Prefix    bool                       `json:"prefix,omitempty"`
 	Waiting   []json.RawMessage          `json:"waiting,omitempty"` // kept facts whose turn has not come
+
+	Approved map[run.Path][]approval `json:"approved,omitempty"`
 }
 
 // place names a node.
@@ -134,6 +136,9 @@ type snapCall struct {
 	Open     bool            `json:"open,omitempty"`   // its wish
 	Cancel   bool            `json:"cancel,omitempty"` // its cancel
 	Order    uint64          `json:"order,omitempty"`  // of its cancel
+
+	Actions []run.Action `json:"actions,omitempty"` // that its question shows
+	More    int          `json:"more,omitempty"`
 }
 
 type snapAsking struct {
@@ -200,6 +205,7 @@ func (m *Machine) Snapshot() ([]byte, error) {
 		}
 		t.s.Waiting = append(t.s.Waiting, raw)
 	}
+	t.s.Approved = m.approved
 	t.s.Deadline = snapOf(m.timers[runDeadline])
 	t.s.Scope = t.scope(m.scope)
 	if m.root != nil && m.root.state != frameClosed {
@@ -314,6 +320,9 @@ func (t *taker) call(c *call, cut bool) *snapCall {
 		Scope: t.scope(c.scope), Need: c.need, Reserved: c.reserved, Told: c.told, Open: c.wish.open, Cancel: c.cancelled()}
 	if cut {
 		out.Path, out.Order = c.path, c.cancel.order
+	}
+	if w, ok := c.wish.wish.(*run.AskWish); ok && c.state == callAsked {
+		out.Actions, out.More = w.Form.Actions, w.Form.More
 	}
 	if c.invalid != nil {
 		out.Problems = c.invalid.problems

@@ -103,6 +103,7 @@ func (m *Machine) fire(t *timer) {
 		if c.state == callSleeping {
 			message = "the wait is longer than the timeout of " + duration(t.after)
 		}
+		m.decided(c.path, false)
 		m.dropCall(c)
 		n.call = nil
 		m.fail(n, m.fault(n, "E_TIMEOUT", "timeout", message), false)

@@ -108,9 +108,9 @@ func (s *Server) report(ctx context.Context, p *plan.Plan, f *runs.Folder, steps
 			out.Steps = append(out.Steps, Step{step.Path, step.Agent, step.Status, step.Error})
 		}
 		if step.Status == runs.Asking && step.Form != nil {
-			q := Question{Step: step.Path, Kind: step.Form.Kind, Text: step.Form.Text, Choices: step.Form.Choices}
+			q := Question{Step: step.Path, Kind: step.Form.Kind, Text: step.Form.Text, Choices: step.Form.Choices, Actions: step.Form.Actions}
 			if len(q.Choices) == 0 {
-				q.Schema = types.Schema(step.Form.Type)
+				q.Schema = step.Form.AnswerSchema()
 			}
 			out.Questions = append(out.Questions, q)
 		}

@@ -80,6 +80,7 @@ type Question struct {
 	Text    string          `json:"text"`
 	Choices []string        `json:"choices,omitempty"`
 	Schema  json.RawMessage `json:"schema,omitempty"`
+	Actions []run.Action    `json:"actions,omitempty"` // of an approval: the calls that a yes lets happen, as they will be made
 }
 
 // Step is a call of a run.
@@ -237,8 +238,6 @@ func (s *Server) answer(ctx context.Context, r *sdk.CallToolRequest, args map[st
 		return nil, err
 	}
 	switch err := s.config.Host.Answer(ctx, id, run.Path(step), runs.Because(value, reason), s.client(r)); {
-	case errors.Is(err, runs.ErrAnswered):
-		return nil, fmt.Errorf("somebody else answered step %s first", step)
 	case errors.Is(err, runs.ErrNotAsked), errors.Is(err, runs.ErrFinished):
 		return nil, fmt.Errorf("step %q of run %s asks nothing; `status` shows what waits", step, id)
 	case err != nil:

@@ -18,6 +18,7 @@ type Note struct {
 	Number  int       `json:"number,omitempty"`  // of NoteRound and NoteStopped: the round, from 1; of NoteMore: how many
 	Of      int       `json:"of,omitempty"`      // of NoteRound: the most there can be
 	Error   *Error    `json:"error,omitempty"`   // of NoteFailed, NoteElse and NoteLeftOut
+	Value   any       `json:"value,omitempty"`   // of NoteElse, when the fallback is a text that stands in the script
 }
 
 // NoteKind tells what a note is about.

@@ -264,8 +264,26 @@ type Form struct {
 	Large   types.Parts `json:"-"` // in a wish: the text when something large stands in it; whoever records Asked joins it into Text
 	Choices []string    `json:"choices,omitempty"`
 	Type    types.Type  `json:"type,omitzero"` // of the answer; of "interrupted": of the value behind done
+	// Actions are, of an approval, the calls that change the world and depend on the answer, as they will be made if it is yes; More is how many are not listed.
+	Actions []Action `json:"actions,omitempty"`
+	More    int      `json:"more,omitempty"`
 	// Schema is the JSON Schema of an answer. Whoever records Asked writes it, so that a history tells it without the language.
 	Schema json.RawMessage `json:"schema,omitempty"`
+}
+
+// Action is a call as it will be made. Fingerprint is that of its CallStarted, and empty where not all that is sent can be known yet.
+type Action struct {
+	Path        Path   `json:"path"`
+	Agent       string `json:"agent"`
+	Sent        []Sent `json:"sent,omitempty"`
+	Fingerprint string `json:"fingerprint,omitempty"`
+}
+
+// Sent is an argument, or the text behind the agent, as JSON for people: a secret is ‹secret NAME›, what is large ‹…, sha256 …›.
+type Sent struct {
+	Name    string          `json:"name"`
+	Value   json.RawMessage `json:"value,omitempty"`
+	Unknown bool            `json:"unknown,omitempty"` // it is not known before the answer; with a Value: not all of it may be shown
 }
 
 // The kinds of forms that are answered in a manner of their own.

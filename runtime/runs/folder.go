@@ -73,6 +73,12 @@ func (f *Folder) note(n *run.Note, at time.Time) {
 			s := f.step(n.Path)
 			s.Status, s.Until = Retrying, n.Until
 		}
+	case run.NoteElse:
+		if i, ok := f.index[n.Path]; ok && n.Value != nil {
+			if s := &f.view.Steps[i]; s.Answer != nil && s.Answer.By == ByTimeout && s.Status == Failed { // what stands in for the answer is one
+				s.Status, s.Error, s.Answer = Done, "", &Answer{Value: n.Value, By: ByTimeout, At: at}
+			}
+		}
 	case run.NoteWithdrawn:
 		f.step(n.Path).settle(Cancelled, at)
 		if call, ok := n.Path.Asker(); ok {
@@ -86,6 +92,9 @@ func (f *Folder) note(n *run.Note, at time.Time) {
 		s.Agent, s.Error = n.Agent, n.Error.Message
 		if s.Started.IsZero() {
 			s.Started = at
+		}
+		if s.Status == Asking && s.Form != nil && n.Error.Kind == string(run.Timeout) {
+			s.Answer = &Answer{By: ByTimeout, At: at}
 		}
 		s.settle(Failed, at)
 	}
@@ -130,12 +139,12 @@ func (f *Folder) fact(fact run.Fact) {
 	case *run.Asked:
 		s := f.step(b.Path)
 		form := b.Form
-		s.Status, s.Started, s.Attempts, s.Form = Asking, fact.At, max(s.Attempts, 1), &form
+		s.Status, s.Started, s.Until, s.Attempts, s.Form = Asking, fact.At, b.Deadline, max(s.Attempts, 1), &form
 	case *run.Answered:
-		f.answered(b.Path, Done, fact)
+		f.answered(b.Path, Done, &Answer{b.Value, b.By, fact.At, b.Reason})
 		f.step(b.Path).Kept = v.Fork != nil && fact.Seq <= v.Fork.Kept
 	case *run.TimerFired:
-		if path, ok := strings.CutSuffix(b.Timer, "@timeout"); ok {
+		if path, ok := strings.CutSuffix(b.Timer, "@timeout"); ok && f.machine == nil { // else a note says it: in a pause the question stands on
 			f.unanswered(run.Path(path), fact)
 		}
 	case *run.Finished:
@@ -185,12 +194,13 @@ func (f *Folder) end(path run.Path, attempt int, status StepStatus, fact run.Fac
 	return s
 }
 
-func (f *Folder) answered(path run.Path, status StepStatus, fact run.Fact) {
+func (f *Folder) answered(path run.Path, status StepStatus, a *Answer) {
 	s := f.step(path)
 	if s.Status != Asking || s.Form == nil {
 		return // a late answer
 	}
-	s.settle(status, fact.At)
+	s.Answer = a
+	s.settle(status, a.At)
 }
 
 // unanswered closes a question whose time is over. Other steps have timers of that name too: they say themselves how they ended.
@@ -199,7 +209,7 @@ func (f *Folder) unanswered(path run.Path, fact run.Fact) {
 	if !ok || f.view.Steps[i].Status != Asking || f.view.Steps[i].Form == nil {
 		return
 	}
-	f.answered(path, Failed, fact)
+	f.answered(path, Failed, &Answer{By: ByTimeout, At: fact.At})
 	f.view.Steps[i].Error = "nobody answered in time"
 }
 

@@ -100,7 +100,7 @@ func TestFold(t *testing.T) {
 	wantStatus(run.Paused)
 	add(&run.ResumeAsked{})
 	wantStatus(run.Waiting)
-	add(&run.Answered{Path: "ok", Value: "yes"})
+	add(&run.Answered{Path: "ok", Value: "yes", By: "ada", Reason: "fine"})
 	wantStatus(run.Running)
 	add(&run.Answered{Path: "ok", Value: "no"}) // a late one changes nothing
 	add(&run.Finished{Status: run.Succeeded, Value: "out"})
@@ -111,7 +111,7 @@ func TestFold(t *testing.T) {
 		Steps: []runs.Step{
 			{Path: "quote", Agent: "oracle", Status: runs.Done, Attempts: 2, Started: at(2), Finished: at(8), Usage: run.Usage{Calls: 2, Input: 5, Tokens: run.Unknown}},
 			{Path: "notes", Agent: "reader", Status: runs.Done, Attempts: 1, Started: at(3), Finished: at(4)},
-			{Path: "ok", Agent: "human.approve", Status: runs.Done, Attempts: 1, Started: at(7), Finished: at(11)},
+			{Path: "ok", Agent: "human.approve", Status: runs.Done, Attempts: 1, Started: at(7), Finished: at(11), Answer: &runs.Answer{Value: "yes", By: "ada", At: at(11), Reason: "fine"}},
 		},
 	}
 	if diff := cmp.Diff(want, f.View()); diff != "" {
@@ -130,7 +130,7 @@ func TestAQuestionWhoseTimeIsOver(t *testing.T) {
 		t.Errorf("while it is asked the run is %s", f.Status())
 	}
 	f.Add(run.Fact{Seq: 3, Body: &run.TimerFired{Timer: "ok@timeout"}})
-	if s, _ := f.Step("ok"); s.Status != runs.Failed || s.Form != nil || s.Error != "no answer within 1m" || f.Status() != run.Running {
+	if s, _ := f.Step("ok"); s.Status != runs.Failed || s.Form != nil || s.Error != "no answer within 1m" || s.Answer == nil || s.Answer.By != runs.ByTimeout || f.Status() != run.Running {
 		t.Errorf("after its time: %+v, the run is %s", s, f.Status())
 	}
 }

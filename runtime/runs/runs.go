@@ -166,7 +166,7 @@ type Step struct {
 	Free     bool // its agent is declared to cost nothing
 	Status   StepStatus
 	Attempts int       // 0: it failed before it could be called
-	Until    time.Time // of a `wait` under way, and of a retry that waits
+	Until    time.Time // of a `wait` under way, of a retry that waits, and of a question that waits no longer
 	Started  time.Time // zero: calls that are free, and answers out of the cache, have an end only
 	Finished time.Time // zero: not yet
 	Usage    run.Usage
@@ -174,6 +174,15 @@ type Step struct {
 	Kept     bool      // it was taken over from the origin of a fork: its usage is not the run's
 	Error    string    // of the last attempt, when it failed; or why it could not be called
 	Form     *run.Form // of a question that waits
+	Answer   *Answer   // of a question that was answered, or not in time
+}
+
+// Answer is what was said to a question, by whom, and when.
+type Answer struct {
+	Value  any       `json:"value"`
+	By     string    `json:"by"` // empty: nobody says; ByTimeout: its time was over, and Value is what its `else` says, where that stands in the script
+	At     time.Time `json:"at"`
+	Reason string    `json:"reason,omitempty"`
 }
 
 // StepStatus of a call.

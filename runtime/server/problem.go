@@ -150,7 +150,14 @@ func problemOf(err error) *Problem {
 	case errors.Is(err, runs.ErrNotAsked):
 		return problem("E_NOT_ASKED", err.Error())
 	case errors.Is(err, runs.ErrAnswer):
-		return problem("E_ANSWER", err.Error())
+		var unfit *runs.UnfitError
+		p := problem("E_ANSWER", err.Error())
+		if errors.As(err, &unfit) {
+			for _, m := range unfit.Problems {
+				p.Errors = append(p.Errors, Fault{"/value" + m.At, m.Message})
+			}
+		}
+		return p
 	case errors.Is(err, runs.ErrInput):
 		return problem("E_INPUT", err.Error())
 	case errors.Is(err, runs.ErrExists):

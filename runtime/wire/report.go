@@ -33,8 +33,24 @@ type Step struct {
 	Finished *time.Time      `json:"finished"`
 	Usage    Usage           `json:"usage"`
 	Cost
-	Error string `json:"error,omitempty"`
-	Kept  bool   `json:"kept,omitempty"` // taken over from the run that this one is a fork of, which has paid for it
+	Error  string  `json:"error,omitempty"`
+	Kept   bool    `json:"kept,omitempty"`   // taken over from the run that this one is a fork of, which has paid for it
+	Answer *Answer `json:"answer,omitempty"` // to its question
+}
+
+// Answer is what was said to a question.
+type Answer struct {
+	Value  any        `json:"value"`
+	By     string     `json:"by"` // runs.ByTimeout: nobody answered in time, and this stands in for it
+	At     *time.Time `json:"at"`
+	Reason string     `json:"reason,omitempty"`
+}
+
+func answerOf(a *runs.Answer) *Answer {
+	if a == nil {
+		return nil
+	}
+	return &Answer{Plain(a.Value), a.By, Instant(a.At), a.Reason}
 }
 
 // Steps of a view, never nil.
@@ -43,7 +59,7 @@ func Steps(v runs.View) []Step {
 	for _, s := range v.Steps {
 		steps = append(steps, Step{
 			Path: s.Path, Agent: s.Agent, Status: s.Status, Attempts: s.Attempts, Started: Instant(s.Started), Finished: Instant(s.Finished),
-			Usage: UsageOf(s.Usage), Cost: CostOfStep(s), Error: s.Error, Kept: s.Kept,
+			Usage: UsageOf(s.Usage), Cost: CostOfStep(s), Error: s.Error, Kept: s.Kept, Answer: answerOf(s.Answer),
 		})
 	}
 	return steps

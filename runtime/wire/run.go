@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/runs"
 	"github.com/slopstudios/slop/runtime/store"
@@ -46,13 +45,28 @@ type Question struct {
 	Choices []string        `json:"choices,omitempty"`
 	Schema  json.RawMessage `json:"schema"` // of the answer
 	Asked   *time.Time      `json:"asked"`
+
+	Deadline *time.Time   `json:"deadline"`          // null: it waits as long as it takes
+	Actions  []run.Action `json:"actions,omitempty"` // of an approval: the calls that a yes lets happen, as they will be made
+	More     int          `json:"more,omitempty"`    // of them are not listed
+}
+
+// Questions of a view that wait for an answer, never nil.
+func Questions(v runs.View) []Question {
+	open := []Question{}
+	for _, s := range v.Steps {
+		if f := s.Form; s.Status == runs.Asking && f != nil {
+			open = append(open, Question{s.Path, f.Kind, f.Text, f.Choices, f.AnswerSchema(), Instant(s.Started), Instant(s.Until), f.Actions, f.More})
+		}
+	}
+	return open
 }
 
 // RunOf is a run as its folded facts show it. seq is that of the last of them.
 func RunOf(v runs.View, flow string, o run.Options, seq run.Seq) Run {
 	r := Run{
 		ID: v.ID, Status: v.Status, Flow: flow, Output: Plain(v.Output), Error: ErrorOf(v.Error), CreatedAt: Instant(v.Started), FinishedAt: Instant(v.Finished),
-		Usage: UsageOf(v.Usage), Cost: CostOfRun(v), Seq: seq, By: o.By, Tags: o.Tags, Priority: o.Priority, Fork: v.Fork, Questions: []Question{}, Steps: Steps(v),
+		Usage: UsageOf(v.Usage), Cost: CostOfRun(v), Seq: seq, By: o.By, Tags: o.Tags, Priority: o.Priority, Fork: v.Fork, Questions: Questions(v), Steps: Steps(v),
 	}
 	if r.Error == nil && v.Status == run.Cancelled {
 		r.Error = &Error{Code: "E_CANCELLED", Message: "the run was cancelled"}
@@ -61,27 +75,11 @@ func RunOf(v runs.View, flow string, o run.Options, seq run.Seq) Run {
 		if !s.Started.IsZero() && (r.StartedAt == nil || s.Started.Before(*r.StartedAt)) {
 			r.StartedAt = Instant(s.Started)
 		}
-		if s.Status == runs.Asking && s.Form != nil {
-			r.Questions = append(r.Questions, Question{s.Path, s.Form.Kind, s.Form.Text, s.Form.Choices, AnswerSchema(s.Form), Instant(s.Started)})
-		}
 	}
 	if r.StartedAt == nil && v.Status != run.Queued {
 		r.StartedAt = r.CreatedAt
 	}
 	return r
-}
-
-// AnswerSchema is the JSON Schema of what answers a form.
-func AnswerSchema(f *run.Form) json.RawMessage {
-	switch {
-	case f.Kind == "approve":
-		return types.Schema(types.Type{Kind: types.Enum, Values: []string{"yes", "no"}})
-	case len(f.Choices) > 0:
-		return types.Schema(types.Type{Kind: types.Enum, Values: f.Choices})
-	case f.Kind == "ask" && f.Type.Kind == types.Any:
-		return types.Schema(types.Type{Kind: types.String})
-	}
-	return types.Schema(f.Type)
 }
 
 // Entry is a run in a list.
