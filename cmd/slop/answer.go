@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/slopstudios/slop/cmd/slop/form"
 	"github.com/slopstudios/slop/cmd/slop/screen"
 	"github.com/slopstudios/slop/lang/diag"
 	"github.com/slopstudios/slop/runtime/run"
@@ -27,13 +28,14 @@ func (answerCmd) Help() string {
 
   human.approve   approve, or reject "why"
   human.choose    one of its choices, or its number
-  human.ask       a text; a number or JSON where the step asks for that
+  human.ask       a text; behind 'as T' a number, yes or no, a choice, or JSON such as '{"city": "Oslo", "days": 3}'
   a form that an agent gave up in mid-call (its step ends in ?1, ?2 …: quote it)
                   its fields as JSON, or the value of its only field, or decline
   a call that was cut off and may have done its work
                   done, done VALUE (or done @path), again, or fail
 
-The first answer counts. A run that a process works on goes on at once; else slop resume ID goes on with it.`
+On a terminal an answer may be left out: then it is asked for, field by field. What does not fit is said with a JSON pointer, such as /days, and nothing is
+recorded. The first answer counts, with your name and the time; who comes later is told who was first. A run that a process works on goes on at once; else slop resume ID goes on with it.`
 }
 
 func (v *answerCmd) Run(c *console) error {
@@ -55,18 +57,26 @@ func (v *answerCmd) Run(c *console) error {
 	if err != nil {
 		return err
 	}
-	if len(v.Words) == 0 {
+	var value any
+	var reason string
+	switch {
+	case len(v.Words) > 0:
+		if value, reason, err = v.read(c, step.Form); err != nil {
+			return usage("%s: %s\n  %s", step.Path, err, answerLine(st, h.id, *step))
+		}
+	case !c.asks:
 		return usage("what is the answer? %s", answerLine(st, h.id, *step))
-	}
-	value, reason, err := v.read(c, step.Form)
-	if err != nil {
-		return usage("%s: %s\n  %s", step.Path, err, answerLine(st, h.id, *step))
+	default:
+		ok := false
+		if value, reason, ok = c.askFor(&run.Asked{Path: step.Path, Form: *step.Form, Deadline: step.Until}); !ok {
+			return usage("there was no answer: nothing is recorded")
+		}
 	}
 	e := st.bystander(h.secrets())
 	defer func() { _ = e.Close(ctx) }() // what is stored is stored
 	switch err := e.Answer(ctx, h.id, step.Path, runs.Because(value, reason), whoami()); {
 	case errors.Is(err, runs.ErrAnswered):
-		return usage("somebody else answered step %s first", step.Path)
+		return usage("%s", screen.Inert(err.Error()))
 	case errors.Is(err, runs.ErrNotAsked):
 		return usage("step %s asks nothing any more", step.Path)
 	case errors.Is(err, runs.ErrAnswer):
@@ -83,7 +93,7 @@ func listQuestions(c *console, st *state, h *history, asked []runs.Step) error {
 		return usage("run %s asks nothing", h.id)
 	}
 	for _, step := range asked {
-		fmt.Fprintf(c.out, "%s  %s\n  %s\n", c.outStyle.Bold(screen.Inert(string(step.Path))), screen.OneLine(step.Form.Text, 300), answerLine(st, h.id, step))
+		c.printQuestion(st, h.id, step)
 	}
 	return nil
 }
@@ -98,7 +108,13 @@ func (v *answerCmd) find(st *state, h *history, view runs.View, asked []runs.Ste
 		names = append(names, string(asked[i].Path))
 	}
 	for _, step := range view.Steps {
-		if string(step.Path) == v.Step {
+		switch a := step.Answer; {
+		case string(step.Path) != v.Step:
+		case a != nil && a.By == runs.ByTimeout:
+			return nil, usage("step %s was not answered in time: it was over at %s", v.Step, stamp(a.At))
+		case a != nil:
+			return nil, usage("step %s was answered at %s: %s", v.Step, stamp(a.At), screen.Answer(a.Value, a.By, a.Reason))
+		default:
 			return nil, usage("step %s asks nothing: it is %s", v.Step, step.Status)
 		}
 	}
@@ -119,25 +135,41 @@ const maxAnswer = 1 << 20
 
 // read turns the words of the command line into the value a form asks for.
 func (v *answerCmd) read(c *console, f *run.Form) (value any, reason string, err error) {
-	first := v.Words[0]
-	if f.Kind == "approve" {
-		switch strings.ToLower(first) {
-		case "approve", "approved", "yes", "y":
-			return "yes", strings.Join(v.Words[1:], " "), nil
-		case "reject", "rejected", "no", "n":
-			return "no", strings.Join(v.Words[1:], " "), nil
+	if f.Kind == run.ApproveForm {
+		if value, _, err = form.Read(*f, v.Words[0]); err != nil {
+			return nil, "", errors.New("please say approve or reject")
 		}
-		return nil, "", errors.New("please say approve or reject")
+		return value, strings.Join(v.Words[1:], " "), nil
 	}
 	words := v.Words
-	if n := len(words); n == 1 && len(f.Choices) == 0 || n == 2 && f.Kind == interruptedForm && strings.EqualFold(first, "done") {
+	if n := len(words); n == 1 && len(f.Choices) == 0 || n == 2 && f.Kind == run.InterruptedForm && strings.EqualFold(words[0], "done") {
 		words = slices.Clone(words)
 		if words[n-1], err = c.textOf(words[n-1]); err != nil {
 			return nil, "", err
 		}
 	}
-	value, err = readAnswer(*f, strings.Join(words, " "))
-	return value, "", err
+	return form.Read(*f, strings.Join(words, " "))
+}
+
+// askFor puts one question on the terminal. Not ok: there was no answer.
+func (c *console) askFor(q *run.Asked) (value any, reason string, ok bool) {
+	s := &session{c: c, redact: func(text string) string { return text }}
+	s.show(q)
+	defer s.silence()
+	for {
+		line, ok := c.readLine()
+		if !ok {
+			fmt.Fprintln(c.err)
+			return nil, "", false
+		}
+		done, err := s.dialogue.Line(line)
+		if done {
+			value, reason = s.dialogue.Answer()
+			return value, reason, true
+		}
+		c.complain(err)
+		fmt.Fprint(c.err, s.dialogue.Prompt())
+	}
 }
 
 // textOf reads an answer that @path or - stands for.

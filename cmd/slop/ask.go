@@ -2,17 +2,14 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
+	"github.com/slopstudios/slop/cmd/slop/form"
 	"github.com/slopstudios/slop/cmd/slop/screen"
-	"github.com/slopstudios/slop/lang/diag"
-	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/runs"
 )
@@ -97,29 +94,32 @@ func (s *session) show(q *run.Asked) {
 	}
 	st := s.c.style
 	fmt.Fprintf(s.c.err, "\n%s %s\n%s\n", st.Yellow("?"), st.Bold(screen.Inert(string(q.Path))), screen.Inert(s.redact(q.Form.Text)))
+	for _, line := range form.Actions(q.Form) {
+		fmt.Fprintln(s.c.err, "  "+s.redact(line))
+	}
 	if !q.Deadline.IsZero() {
 		fmt.Fprintln(s.c.err, st.Dim("(until "+q.Deadline.Local().Format("Mon 2 Jan 15:04")+")"))
 	}
 	for i, choice := range q.Form.Choices {
-		if q.Form.Kind == "choose" {
+		if q.Form.Kind != run.ApproveForm && q.Form.Kind != run.InterruptedForm {
 			fmt.Fprintf(s.c.err, "  %d  %s\n", i+1, screen.Inert(choice))
 		}
 	}
-	s.prompt(q)
+	s.begin(q)
 }
 
-func (s *session) prompt(q *run.Asked) {
-	switch q.Form.Kind {
-	case "approve":
-		fmt.Fprint(s.c.err, "[yes/no] ")
-	case "choose":
-		fmt.Fprintf(s.c.err, "[1-%d] ", len(q.Form.Choices))
-	case interruptedForm:
-		fmt.Fprint(s.c.err, "[done/done VALUE/again/fail] ")
-	case fillForm:
-		fmt.Fprintf(s.c.err, "%s[%s] ", formFields(q.Form.Type), formHint(q.Form.Type))
-	default:
-		fmt.Fprint(s.c.err, "> ")
+// begin asks for the answer from its beginning.
+func (s *session) begin(q *run.Asked) {
+	s.silence()
+	s.dialogue = form.New(q.Form)
+	fmt.Fprint(s.c.err, s.dialogue.Prompt())
+}
+
+// silence ends the dialogue about a question that is asked no more.
+func (s *session) silence() {
+	if s.dialogue != nil {
+		s.dialogue.Close()
+		s.dialogue = nil
 	}
 }
 
@@ -158,16 +158,28 @@ func (s *session) answer(ctx context.Context, line string, ok bool) {
 		_ = s.runs.Cancel(ctx, s.id, "slop run", "a person is needed and standard input has ended")
 		return
 	}
-	value, err := readAnswer(q.Form, line)
-	if err == nil {
-		err = s.runs.Answer(ctx, s.id, q.Path, value, "terminal")
+	done, err := s.dialogue.Line(line)
+	if !done {
+		s.c.complain(err)
+		fmt.Fprint(s.c.err, s.dialogue.Prompt())
+		return
 	}
-	switch {
-	case err == nil, errors.Is(err, runs.ErrAnswered), errors.Is(err, runs.ErrNotAsked), errors.Is(err, runs.ErrFinished):
+	value, reason := s.dialogue.Answer()
+	switch err = s.runs.Answer(ctx, s.id, q.Path, runs.Because(value, reason), whoami()); {
+	case err == nil, errors.Is(err, runs.ErrNotAsked), errors.Is(err, runs.ErrFinished):
 		s.nextQuestion("")
+	case errors.Is(err, runs.ErrAnswered):
+		s.nextQuestion(screen.Inert(err.Error()))
 	default:
-		fmt.Fprintln(s.c.err, s.c.style.Red(screen.Inert(err.Error())))
-		s.prompt(q)
+		s.c.complain(err)
+		s.begin(q)
+	}
+}
+
+// complain says what is wrong with a line that was typed.
+func (c *console) complain(err error) {
+	if err != nil {
+		fmt.Fprintln(c.err, c.style.Red(screen.Inert(err.Error())))
 	}
 }
 
@@ -176,6 +188,7 @@ func (s *session) nextQuestion(why string) {
 	if why != "" && !s.behind() {
 		fmt.Fprintln(s.c.err, s.c.style.Dim("\n("+why+")"))
 	}
+	s.silence()
 	s.questions = s.questions[1:]
 	switch {
 	case s.behind():
@@ -199,125 +212,4 @@ func (s *session) withdraw(path run.Path) {
 		s.questions = append(s.questions[:i:i], s.questions[i+1:]...)
 		return
 	}
-}
-
-// readAnswer turns a typed line into the value a form asks for.
-func readAnswer(f run.Form, line string) (any, error) {
-	text := strings.TrimSpace(line)
-	switch f.Kind {
-	case "approve":
-		switch strings.ToLower(text) {
-		case "y", "yes":
-			return "yes", nil
-		case "n", "no":
-			return "no", nil
-		}
-		return nil, errors.New("please answer yes or no")
-	case "choose":
-		for _, c := range f.Choices {
-			if strings.EqualFold(c, text) {
-				return c, nil
-			}
-		}
-		if n, err := strconv.Atoi(text); err == nil && n >= 1 && n <= len(f.Choices) {
-			return f.Choices[n-1], nil
-		}
-		if near, ok := diag.Nearest(text, f.Choices); ok && text != "" {
-			return nil, fmt.Errorf("please choose one of them; did you mean %q?", near)
-		}
-		return nil, errors.New("please choose one of them, by its number or name")
-	}
-	if f.Kind == interruptedForm {
-		return readVerdict(f, line)
-	}
-	if f.Kind == fillForm {
-		return readForm(f.Type, text)
-	}
-	if text == "" {
-		return nil, errors.New("please type an answer")
-	}
-	return line, nil
-}
-
-// fillForm is the kind of a question with several fields, which may be declined.
-const fillForm = "form"
-
-// formFields lists what a form has, a line each.
-func formFields(t types.Type) string {
-	var b strings.Builder
-	for _, f := range t.Fields {
-		fmt.Fprintf(&b, "  %s: %s", screen.Inert(f.Name), screen.Inert(f.Type.String()))
-		if f.Doc != "" {
-			b.WriteString("  " + screen.OneLine(f.Doc, 200))
-		}
-		b.WriteByte('\n')
-	}
-	return b.String()
-}
-
-// formHint says how a form is answered.
-func formHint(t types.Type) string {
-	switch {
-	case t.Kind != types.Record || len(t.Fields) == 0:
-		return "accept/decline"
-	case len(t.Fields) == 1:
-		return screen.Inert(t.Fields[0].Name) + ", or decline"
-	}
-	names := make([]string, len(t.Fields))
-	for i, f := range t.Fields {
-		names[i] = fmt.Sprintf("%q: …", f.Name)
-	}
-	return "{" + screen.Inert(strings.Join(names, ", ")) + "}, or decline"
-}
-
-// readForm reads what a person says to a form: decline; accept, where nothing is to be filled in; a value, where one field is; else the fields as JSON.
-func readForm(t types.Type, text string) (any, error) {
-	if strings.EqualFold(text, run.Decline) {
-		return run.Decline, nil
-	}
-	needed := 0
-	for _, f := range t.Fields {
-		if !f.Type.Optional {
-			needed++
-		}
-	}
-	if strings.EqualFold(text, "accept") && needed == 0 {
-		return map[string]any{}, nil
-	}
-	var fields map[string]any
-	if json.Unmarshal([]byte(text), &fields) == nil && fields != nil {
-		return fields, nil
-	}
-	if len(t.Fields) == 1 && text != "" {
-		only := t.Fields[0]
-		return map[string]any{only.Name: readResult(only.Type, text)}, nil
-	}
-	return nil, fmt.Errorf("please answer with %s", formHint(t))
-}
-
-// interruptedForm is the kind of the question what became of a call that was cut off.
-const interruptedForm = "interrupted"
-
-// readVerdict reads what a person says about a call that was cut off: done, done and its value, again, fail.
-func readVerdict(f run.Form, line string) (any, error) {
-	word, value, _ := strings.Cut(strings.TrimLeft(line, " \t"), " ")
-	switch word = strings.ToLower(strings.TrimSpace(word)); {
-	case word == "done" && strings.TrimSpace(value) != "":
-		return map[string]any{"done": readResult(f.Type, value)}, nil
-	case strings.TrimSpace(value) == "" && (word == "done" || word == "again" || word == "fail"):
-		return word, nil
-	}
-	return nil, errors.New("please answer done (with the value, if there is one), again or fail")
-}
-
-// readResult reads the value of a call. A text does not need its quotes, and is a text also when it looks like a number.
-func readResult(t types.Type, text string) any {
-	var v any
-	if json.Unmarshal([]byte(text), &v) != nil {
-		return text
-	}
-	if _, quoted := v.(string); !quoted && t.Kind == types.String {
-		return text
-	}
-	return v
 }

@@ -95,6 +95,8 @@ func wrapText(text string, width int) string {
 
 // failures explains the codes of runs that failed (spec/diagnostics.md, "Failures of runs").
 var failures = []diag.Explanation{
+	{Code: "E_APPROVAL", Title: "a call is not the one that was approved",
+		Text: "Somebody answered yes to a question that showed this call, and it would be made with something else than was shown: the plan or the program that reads the history has changed. Nothing was done. `slop runs events` has what was shown; start the run anew, or fork it, and it is asked again."},
 	{Code: "E_BUDGET", Title: "a budget is used up",
 		Text: "Before each call its worst case is set aside from every budget around it. When it does not fit and nothing else is under way, the step fails. Raise the budget, make max_tokens smaller, or catch it with `else`. `slop run --dry-run` shows the worst case."},
 	{Code: "E_CALL", Title: "a call failed and nothing stood in for it",

@@ -13,7 +13,6 @@ import (
 	"github.com/slopstudios/slop/cmd/slop/inputs"
 	"github.com/slopstudios/slop/cmd/slop/screen"
 	"github.com/slopstudios/slop/lang/diag"
-	"github.com/slopstudios/slop/lang/eval"
 	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/agent"
@@ -277,21 +276,9 @@ func (v *mcpCallCmd) call(ctx context.Context, c *console, t found) error {
 	reply := t.server.Call(ctx, call)
 	for reply.Outcome == run.Asks && c.asks {
 		q := &run.Asked{Path: run.Path(v.Tool), Form: *reply.Form}
-		(&session{c: c}).show(q)
-		line, ok := c.readLine()
+		value, _, ok := c.askFor(q)
 		if !ok {
 			break
-		}
-		value, err := readAnswer(q.Form, line)
-		if err == nil && !q.Form.Declined(value) {
-			var problems []string
-			if value, problems = eval.Read(q.Form.Type, value); len(problems) > 0 {
-				err = errors.New(problems[0])
-			}
-		}
-		if err != nil {
-			fmt.Fprintln(c.err, c.style.Red(screen.Inert(err.Error())))
-			continue
 		}
 		call.Answer = &run.Answer{Token: reply.Token, Value: value}
 		reply = t.server.Call(ctx, call)

@@ -54,16 +54,35 @@ type runReport struct {
 	Notes  []wire.Note `json:"notes"`
 	Usage  wire.Usage  `json:"usage"`
 	wire.Cost
-	Fork *run.Fork `json:"fork,omitempty"` // what the run is a fork of
+	Fork      *run.Fork  `json:"fork,omitempty"`      // what the run is a fork of
+	Questions []question `json:"questions,omitempty"` // that wait for an answer
 
 	Diagnostics json.RawMessage `json:"diagnostics,omitempty"`
+}
+
+// question waits for an answer.
+type question struct {
+	wire.Question
+	Command string `json:"command,omitempty"` // that answers it, of a run that is kept
+}
+
+func (s *session) open(view runs.View) (open []question) {
+	asked := waiting(view)
+	for i, q := range wire.Questions(view) {
+		one := question{Question: q}
+		if s.state != nil {
+			one.Command = answerLine(s.state, s.id, asked[i])
+		}
+		open = append(open, one)
+	}
+	return open
 }
 
 func (s *session) report(end run.Finished) runReport {
 	view := s.folder.View()
 	r := runReport{
 		ID: s.id, Status: string(end.Status), Output: wire.Plain(end.Value), Steps: wire.Steps(view), Notes: s.notes,
-		Usage: wire.UsageOf(view.Usage), Cost: wire.CostOfRun(view), Fork: view.Fork,
+		Usage: wire.UsageOf(view.Usage), Cost: wire.CostOfRun(view), Fork: view.Fork, Questions: s.open(view),
 	}
 	r.Error = wire.ErrorOf(end.Error)
 	if q := s.unasked; q != nil && end.Status != run.Succeeded {

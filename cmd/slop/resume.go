@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/runs"
@@ -177,10 +179,10 @@ func (h *history) secrets() func(name string) (string, error) {
 
 // whoami names the person behind a request, for the history.
 func whoami() string {
-	if name := os.Getenv("USER"); name != "" {
-		return name
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		return u.Username
 	}
-	return "cli"
+	return "uid " + strconv.Itoa(os.Getuid())
 }
 
 // forkLine is the command that would try a failed run again without repeating what went well.

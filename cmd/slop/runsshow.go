@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/slopstudios/slop/cmd/slop/form"
 	"github.com/slopstudios/slop/cmd/slop/screen"
 	"github.com/slopstudios/slop/lang/eval"
 	"github.com/slopstudios/slop/runtime/run"
@@ -136,8 +137,10 @@ func (s *session) drawRun(ctx context.Context, c *console, st *state, h *history
 		line("error", style.Red(text))
 	}
 	c.printSteps(view)
+	c.printAnswers(view)
 	for _, step := range waiting(view) {
-		fmt.Fprintf(c.out, "\n%s %s  %s\n  %s\n", style.Yellow("?"), style.Bold(screen.Inert(string(step.Path))), screen.OneLine(step.Form.Text, 300), answerLine(st, h.id, step))
+		fmt.Fprintln(c.out)
+		c.printQuestion(st, h.id, step)
 	}
 	if view.Status == run.Succeeded {
 		if text := outputText(end.Value); text != "" {
@@ -148,6 +151,39 @@ func (s *session) drawRun(ctx context.Context, c *console, st *state, h *history
 		fmt.Fprintln(c.err, again)
 	}
 	return nil
+}
+
+// printAnswers lists what people said, and when.
+func (c *console) printAnswers(view runs.View) {
+	any := false
+	for _, step := range view.Steps[:min(len(view.Steps), maxSteps)] {
+		a := step.Answer
+		if a == nil {
+			continue
+		}
+		if !any {
+			fmt.Fprintln(c.out)
+			any = true
+		}
+		text := screen.Answer(a.Value, a.By, a.Reason)
+		if a.By == runs.ByTimeout && step.Status != runs.Done {
+			text = "not answered in time"
+		}
+		fmt.Fprintf(c.out, "%s %s  %s  %s\n", c.outStyle.Green("!"), c.outStyle.Bold(screen.Inert(string(step.Path))), c.outStyle.Dim(stamp(a.At)), text)
+	}
+}
+
+// printQuestion shows a question that waits: what is asked, until when, what the answer has, and the command that answers it.
+func (c *console) printQuestion(st *state, id run.ID, step runs.Step) {
+	style, f := c.outStyle, step.Form
+	fmt.Fprintf(c.out, "%s %s  %s\n", style.Yellow("?"), style.Bold(screen.Inert(string(step.Path))), screen.OneLine(f.Text, 300))
+	if !step.Until.IsZero() {
+		fmt.Fprintln(c.out, style.Dim("  until "+stamp(step.Until)))
+	}
+	for _, line := range append(form.Actions(*f), form.Fields(f.Answer())...) {
+		fmt.Fprintln(c.out, "  "+line)
+	}
+	fmt.Fprintln(c.out, "  "+answerLine(st, id, step))
 }
 
 // maxOutput is how many lines of its value slop runs show shows.

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/slopstudios/slop/cmd/slop/form"
 	"github.com/slopstudios/slop/cmd/slop/screen"
 	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/runtime/run"
@@ -43,11 +44,12 @@ type session struct {
 	notes       []wire.Note // what followed from the facts so far, for --json
 	unasked     *run.Asked  // the question nobody was there to answer
 	interrupted bool
-	records     bool         // facts are kept
-	facts       []run.Fact   // of a run that is recorded
-	unread      bool         // the reader of the events went away
-	questions   []*run.Asked // the first stands on the terminal
-	listener    *listener    // nil until the first question
+	records     bool           // facts are kept
+	facts       []run.Fact     // of a run that is recorded
+	unread      bool           // the reader of the events went away
+	questions   []*run.Asked   // the first stands on the terminal
+	dialogue    *form.Dialogue // about the question that stands on the terminal
+	listener    *listener      // nil until the first question
 }
 
 // Why play ends before the run does.
@@ -82,6 +84,7 @@ func (s *session) play(ctx context.Context, begin func(context.Context) (run.ID,
 		defer s.screen.Close()
 	}
 	defer func() {
+		s.silence()
 		if s.listener != nil {
 			s.listener.close()
 		}

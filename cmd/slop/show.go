@@ -8,8 +8,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/slopstudios/slop/cmd/slop/form"
 	"github.com/slopstudios/slop/cmd/slop/screen"
 	"github.com/slopstudios/slop/lang/plan"
+	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/runs"
 )
@@ -198,25 +200,27 @@ func waiting(view runs.View) []runs.Step {
 // answerLine is the command that answers a question.
 func answerLine(st *state, id run.ID, step runs.Step) string {
 	begin := fmt.Sprintf("slop answer%s %s %s ", st.said, id, shellWord(string(step.Path)))
-	switch f := step.Form; f.Kind {
-	case "approve":
+	f := step.Form
+	switch {
+	case f.Kind == run.ApproveForm:
 		return begin + "approve, or reject \"why\""
-	case fillForm:
-		hint, _ := strings.CutSuffix(formHint(f.Type), ", or decline")
-		if len(f.Type.Fields) == 0 {
-			hint = "accept"
-		}
-		return begin + shellWord(hint) + ", or decline"
-	case interruptedForm:
+	case f.Kind == run.FillForm && len(f.Type.Fields) == 0:
+		return begin + "accept, or decline"
+	case f.Kind == run.FillForm:
+		return begin + shellWord(form.Sample(f.Type)) + ", or decline"
+	case f.Kind == run.InterruptedForm:
 		return begin + "done [VALUE], or again, or fail"
-	default:
-		if len(f.Choices) > 0 {
-			words := make([]string, len(f.Choices))
-			for i, choice := range f.Choices {
-				words[i] = shellWord(choice)
-			}
-			return begin + screen.OneLine(strings.Join(words, ", or "), 200)
-		}
+	}
+	switch t := f.Answer(); t.Kind {
+	case types.String:
 		return begin + "\"…\""
+	case types.Enum:
+		words := make([]string, len(t.Values))
+		for i, choice := range t.Values {
+			words[i] = shellWord(choice)
+		}
+		return begin + screen.OneLine(strings.Join(words, ", or "), 200)
+	default:
+		return begin + shellWord(form.Sample(t))
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/slopstudios/slop/lang/source"
-	"github.com/slopstudios/slop/runtime/run"
 )
 
 // A diff, applied to the old text, gives the new one.
@@ -73,25 +72,6 @@ func TestWordAt(t *testing.T) {
 	}{{1, 1, "a"}, {1, 9, "x"}, {2, 3, "http.get"}, {2, 11, "("}, {9, 1, ""}} {
 		if got := f.Slice(wordAt(f, tt.line, tt.column)); tt.want != "" && !strings.HasPrefix(got, tt.want) || tt.want == "" && got != "" {
 			t.Errorf("wordAt(%d, %d) = %q, want %q", tt.line, tt.column, got, tt.want)
-		}
-	}
-}
-
-func TestReadAnswer(t *testing.T) {
-	approve := run.Form{Kind: "approve"}
-	choose := run.Form{Kind: "choose", Choices: []string{"red", "blue", "2"}}
-	for _, tt := range []struct {
-		form run.Form
-		line string
-		want any
-	}{
-		{approve, "Y", "yes"}, {approve, " no ", "no"}, {approve, "sure", nil},
-		{choose, "BLUE", "blue"}, {choose, "1", "red"}, {choose, "2", "2"}, {choose, "4", nil}, {choose, "", nil},
-		{run.Form{Kind: "ask"}, "  as it is ", "  as it is "}, {run.Form{Kind: "ask"}, " ", nil},
-	} {
-		got, err := readAnswer(tt.form, tt.line)
-		if got != tt.want || (err == nil) != (tt.want != nil) {
-			t.Errorf("readAnswer(%s, %q) = %v, %v; want %v", tt.form.Kind, tt.line, got, err, tt.want)
 		}
 	}
 }

@@ -109,7 +109,7 @@ func standard() []types.Signature {
 			Params: []types.Param{takes("argv", list(of(types.String))), host(takes("sh", of(types.String))), secret(takes("env", of(types.Any))), takes("stdin", of(types.String))},
 		},
 		{
-			Name: "human.ask", Primary: "question", Text: types.Text, Params: []types.Param{needs("question", of(types.String))}, Result: of(types.String),
+			Name: "human.ask", Primary: "question", Text: types.Text, Params: []types.Param{needs("question", of(types.String))}, Result: of(types.String), Structured: true,
 			Effect: types.Do, Kind: types.Ask, Question: true, World: true,
 		},
 		{

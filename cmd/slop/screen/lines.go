@@ -88,12 +88,14 @@ func (l *Lines) Event(e runs.Event) {
 			l.say(body.Path, r.agent+": "+l.board.why())
 		}
 	case *run.Asked:
-		l.say(body.Path, r.agent+" asks: "+OneLine(body.Form.Text, 500))
+		text := r.agent + " asks: " + OneLine(body.Form.Text, 500)
+		for i, a := range body.Form.Actions {
+			text += [...]string{"; yes: ", ", "}[min(i, 1)] + OneLine(a.Agent+" at "+string(a.Path), 80)
+		}
+		l.say(body.Path, text)
 	case *run.Answered:
-		if _, ok := body.Path.Asker(); ok {
-			l.say(body.Path, "answered")
-		} else if before == asking {
-			l.say(body.Path, r.agent+" answered")
+		if _, ok := body.Path.Asker(); ok || before == asking {
+			l.say(body.Path, strings.TrimSpace(r.agent+" answered ")+" "+Answer(body.Value, body.By, body.Reason))
 		}
 	}
 }
@@ -109,6 +111,8 @@ func (l *Lines) Note(n *run.Note, at time.Time) {
 	switch {
 	case n.Kind == run.NoteWaits:
 		text = Took(n.Until.Sub(at)) + ", until " + clock(n.Until, at)
+	case n.Kind == run.NoteElse && n.Value != nil && n.Error != nil:
+		text = "goes on with " + Value(n.Value, 100) + ": " + n.Error.Message
 	case n.Kind == run.NoteRetry && !n.Until.IsZero():
 		text = fmt.Sprintf("is called again in %s (attempt %d)", Took(n.Until.Sub(at)), n.Attempt)
 	}

@@ -62,7 +62,7 @@ func TestLines(t *testing.T) {
 [quote/else] agent started
 [quote/else] agent done in 1.0s
 [ok] agent asks: Publish this?
-[ok] agent answered
+[ok] agent answered "yes"
 [late] agent started
 [late] agent: not needed any more
 `

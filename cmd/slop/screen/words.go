@@ -10,6 +10,7 @@ import (
 
 	"github.com/mattn/go-runewidth"
 
+	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/run"
 )
 
@@ -79,6 +80,41 @@ func OneLine(text string, width int) string {
 		return ""
 	}
 	return runewidth.Truncate(text, width, "…")
+}
+
+// Value is a value as one line, as wide as that at most.
+func Value(v any, width int) string {
+	switch v := v.(type) {
+	case types.Large:
+		return fmt.Sprintf("a text of %d KiB", v.Size>>10)
+	case string:
+		return OneLine(strconv.Quote(clip(v, 4*width)), width)
+	}
+	text, err := run.EncodeValue(v)
+	if err != nil {
+		return "a value"
+	}
+	return OneLine(string(text), width)
+}
+
+// clip keeps the beginning of a text that will be cut in any case.
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "")
+}
+
+// Answer is what was said to a question, by whom and why, as one line.
+func Answer(v any, by, reason string) string {
+	text := Value(v, 200)
+	if by != "" {
+		text += " by " + OneLine(by, 80)
+	}
+	if reason != "" {
+		text += ": " + OneLine(reason, 300)
+	}
+	return text
 }
 
 // Took is a length of time as people read it: 0.4s, 12s, 3m05s.
