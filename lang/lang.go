@@ -38,3 +38,6 @@ func Check(src *source.File, scope types.Scope) (*check.Info, diag.List) {
 	diags.Sort()
 	return info, diags
 }
+
+// Template reads and checks a prompt template by itself. It may be filled when the list has no errors.
+func Template(src *source.File) (*check.Template, diag.List) { return check.ReadTemplate(src) }

@@ -20,15 +20,54 @@ type Template struct {
 	Source   *source.File
 	Function *eval.Template
 	Declared bool // its variables stand in its header; else they are what its text mentions
+	// Variables are those of Function, with what the header says of each.
+	Variables []Variable
 
 	code string                 // its text as lang/eval compiles it, over `#`, the record
 	at   map[string]source.Span // where a variable is declared, or first mentioned
 	bad  bool
 }
 
+// Variable is what a template takes.
+type Variable struct {
+	Name       string
+	Type       types.Type // optional only when it is declared so, or when its text has a stand-in wherever it is mentioned
+	Default    any
+	HasDefault bool
+	Doc        string
+}
+
+// ReadTemplate reads and checks a template that no script uses. It may be filled when the list has no errors.
+func ReadTemplate(src *source.File) (*Template, diag.List) {
+	s := &session{flows: map[string]*Info{}, templates: map[string]*Template{}, diags: &diag.List{}}
+	c := newChecker(s, &syntax.File{Source: src}, types.Scope{})
+	t := c.readTemplate(src)
+	s.diags.Sort()
+	return t, *s.diags
+}
+
+// Fill puts values into the text, as a script does that calls it with a record. An error is one of the values: something of it that the text mentions is not
+// there, or is too large.
+func (t *Template) Fill(values map[string]any) (string, error) {
+	program, err := eval.Compile("map([values], " + t.code + ")[0]")
+	if err != nil {
+		return "", err
+	}
+	v, err := program.Eval(map[string]any{"values": values})
+	if err != nil {
+		return "", err
+	}
+	text, _ := v.(string)
+	return text, nil
+}
+
 // loadTemplate loads, reads and checks a template, once for each file however often it is used.
 func (c *checker) loadTemplate(u *syntax.Use) {
 	name, plain := u.Path.Plain()
+	load, kept := c.scope.Load, strings.Contains(name, "@") || !strings.ContainsAny(name, "./")
+	if kept && c.scope.Template != nil {
+		load, kept = func(_, name string) (string, string, error) { return c.scope.Template(name) }, false
+	}
 	d := diag.Diagnostic{Code: "E0108", Span: u.Path.At}
 	switch {
 	case eval.Taken(u.As.Text):
@@ -36,17 +75,17 @@ func (c *checker) loadTemplate(u *syntax.Use) {
 		return
 	case !plain:
 		d.Message, d.Label = "the name of a template cannot hold values", "it is read before the flow runs: write it out"
-	case strings.Contains(name, "@") || !strings.ContainsAny(name, "./"):
+	case kept:
 		d.Message, d.Label = "stored templates live on a server", "here the path of a file is written"
 		d.Help = []string{fmt.Sprintf("put the text into a file: `use template \"./prompts/%s.txt\" as %s`", u.As.Text, u.As.Text)}
-	case c.scope.Load == nil:
+	case load == nil:
 		d.Message, d.Label = "this script cannot use files here", "there is no folder to look in"
 	}
 	if d.Message != "" {
 		c.add(d)
 		return
 	}
-	resolved, text, err := c.scope.Load(c.src.Name, name)
+	resolved, text, err := load(c.src.Name, name)
 	if err != nil {
 		d.Message, d.Label = fmt.Sprintf("I cannot use %q", name), err.Error()
 		c.add(d)
@@ -144,6 +183,15 @@ func (c *checker) templateHeader(read *template.Template, t *Template) *checker 
 		}
 		t.Function.Params = append(t.Function.Params, p)
 		t.at[d.Name] = d.At
+		v := Variable{Name: d.Name, Type: d.Type}
+		if d.Input.Default != nil {
+			v.HasDefault = true
+			v.Default, _ = evaluate(h.codeOf(d.Input.Default), nil) // that it can be is checked elsewhere
+		}
+		if d.Input.Doc != nil {
+			v.Doc, _ = d.Input.Doc.Plain()
+		}
+		t.Variables = append(t.Variables, v)
 	}
 	t.bad = t.bad || said.HasErrors() || (*c.diags)[before:].HasErrors()
 	return h
@@ -222,6 +270,7 @@ func (t *Template) mentioned(read *template.Template) {
 			p.Type = types.Maybe(p.Type)
 		}
 		t.Function.Params = append(t.Function.Params, p)
+		t.Variables = append(t.Variables, Variable{Name: p.Name, Type: p.Type})
 	}
 }
 

@@ -210,6 +210,8 @@ type Scope struct {
 	// Load resolves the path of a `use` written in the file named from. It returns the name the file goes by in messages and for further uses.
 	// Nil: nothing can be used. The error is shown to the author as it is.
 	Load func(from, path string) (name, text string, err error)
+	// Template finds the prompt template of a `use template` that names no file: greeting, greeting@3. What it returns is as of Load. Nil: there are none.
+	Template func(name string) (resolved, text string, err error)
 }
 
 // FileValue is a value of type file. Its bytes are in Data, or, when they are many, kept elsewhere under SHA256.

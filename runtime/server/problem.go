@@ -67,6 +67,8 @@ var titles = map[string]struct {
 	"E_PRECONDITION":    {http.StatusPreconditionFailed, "It is not the version you know"},
 	"E_TOO_LARGE":       {http.StatusRequestEntityTooLarge, "That is too much"},
 	"E_MEDIA_TYPE":      {http.StatusUnsupportedMediaType, "This kind of content means nothing here"},
+	"E_FULL":            {http.StatusConflict, "There is no more room"},
+	"E_TEMPLATE":        {http.StatusUnprocessableEntity, "The template has mistakes"},
 	"E_SCRIPT":          {http.StatusUnprocessableEntity, "The script has mistakes"},
 	"E_INPUT":           {http.StatusUnprocessableEntity, "The inputs do not fit"},
 	"E_ANSWER":          {http.StatusUnprocessableEntity, "The answer does not fit the question"},

@@ -14,7 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/slopstudios/slop/lang"
 	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/lang/source"
 	"github.com/slopstudios/slop/lang/types"
@@ -45,6 +44,7 @@ func (s *Server) runRoutes() []route {
 // order is what a client wants run.
 type order struct {
 	Script         string          `json:"script"`   // the text of a script
+	Flow           string          `json:"flow"`     // or a stored flow: "name" is its published version, "name@2" that one
 	Inputs         json.RawMessage `json:"inputs"`   // by name
 	Priority       int             `json:"priority"` // 0 to 100, the higher first
 	Budget         words           `json:"budget"`   // "0.50" dollars, "20 calls", "5000 tokens", "10m"; one or a list
@@ -123,15 +123,18 @@ func (s *Server) begin(ctx context.Context, o *order) (*plan.Plan, map[string]an
 		}
 		options.Timeout = d
 	}
-	if strings.TrimSpace(o.Script) == "" {
-		faults = append(faults, Fault{"/script", "the text of a script"})
+	switch {
+	case o.Flow != "" && o.Script != "":
+		faults = append(faults, Fault{"/flow", "either a flow or a script: what runs by name brings no code"})
+	case o.Flow == "" && strings.TrimSpace(o.Script) == "":
+		faults = append(faults, Fault{"/script", "the text of a script, or the name of a stored flow as flow"})
 	}
 	if faults != nil {
 		return nil, nil, options, problem("E_INVALID", "what is to be run is not said as it should be", faults...)
 	}
-	p, diags := lang.Compile(source.NewFile("script.slop", o.Script), s.scope(ctx))
-	if p == nil || diags.HasErrors() {
-		return nil, nil, options, scriptProblem(diags)
+	p, err := s.planOf(ctx, o)
+	if err != nil {
+		return nil, nil, options, err
 	}
 	inputs, err := s.inputs(p, o.Inputs)
 	if err != nil {
@@ -143,6 +146,29 @@ func (s *Server) begin(ctx context.Context, o *order) (*plan.Plan, map[string]an
 		}
 	}
 	return p, inputs, options, nil
+}
+
+// planOf compiles the script that is ordered, or the stored one.
+func (s *Server) planOf(ctx context.Context, o *order) (*plan.Plan, error) {
+	src, name := source.NewFile("script.slop", o.Script), ""
+	if o.Flow != "" {
+		t, err := s.flow(ctx, strings.TrimPrefix(o.Flow, "@"))
+		if err != nil {
+			return nil, err
+		}
+		src, name = source.NewFile(fmt.Sprintf("@%s@%d", t.Name, t.Number), t.Text.Script), t.Name
+	}
+	p, diags, err := s.compile(ctx, src)
+	if err != nil {
+		return nil, err
+	}
+	if p == nil {
+		return nil, scriptProblem(diags)
+	}
+	if name != "" {
+		p.Name = name // all versions of it share the state of the flow
+	}
+	return p, nil
 }
 
 // inputs reads values by name as the flow wants them.

@@ -9,7 +9,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -20,7 +19,6 @@ import (
 	"github.com/gorilla/mux"
 
 	"github.com/slopstudios/slop/lang/plan"
-	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/agent"
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/runs"
@@ -54,7 +52,7 @@ type Config struct {
 	Host     Host
 	Store    store.Store
 	Registry *agent.Registry
-	// Load finds what `use` names and is no stored flow: what comes with the program. It never reads a file.
+	// Load finds the std/… that `use` names: what comes with the program. It never reads a file.
 	Load func(path string) (name, text string, err error)
 	// Ready reports what this server lacks to run a flow with these inputs: a model, a secret. nil: nothing ever.
 	Ready   func(p *plan.Plan, inputs map[string]any) error
@@ -152,7 +150,7 @@ func New(c Config) *Server {
 // table is everything that can be asked, one list a chapter.
 func (s *Server) table() []route {
 	var all []route
-	for _, chapter := range [][]route{s.healthRoutes(), s.runRoutes(), s.steerRoutes(), s.eventRoutes(), s.accountRoutes()} {
+	for _, chapter := range [][]route{s.healthRoutes(), s.runRoutes(), s.steerRoutes(), s.eventRoutes(), s.accountRoutes(), s.templateRoutes(), s.flowRoutes(), s.editorRoutes()} {
 		all = append(all, chapter...)
 	}
 	return all
@@ -223,19 +221,4 @@ func (s *Server) refusing(say func(*http.Request) *Problem) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, say(r))
 	})
-}
-
-// scope is what a script of a caller may name.
-func (s *Server) scope(ctx context.Context) types.Scope {
-	scope := s.config.Registry.Scope()
-	scope.Load = func(_, path string) (string, string, error) { return s.load(ctx, path) }
-	return scope
-}
-
-// load finds what `use` names. A server never resolves a path: whoever sends a script must not read the server's files with it.
-func (s *Server) load(_ context.Context, path string) (name, text string, err error) {
-	if strings.HasPrefix(path, "std/") && s.config.Load != nil {
-		return s.config.Load(path)
-	}
-	return "", "", fmt.Errorf("%s: a server reads no files: `use` finds std/… and stored flows as @name@version", path)
 }
