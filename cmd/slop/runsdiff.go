@@ -7,7 +7,6 @@ import (
 
 	"github.com/slopstudios/slop/cmd/slop/screen"
 	"github.com/slopstudios/slop/lang/plan"
-	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/travel"
 	"github.com/slopstudios/slop/runtime/wire"
 )
@@ -47,102 +46,11 @@ func (v *runsDiffCmd) Run(c *console) error {
 		return &exit{exitFailed, err}
 	}
 	if v.JSON {
-		c.printJSON(diffOf(d))
+		c.printJSON(wire.DifferenceOf(d))
 		return nil
 	}
 	c.drawDiff(d, both[0].plan, both[1].plan)
 	return nil
-}
-
-// diffReport is travel.Difference with usage, times and values as the other reports have them.
-type diffReport struct {
-	Same    bool                `json:"same"`
-	A       sideReport          `json:"a"`
-	B       sideReport          `json:"b"`
-	Plan    bool                `json:"plan"`
-	Script  []travel.FileChange `json:"script"`
-	Inputs  []travel.Pair       `json:"inputs"`
-	First   *run.Path           `json:"first"`
-	Steps   []stepDiffReport    `json:"steps"`
-	Alike   int                 `json:"alike"`
-	Outcome bool                `json:"outcome"`
-	Output  *travel.Pair        `json:"output"`
-}
-
-type sideReport struct {
-	ID       run.ID      `json:"id"`
-	Flow     string      `json:"flow"`
-	Status   run.Status  `json:"status"`
-	Error    *wire.Error `json:"error"`
-	Plan     string      `json:"plan"`
-	Fork     *run.Fork   `json:"fork"`
-	Duration float64     `json:"seconds"`
-	Usage    wire.Usage  `json:"usage"`
-	wire.Cost
-}
-
-type stepDiffReport struct {
-	Path  run.Path     `json:"path"`
-	Agent string       `json:"agent"`
-	What  []string     `json:"what"`
-	Sent  []string     `json:"sent"`
-	A     *doingReport `json:"a"`
-	B     *doingReport `json:"b"`
-}
-
-type doingReport struct {
-	Status      string     `json:"status"`
-	Fingerprint string     `json:"fingerprint,omitempty"`
-	Text        string     `json:"text,omitempty"`
-	Value       any        `json:"value"`
-	Error       string     `json:"error,omitempty"`
-	Attempts    int        `json:"attempts"`
-	Duration    float64    `json:"seconds"`
-	Usage       wire.Usage `json:"usage"`
-	wire.Cost
-}
-
-func diffOf(d *travel.Difference) diffReport {
-	side := func(s *travel.Side) sideReport {
-		r := sideReport{ID: s.ID, Flow: s.Flow, Status: s.Status, Plan: s.Plan, Fork: s.Fork, Duration: s.Duration.Seconds(), Usage: wire.UsageOf(s.Usage), Cost: wire.CostOf(s.Usage, wire.NoSource)}
-		if e := s.Error; e != nil {
-			r.Error = wire.ErrorOf(e)
-		}
-		return r
-	}
-	doing := func(s *travel.Doing) *doingReport {
-		if s == nil {
-			return nil
-		}
-		return &doingReport{Status: s.Status, Fingerprint: s.Fingerprint, Text: s.Text, Value: wire.Plain(s.Value), Error: s.Error, Attempts: s.Attempts, Duration: s.Duration.Seconds(),
-			Usage: wire.UsageOf(s.Usage), Cost: wire.CostOf(s.Usage, wire.NoSource)}
-	}
-	pair := func(p travel.Pair) travel.Pair {
-		return travel.Pair{Name: p.Name, A: wire.Plain(p.A), B: wire.Plain(p.B)}
-	}
-	r := diffReport{
-		Same: alike(d), A: side(&d.A), B: side(&d.B), Plan: d.Plan, Script: append([]travel.FileChange{}, d.Script...), Inputs: []travel.Pair{}, Steps: []stepDiffReport{},
-		Alike: d.Same, Outcome: d.Outcome,
-	}
-	for _, p := range d.Inputs {
-		r.Inputs = append(r.Inputs, pair(p))
-	}
-	if d.First != "" {
-		r.First = &d.First
-	}
-	if d.Output != nil {
-		p := pair(*d.Output)
-		r.Output = &p
-	}
-	for _, s := range d.Steps {
-		r.Steps = append(r.Steps, stepDiffReport{s.Path, s.Agent, s.What, append([]string{}, s.Sent...), doing(s.A), doing(s.B)})
-	}
-	return r
-}
-
-// alike reports whether nothing differs but what it cost and how long it took.
-func alike(d *travel.Difference) bool {
-	return !d.Plan && !d.Outcome && d.First == "" && len(d.Inputs) == 0
 }
 
 func (c *console) drawDiff(d *travel.Difference, a, b *plan.Plan) {
@@ -185,7 +93,7 @@ func (c *console) drawDiff(d *travel.Difference, a, b *plan.Plan) {
 			fmt.Fprintf(w, "  %s\n%s", p.Name, both(p.A, p.B))
 		}
 	}
-	if alike(d) {
+	if wire.Alike(d) {
 		fmt.Fprintf(w, "\nThe same: %s sent and got the same in both.\n", plural(d.Same, "step"))
 	}
 	if d.First != "" {
@@ -212,7 +120,7 @@ func (c *console) drawDiff(d *travel.Difference, a, b *plan.Plan) {
 		if n := len(d.Steps) - maxSteps; n > 0 {
 			fmt.Fprintf(w, "… and %d more: --json has all\n", n)
 		}
-		if !alike(d) && d.Same > 0 {
+		if !wire.Alike(d) && d.Same > 0 {
 			fmt.Fprintf(w, "%s sent and got the same in both\n", plural(d.Same, "step"))
 		}
 	}

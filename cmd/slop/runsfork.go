@@ -89,7 +89,7 @@ func (v *runsForkCmd) fork(ctx context.Context, c *console, st *state, h *histor
 	}
 	if v.DryRun {
 		if v.JSON {
-			c.printJSON(forecastOf(f))
+			c.printJSON(wire.ForecastOf(f))
 			return nil
 		}
 		c.drawForecast(c.out, c.outStyle, h, p, f)
@@ -190,49 +190,6 @@ func forkError(st *state, h *history, err error) error {
 		return &exit{exitUsage, err}
 	}
 	return st.unusable(err)
-}
-
-// forecastReport is what --dry-run --json prints.
-type forecastReport struct {
-	Fork  bool           `json:"fork"`
-	Of    run.ID         `json:"of"`
-	Seq   run.Seq        `json:"seq"`
-	Flow  string         `json:"flow"`
-	Again []againReport  `json:"again"`
-	Keeps []keepsReport  `json:"keeps"`
-	Gone  []run.Path     `json:"gone"`
-	Kept  wire.Cost      `json:"kept"`
-	Fails *wire.Error    `json:"fails"`
-	Input map[string]any `json:"inputs"`
-}
-
-type againReport struct {
-	travel.Again
-	Text string `json:"text"`
-}
-
-type keepsReport struct {
-	Path   run.Path   `json:"path"`
-	Agent  string     `json:"agent"`
-	Pinned bool       `json:"pinned"`
-	Usage  wire.Usage `json:"usage"`
-	wire.Cost
-}
-
-func forecastOf(f *runs.Forecast) forecastReport {
-	r := forecastReport{Fork: true, Of: f.Of, Seq: f.Seq, Flow: f.Flow, Again: []againReport{}, Keeps: []keepsReport{}, Gone: []run.Path{}, Kept: wire.CostOf(f.Usage(), wire.NoSource)}
-	r.Input, _ = wire.Plain(f.Inputs).(map[string]any)
-	for i := range f.Again {
-		r.Again = append(r.Again, againReport{f.Again[i], f.Again[i].Text()})
-	}
-	for _, k := range f.Keeps {
-		r.Keeps = append(r.Keeps, keepsReport{k.Path, k.Agent, k.Pinned, wire.UsageOf(k.Usage), wire.CostOf(k.Usage, wire.NoSource)})
-	}
-	r.Gone = append(r.Gone, f.Gone...)
-	if e := f.Fails; e != nil {
-		r.Fails = wire.ErrorOf(e)
-	}
-	return r
 }
 
 // maxForecast is how many lines of a forecast are shown; --dry-run --json has all.

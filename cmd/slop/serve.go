@@ -160,6 +160,11 @@ func (v *serveCmd) Run(c *console) error {
 		Host: w.engine, Store: w.state.store, Registry: pr.registry, Load: standardFlow, Version: versionText(), Log: w.logger(c.err),
 		Gate: d.gate, Hosts: d.Hosts, Origins: d.Origins, MaxBody: int64(d.MaxBody), Proxies: d.Proxies, Limits: d.limits(), Keep: d.KeepAudit,
 		Options: run.Options{Pool: serverPool, MaxParallel: pr.config.Run.MaxParallel},
+		Redact: func(p *plan.Plan) func(string) string {
+			var known host
+			known.know(pr, p.Secrets)
+			return known.redact
+		},
 		Ready: func(p *plan.Plan, inputs map[string]any) error {
 			if err := missingModels(p, inputs); err != nil {
 				return err

@@ -49,6 +49,9 @@ func (e *Engine) decide(ctx context.Context, id run.ID, c runs.Change) (*travel.
 	if n.ID, _, err = e.name(n.At); err != nil {
 		return nil, 0, err
 	}
+	if c.ID != "" {
+		n.ID = c.ID
+	}
 	if c.Inputs != nil || c.Plan != nil {
 		if change.Inputs, err = e.forkInputs(ctx, h, c, n.ID); err != nil {
 			return nil, 0, err
@@ -139,7 +142,7 @@ func (e *Engine) draftFork(ctx context.Context, id run.ID, c runs.Change) (*trav
 		return nil, nil, fmt.Errorf("store the plan of %s: %w", f.Plan.Name, err)
 	}
 	s := e.newSession(f.ID, f.Plan, f.Facts[0])
-	s.now = f.Facts[0].At
+	s.options.ID, s.now = c.ID, f.Facts[0].At
 	return f, s, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/slopstudios/slop/runtime/contexts"
+	"github.com/slopstudios/slop/runtime/machine"
 	"github.com/slopstudios/slop/runtime/run"
 )
 
@@ -149,4 +150,40 @@ func (r *rebuild) redo(w *run.CallWish, at time.Time) error {
 			return err
 		}
 	}
+}
+
+// Memory gives the state that the steps of a run share, as it was after a fact; seq 0: as it is now.
+func (e *Engine) Memory(ctx context.Context, id run.ID, seq run.Seq) (contexts.State, error) {
+	facts, p, err := e.history(ctx, id)
+	if err != nil {
+		return contexts.State{}, fmt.Errorf("read run %s: %w", id, outward(err))
+	}
+	last := facts[len(facts)-1]
+	at := time.Now()
+	if _, ended := last.Body.(*run.Finished); ended {
+		at = last.At
+	}
+	s := e.newSession(id, p, facts[0])
+	defer s.stop(nil)
+	defer context.AfterFunc(ctx, func() { s.stop(ctx.Err()) })()
+	r := rebuild{session: s, open: map[run.Path]*run.CallWish{}}
+	for _, f := range facts {
+		if seq > 0 && f.Seq > seq {
+			break
+		}
+		if seq > 0 && f.Seq == seq {
+			at = f.At
+		}
+		delta, err := s.machine.Apply(f)
+		if errors.Is(err, machine.ErrStale) {
+			continue
+		}
+		if err == nil {
+			err = r.see(f, delta)
+		}
+		if err != nil {
+			return contexts.State{}, fmt.Errorf("read the memory of run %s at fact %d: %w", id, f.Seq, err)
+		}
+	}
+	return r.state.At(at), nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/slopstudios/slop/runtime/store"
+	"github.com/slopstudios/slop/runtime/upload"
 )
 
 // tidyEvery is how often the processes that share a store look for what has expired; one of them does.
@@ -70,18 +71,16 @@ func turn(ctx context.Context, s store.Store, now time.Time) bool {
 	return err == nil && s.PutDoc(ctx, tidyKind, "last", version, data) == nil
 }
 
-// Expire removes from a store what has come to its end: values of shared state with a ttl, and answers in the cache. It returns how many documents changed or
+// Expire removes from a store what has come to its end: values of shared state with a ttl, answers in the cache, and uploads that nobody used. It returns how many documents changed or
 // went. What cannot be read stays and does not keep the rest.
 func Expire(ctx context.Context, s store.Store, now time.Time) (int, error) {
 	count := 0
-	for _, kind := range []string{commonsKind, cacheKind} {
+	for kind, expire := range map[string]func(context.Context, store.Store, string, time.Time) (bool, error){
+		commonsKind: expireShared, cacheKind: (&attic{}).expire, upload.Kind: upload.Expire,
+	} {
 		names, err := docs(ctx, s, kind)
 		if err != nil {
 			return count, fmt.Errorf("look for what has expired: %w", err)
-		}
-		expire := expireShared
-		if kind == cacheKind {
-			expire = (&attic{}).expire
 		}
 		for _, name := range names {
 			changed, err := expire(ctx, s, name, now)
@@ -99,9 +98,9 @@ func Expire(ctx context.Context, s store.Store, now time.Time) (int, error) {
 // hashes finds whatever may be the name of a value that is kept apart.
 var hashes = regexp.MustCompile(`[0-9a-f]{64}`)
 
-// NamedBlobs visits the hashes of the values that shared state and the cache name: whoever sweeps blobs keeps them. An error means that some may be missing.
+// NamedBlobs visits the hashes of the values that shared state, the cache and uploads name: whoever sweeps blobs keeps them. An error means that some may be missing.
 func NamedBlobs(ctx context.Context, s store.Store, visit func(hash string)) error {
-	for _, kind := range []string{commonsKind, cacheKind} {
+	for _, kind := range []string{commonsKind, cacheKind, upload.Kind} {
 		names, err := docs(ctx, s, kind)
 		if err != nil {
 			return fmt.Errorf("look for values in use: %w", err)

@@ -15,6 +15,7 @@ type Change struct {
 	Head   run.Seq        `json:"head,omitempty"`   // how much of the origin counts; 0: all. With that of a forecast a fork is what was forecast, though its origin goes on
 	By     string         `json:"by,omitempty"`     // "": who began the origin
 	Pool   string         `json:"pool,omitempty"`   // "": that of the origin
+	ID     run.ID         `json:"-"`                // of the fork; "": a new one. ErrExists when there is one of it
 }
 
 // Forecast is what a fork keeps of its origin and does again.

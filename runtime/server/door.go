@@ -208,7 +208,11 @@ func (s *Server) bound(rt route, w *answer, r *http.Request) {
 		return
 	}
 	_ = out.SetReadDeadline(time.Now().Add(bodyTime))
-	r.Body = &timed{http.MaxBytesReader(w, r.Body, s.config.MaxBody), out}
+	most := s.config.MaxBody
+	if rt.body > 0 {
+		most = rt.body
+	}
+	r.Body = &timed{http.MaxBytesReader(w, r.Body, most), out}
 }
 
 // timed is a body that must come in time. Once it has, the connection may stay silent.

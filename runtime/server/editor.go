@@ -15,9 +15,9 @@ import (
 
 func (s *Server) editorRoutes() []route {
 	return []route{
-		{method: "POST", path: Root + "/check", role: auth.Viewer, id: "check", handle: s.check},
-		{method: "POST", path: Root + "/format", role: auth.Viewer, id: "format", handle: s.format},
-		{method: "POST", path: Root + "/graph", role: auth.Viewer, id: "graph", handle: s.graph},
+		{method: "POST", path: Root + "/check", role: auth.Viewer, id: "check", handle: s.check, reads: true},
+		{method: "POST", path: Root + "/format", role: auth.Viewer, id: "format", handle: s.format, reads: true},
+		{method: "POST", path: Root + "/graph", role: auth.Viewer, id: "graph", handle: s.graph, reads: true},
 	}
 }
 

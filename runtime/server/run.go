@@ -136,7 +136,7 @@ func (s *Server) begin(ctx context.Context, o *order) (*plan.Plan, map[string]an
 	if err != nil {
 		return nil, nil, options, err
 	}
-	inputs, err := s.inputs(p, o.Inputs)
+	inputs, err := s.inputs(ctx, p, o.Inputs)
 	if err != nil {
 		return nil, nil, options, err
 	}
@@ -171,8 +171,8 @@ func (s *Server) planOf(ctx context.Context, o *order) (*plan.Plan, error) {
 	return p, nil
 }
 
-// inputs reads values by name as the flow wants them.
-func (s *Server) inputs(p *plan.Plan, raw json.RawMessage) (map[string]any, error) {
+// inputs reads values by name as the flow wants them. A file is one that was uploaded.
+func (s *Server) inputs(ctx context.Context, p *plan.Plan, raw json.RawMessage) (map[string]any, error) {
 	if len(raw) == 0 || string(raw) == "null" {
 		return map[string]any{}, nil
 	}
@@ -181,10 +181,23 @@ func (s *Server) inputs(p *plan.Plan, raw json.RawMessage) (map[string]any, erro
 	if err != nil || !ok {
 		return nil, problem("E_INVALID", "inputs are an object: values by name", Fault{"/inputs", "an object"})
 	}
+	var faults []Fault
 	for _, in := range p.Inputs {
-		if text, ok := given[in.Name].(string); ok {
-			given[in.Name] = readText(in.Type, text)
+		v, ok := given[in.Name]
+		if !ok {
+			continue
 		}
+		if text, ok := v.(string); ok {
+			v = readText(in.Type, text)
+		}
+		value, wrong, err := s.withFiles(ctx, in.Type, v, "/inputs/"+pointerPart(in.Name))
+		if err != nil {
+			return nil, err
+		}
+		given[in.Name], faults = value, append(faults, wrong...)
+	}
+	if faults != nil {
+		return nil, problem("E_INPUT", "the inputs do not fit: "+faults[0].Detail, faults...)
 	}
 	return given, nil
 }
@@ -192,7 +205,7 @@ func (s *Server) inputs(p *plan.Plan, raw json.RawMessage) (map[string]any, erro
 // readText lets an input that is no text be written as one, as in a query: "3" is a number where a number is wanted.
 func readText(t types.Type, text string) any {
 	switch t.Kind {
-	case types.Int, types.Float, types.Bool, types.List, types.Record:
+	case types.Int, types.Float, types.Bool, types.List, types.Record, types.File:
 		if v, err := jsonvalue.Parse([]byte(text)); err == nil {
 			return v
 		}
@@ -364,9 +377,9 @@ func (s *Server) getRun(w http.ResponseWriter, r *http.Request) error {
 var statuses = []run.Status{run.Queued, run.Running, run.Waiting, run.Paused, run.Succeeded, run.Failed, run.Cancelled}
 
 func (s *Server) listRuns(w http.ResponseWriter, r *http.Request) error {
-	q := query(r, "status", "flow", "tag", "since", "waiting", "limit", "cursor")
+	q := query(r, "status", "flow", "tag", "q", "since", "waiting", "limit", "cursor")
 	f := store.Filter{
-		Tenant: auth.From(r.Context()).Tenant, Pool: s.config.Options.Pool, Flow: q.text("flow"), Tag: q.text("tag"), Since: q.time("since"),
+		Tenant: auth.From(r.Context()).Tenant, Pool: s.config.Options.Pool, Flow: q.text("flow"), Tag: q.text("tag"), Text: q.text("q"), Since: q.time("since"),
 		Waiting: q.flag("waiting"), Limit: q.number("limit", store.DefaultLimit, 1, 200), Cursor: q.text("cursor"),
 	}
 	for _, word := range q.texts("status") {

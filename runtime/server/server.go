@@ -20,6 +20,7 @@ import (
 
 	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/runtime/agent"
+	"github.com/slopstudios/slop/runtime/contexts"
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/runs"
 	"github.com/slopstudios/slop/runtime/server/audit"
@@ -45,6 +46,8 @@ type Host interface {
 	runs.Runs
 	// History reads a run with its plan.
 	History(ctx context.Context, id run.ID) (*travel.History, error)
+	// Memory gives the state that the steps of a run share, as it was after a fact; seq 0: as it is now.
+	Memory(ctx context.Context, id run.ID, seq run.Seq) (contexts.State, error)
 }
 
 // Config says what a server works with. Host, Store and Registry must be there.
@@ -55,7 +58,9 @@ type Config struct {
 	// Load finds the std/… that `use` names: what comes with the program. It never reads a file.
 	Load func(path string) (name, text string, err error)
 	// Ready reports what this server lacks to run a flow with these inputs: a model, a secret. nil: nothing ever.
-	Ready   func(p *plan.Plan, inputs map[string]any) error
+	Ready func(p *plan.Plan, inputs map[string]any) error
+	// Redact makes what blacks out the values of the secrets that a plan names. nil: there are none.
+	Redact  func(p *plan.Plan) func(text string) string
 	Gate    auth.Gate      // nil: auth.Open
 	Options run.Options    // of runs: the pool, and what requests do not say
 	Hosts   []string       // names under which clients reach this server beside loopback; with an Open gate only those of loopback count
@@ -96,9 +101,10 @@ type route struct {
 	role         auth.Role
 	id           string // operationId in the OpenAPI description
 	handle       func(http.ResponseWriter, *http.Request) error
-	streams      bool // it may last: no time limit
-	reads        bool // a POST that changes nothing
-	tickets      bool // a ticket in its query proves who comes
+	streams      bool  // it may last: no time limit
+	reads        bool  // a POST that changes nothing
+	tickets      bool  // a ticket in its query proves who comes
+	body         int64 // bytes of a request; 0: as many as of any other
 }
 
 // changes reports whether a request may change something, and belongs into the audit log.
@@ -150,7 +156,7 @@ func New(c Config) *Server {
 // table is everything that can be asked, one list a chapter.
 func (s *Server) table() []route {
 	var all []route
-	for _, chapter := range [][]route{s.healthRoutes(), s.runRoutes(), s.steerRoutes(), s.eventRoutes(), s.accountRoutes(), s.templateRoutes(), s.flowRoutes(), s.editorRoutes()} {
+	for _, chapter := range [][]route{s.healthRoutes(), s.runRoutes(), s.steerRoutes(), s.eventRoutes(), s.accountRoutes(), s.templateRoutes(), s.flowRoutes(), s.editorRoutes(), s.insideRoutes(), s.blobRoutes()} {
 		all = append(all, chapter...)
 	}
 	return all

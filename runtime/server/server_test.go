@@ -24,6 +24,7 @@ import (
 	"github.com/slopstudios/slop/runtime/server/auth"
 	"github.com/slopstudios/slop/runtime/store"
 	"github.com/slopstudios/slop/runtime/store/memory"
+	"github.com/slopstudios/slop/stdlib/contexts"
 	"github.com/slopstudios/slop/stdlib/echo"
 	"github.com/slopstudios/slop/stdlib/flows"
 	"github.com/slopstudios/slop/stdlib/human"
@@ -63,7 +64,7 @@ func newWorld(t *testing.T, adjust ...func(*server.Config)) *world {
 	t.Helper()
 	w := &world{t: t, store: memory.New(), slow: make(chan struct{})}
 	registry := agent.NewRegistry()
-	for name, a := range map[string]agent.Agent{"echo": echo.New(), "human": human.New(), "slow": slowAgent{w.slow}} {
+	for name, a := range map[string]agent.Agent{"echo": echo.New(), "human": human.New(), "memory": contexts.New(), "slow": slowAgent{w.slow}} {
 		if err := registry.Register(name, a, nil); err != nil {
 			t.Fatal(err)
 		}

@@ -30,7 +30,7 @@ func (s *Server) templateRoutes() []route {
 		{method: "GET", path: at, role: auth.Viewer, id: "getTemplate", handle: s.getTemplate},
 		{method: "PUT", path: at, role: auth.Operator, id: "updateTemplate", handle: s.updateTemplate},
 		{method: "DELETE", path: at, role: auth.Operator, id: "deleteTemplate", handle: s.templates().remove},
-		{method: "POST", path: at + "/interpolate", role: auth.Viewer, id: "interpolateTemplate", handle: s.interpolateTemplate},
+		{method: "POST", path: at + "/interpolate", role: auth.Viewer, id: "interpolateTemplate", handle: s.interpolateTemplate, reads: true},
 		{method: "GET", path: at + "/versions", role: auth.Viewer, id: "listTemplateVersions", handle: s.templates().versions},
 		{method: "GET", path: at + "/versions/{version}", role: auth.Viewer, id: "getTemplateVersion", handle: s.getTemplateVersion},
 		{method: "GET", path: at + "/diff", role: auth.Viewer, id: "diffTemplate", handle: s.diffTemplate},

@@ -51,7 +51,13 @@ func (f Filter) Behind() (func(Entry) bool, error) {
 func (f Filter) Match(e Entry) bool {
 	return (len(f.Status) == 0 || slices.Contains(f.Status, e.Status)) &&
 		(f.Flow == "" || f.Flow == e.Flow) && (f.Pool == "" || f.Pool == e.Pool) && (f.Tenant == "" || f.Tenant == e.Tenant) &&
-		(f.Tag == "" || slices.Contains(e.Tags, f.Tag)) && (!f.Waiting || len(e.Waiting) > 0) && (f.Since.IsZero() || !e.Started.Before(f.Since))
+		(f.Tag == "" || slices.Contains(e.Tags, f.Tag)) && (!f.Waiting || len(e.Waiting) > 0) && (f.Since.IsZero() || !e.Started.Before(f.Since)) && (f.Text == "" || f.mentions(e))
+}
+
+func (f Filter) mentions(e Entry) bool {
+	word := strings.ToLower(f.Text)
+	holds := func(s string) bool { return strings.Contains(strings.ToLower(s), word) }
+	return holds(e.Flow) || holds(string(e.Run)) || slices.ContainsFunc(e.Tags, holds)
 }
 
 // Size is how many entries a page has at most.

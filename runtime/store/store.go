@@ -152,6 +152,7 @@ type Filter struct {
 	Pool    string
 	Tenant  string
 	Tag     string
+	Text    string    // in the flow, a tag or the id, whatever its case
 	Waiting bool      // only those with a question
 	Since   time.Time // started at or after
 	Limit   int       // 0: DefaultLimit

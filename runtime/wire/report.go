@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/slopstudios/slop/lang/types"
@@ -88,11 +90,26 @@ func Instant(t time.Time) *time.Time {
 	return &t
 }
 
-// Plain is v with files described by their fields, for JSON.
+// Plain is v with files, and texts that are kept apart for their size, described by their fields, and secrets by their names, for JSON.
 func Plain(v any) any {
 	switch v := v.(type) {
 	case types.FileValue:
 		return map[string]any{"name": v.Name, "size": v.Size, "type": v.Type, "sha256": v.SHA256}
+	case types.Large:
+		return map[string]any{"size": v.Size, "type": "text/plain; charset=utf-8", "sha256": v.SHA256}
+	case types.Secret:
+		return "‹secret " + v.Name + "›"
+	case types.Parts:
+		var b strings.Builder
+		for _, p := range v {
+			switch p := Plain(p).(type) {
+			case string:
+				b.WriteString(p)
+			case map[string]any:
+				fmt.Fprintf(&b, "‹%v bytes, sha256 %v›", p["size"], p["sha256"])
+			}
+		}
+		return b.String()
 	case []any:
 		out := make([]any, len(v))
 		for i, e := range v {
