@@ -144,7 +144,9 @@ func agents(p *project) (*agent.Registry, error) {
 		if _, configured := p.config.Agents[name]; configured || slices.Contains(r.Agents(), name) {
 			return nil, m.Fault(fmt.Sprintf("there is an agent `%s` already: give the MCP server another name", name))
 		}
-		p.servers[name] = mcp.New(serverConfig(p, m))
+		c := serverConfig(p, m)
+		c.Changed = func() { p.relist(r, name) }
+		p.servers[name] = mcp.New(c)
 		if err := p.enlist(r, name); err != nil {
 			return nil, m.Fault(err.Error())
 		}
@@ -186,6 +188,15 @@ func (p *project) enlist(r *agent.Registry, name string) error {
 		return err
 	}
 	return r.SetLimits(name, agent.Limits{Limit: p.config.MCP[name].Limit})
+}
+
+// relist lets runs that are planned from here on call what a server offers now.
+func (p *project) relist(r *agent.Registry, name string) {
+	if !slices.Contains(r.Agents(), name) {
+		_ = p.enlist(r, name) // another may have been faster
+		return
+	}
+	_ = r.Relist(name) // a name that collides: all stays as it was
 }
 
 // program is what an agent of slop.toml uses that is a program of its own.

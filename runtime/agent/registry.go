@@ -24,7 +24,8 @@ type Limits struct {
 	Shared string
 }
 
-// Registry knows every agent that scripts of a process can call. Agents are registered at the start, in one place; lookups may come from any goroutine.
+// Registry knows every agent that scripts of a process can call. Agents are registered at the start, in one place; lookups, and what an
+// agent serves anew, may come from any goroutine.
 type Registry struct {
 	mu      sync.RWMutex
 	agents  map[string]*registered // by the name they were registered under
@@ -45,6 +46,7 @@ type callee struct {
 	signature types.Signature
 	of        *registered
 	name      string // of the agent
+	gone      bool   // the agent serves it no more: only plans that were made before call it, and hear that
 }
 
 // NewRegistry returns an empty registry.
@@ -61,6 +63,65 @@ func (r *Registry) Register(name string, a Agent, adjust func(*types.Signature))
 	entry := &registered{agent: guard{name, a}, vitals: newVitals(name, a), free: true}
 	entry.checks, _ = a.(Checker)
 	entry.account, _ = a.(Accounter)
+	fresh, err := entry.callees(name, a, adjust)
+	if err != nil {
+		return err
+	}
+	if len(fresh) == 0 {
+		return fmt.Errorf("register agent %s: it has no capabilities", name)
+	}
+	for _, c := range fresh {
+		entry.free = entry.free && c.signature.Free
+	}
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, taken := r.agents[name]; taken {
+		return fmt.Errorf("register agent %s: the name is taken", name)
+	}
+	if err := r.apart(name, fresh); err != nil {
+		return err
+	}
+	r.agents[name] = entry
+	for _, c := range fresh {
+		r.callees[c.signature.Name] = c
+	}
+	return nil
+}
+
+// Relist takes over what a registered agent, which was registered without adjust, serves now. What it serves no more is out of the scope of scripts; plans keep
+// what they were made with. On an error all stays as it was.
+func (r *Registry) Relist(name string) error {
+	r.mu.RLock()
+	entry := r.agents[name]
+	r.mu.RUnlock()
+	if entry == nil {
+		return fmt.Errorf("list agent %s anew: it is not registered", name)
+	}
+	fresh, err := entry.callees(name, entry.agent, nil)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.apart(name, fresh); err != nil {
+		return err
+	}
+	for full, c := range r.callees {
+		if c.of == entry {
+			left := *c
+			left.gone = true
+			r.callees[full] = &left
+		}
+	}
+	for _, c := range fresh {
+		r.callees[c.signature.Name] = c
+	}
+	return nil
+}
+
+// callees makes what scripts may call of an agent's signatures.
+func (entry *registered) callees(name string, a Agent, adjust func(*types.Signature)) ([]*callee, error) {
 	var fresh []*callee
 	for _, s := range a.Signatures() {
 		own := s.Name
@@ -82,22 +143,17 @@ func (r *Registry) Register(name string, a Agent, adjust func(*types.Signature))
 			adjust(&s)
 		}
 		if err := sound(&s); err != nil {
-			return fmt.Errorf("register agent %s: %w", name, err)
+			return nil, fmt.Errorf("register agent %s: %w", name, err)
 		}
-		entry.free = entry.free && s.Free
 		fresh = append(fresh, &callee{signature: s, of: entry, name: name})
 	}
-	if len(fresh) == 0 {
-		return fmt.Errorf("register agent %s: it has no capabilities", name)
-	}
+	return fresh, nil
+}
 
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if _, taken := r.agents[name]; taken {
-		return fmt.Errorf("register agent %s: the name is taken", name)
-	}
+// apart reports names that an agent would share with another, or has twice.
+func (r *Registry) apart(name string, fresh []*callee) error {
 	for i, c := range fresh {
-		if _, taken := r.callees[c.signature.Name]; taken {
+		if other := r.callees[c.signature.Name]; other != nil && other.of != c.of {
 			return fmt.Errorf("register agent %s: %s is registered already", name, c.signature.Name)
 		}
 		for _, other := range fresh[:i] {
@@ -105,10 +161,6 @@ func (r *Registry) Register(name string, a Agent, adjust func(*types.Signature))
 				return fmt.Errorf("register agent %s: %s is registered twice", name, c.signature.Name)
 			}
 		}
-	}
-	r.agents[name] = entry
-	for _, c := range fresh {
-		r.callees[c.signature.Name] = c
 	}
 	return nil
 }
@@ -140,7 +192,9 @@ func (r *Registry) Scope() types.Scope {
 	defer r.mu.RUnlock()
 	scope := types.Scope{Capabilities: make(map[string]types.Signature, len(r.callees))}
 	for name, c := range r.callees {
-		scope.Capabilities[name] = c.signature
+		if !c.gone {
+			scope.Capabilities[name] = c.signature
+		}
 	}
 	return scope
 }
@@ -161,8 +215,10 @@ func (r *Registry) Names() []string {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	names := make([]string, 0, len(r.callees))
-	for name := range r.callees {
-		names = append(names, name)
+	for name, c := range r.callees {
+		if !c.gone {
+			names = append(names, name)
+		}
 	}
 	slices.Sort(names)
 	return names

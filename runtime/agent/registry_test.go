@@ -74,6 +74,36 @@ func TestRegisterRefuses(t *testing.T) {
 	}
 }
 
+// What an agent serves now is what scripts may call; a plan from before still finds whom it calls.
+func TestRelist(t *testing.T) {
+	r := agent.NewRegistry()
+	a := &struct{ world }{web()}
+	if err := errors.Join(r.Register("shop", a, nil), r.Register("other", web(), nil)); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Relist("nobody"); err == nil {
+		t.Error("an agent was listed anew that is not registered")
+	}
+	a.signatures = []types.Signature{{Name: "http.get", Doc: "new"}, {Name: "http.put"}}
+	if err := r.Relist("shop"); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"other.get", "other.post", "shop.get", "shop.put"}, r.Names()); diff != "" {
+		t.Error(diff)
+	}
+	scope := r.Scope().Capabilities
+	if _, ok := scope["shop.post"]; ok || scope["shop.get"].Doc != "new" || len(scope) != 4 {
+		t.Errorf("the scope is %+v", scope)
+	}
+	if _, s, ok := r.Lookup("shop.post"); !ok || s.Use != "http.post" {
+		t.Error("what is served no more is not found")
+	}
+	a.signatures = []types.Signature{{Name: "x.a"}, {Name: "x.a"}}
+	if err := r.Relist("shop"); err == nil || len(r.Names()) != 4 {
+		t.Errorf("a name twice: %v, %v", err, r.Names())
+	}
+}
+
 func TestAPanicIsAFailedCall(t *testing.T) {
 	r := agent.NewRegistry()
 	bad := world{signatures: []types.Signature{{Name: "bad"}}, call: func(context.Context, *agent.Call) agent.Reply { panic("boom") }}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -26,8 +27,8 @@ type link struct {
 	config  *Config
 	session *sdk.ClientSession
 	program *program // nil: an address
-	listing *Listing
-	tools   map[string]*tool // by their own names
+	known   atomic.Pointer[known]
+	stale   chan struct{} // the server says that its tools are others now
 	began   time.Time
 	ended   chan struct{} // closed when the connection is gone
 	broken  atomic.Bool   // it will be
@@ -39,6 +40,12 @@ type link struct {
 	flights map[int64]*flight // calls under way, by their progress token
 	asking  int               // elicitations whose call is looked for
 	changed chan struct{}     // closed and made anew whenever one of the two changes
+}
+
+// known is what a server offers.
+type known struct {
+	listing *Listing
+	tools   map[string]*tool // by their own names
 }
 
 // flight is a call under way.
@@ -57,36 +64,58 @@ const legacy = "2025-11-25"
 const modern = "2026-07-28"
 
 // open connects and lists the tools. A program that does not answer to the question of the newest revision is started again and asked as in the older ones.
-func (c *Config) open(known *Listing) (*link, error) {
+// changed hears of listings that come later, from a goroutine that ends with the connection.
+func (c *Config) open(known *Listing, changed func(*Listing)) (*link, error) {
+	l, err := c.meet(known)
+	if err == nil {
+		go l.hear(changed)
+	}
+	return l, err
+}
+
+func (c *Config) meet(known *Listing) (*link, error) {
 	if len(c.Command) > 0 && c.Transport == nil {
 		if err := c.installed(); err != nil {
 			return nil, &unreachable{message: err.Error()}
 		}
 	}
 	if known != nil && known.Protocol != "" && known.Protocol < modern {
-		return c.dial(legacy, c.Start)
+		return c.dial(legacy, c.Start, true)
 	}
-	l, err := c.dial(modern, c.Start)
+	l, err := c.dial(modern, c.Start, true)
+	if err != nil && strings.Contains(err.Error(), "subscriptions/listen") { // it says that it tells of changes, and does not
+		l, err = c.dial(modern, c.Start, false)
+	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		if again, err := c.dial(legacy, c.Start); err == nil {
+		if again, err := c.dial(legacy, c.Start, true); err == nil {
 			return again, nil
 		}
 	}
 	return l, err
 }
 
-func (c *Config) dial(revision string, within time.Duration) (*link, error) {
+// dial connects. hears says whether the server is to tell when its tools change.
+func (c *Config) dial(revision string, within time.Duration, hears bool) (*link, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	ctx, status := watched(ctx)
-	l := &link{config: c, flights: map[int64]*flight{}, changed: make(chan struct{}), began: time.Now(), ended: make(chan struct{})}
-	client := sdk.NewClient(&sdk.Implementation{Name: "slop", Version: cmp.Or(c.Version, "dev")}, &sdk.ClientOptions{
+	l := &link{config: c, flights: map[int64]*flight{}, changed: make(chan struct{}), stale: make(chan struct{}, 1), began: time.Now(), ended: make(chan struct{})}
+	options := &sdk.ClientOptions{
 		Logger:                      slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Capabilities:                &sdk.ClientCapabilities{Elicitation: &sdk.ElicitationCapabilities{Form: &sdk.FormElicitationCapabilities{}, URL: &sdk.URLElicitationCapabilities{}}},
 		ElicitationHandler:          l.elicit,
 		ProgressNotificationHandler: l.progress,
 		MultiRoundTrip:              &sdk.MultiRoundTripOptions{Disabled: true},
-	})
+	}
+	if hears {
+		options.ToolListChangedHandler = func(context.Context, *sdk.ToolListChangedRequest) {
+			select {
+			case l.stale <- struct{}{}:
+			default: // it is to be listed anew already
+			}
+		}
+	}
+	client := sdk.NewClient(&sdk.Implementation{Name: "slop", Version: cmp.Or(c.Version, "dev")}, options)
 	transport, err := c.transport(l)
 	if err != nil {
 		return nil, &unreachable{message: err.Error()}
@@ -134,9 +163,11 @@ func (c *Config) dial(revision string, within time.Duration) (*link, error) {
 		}()
 		return fail(ctx.Err())
 	}
-	if err := l.list(ctx); err != nil {
+	first, err := l.list(ctx)
+	if err != nil {
 		return fail(err)
 	}
+	l.known.Store(first)
 	go func() {
 		_ = l.session.Wait()
 		l.age.CompareAndSwap(0, int64(time.Since(l.began)))
@@ -145,46 +176,74 @@ func (c *Config) dial(revision string, within time.Duration) (*link, error) {
 		}
 		close(l.ended)
 	}()
-	c.save(l.listing)
+	c.save(first.listing)
 	return l, nil
 }
 
+// restBetween is how long a server that says again and again that its tools changed is not asked for them.
+const restBetween = time.Second
+
+// hear lists the tools anew whenever the server says that they changed, for as long as the connection lives. What cannot be listed stays as it was: the next
+// connection finds out.
+func (l *link) hear(changed func(*Listing)) {
+	for {
+		select {
+		case <-l.stale:
+		case <-l.ended:
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), l.config.Start)
+		now, err := l.list(ctx)
+		cancel()
+		if err == nil && !reflect.DeepEqual(now.listing, l.known.Load().listing) {
+			l.known.Store(now)
+			l.config.save(now.listing)
+			changed(now.listing)
+		}
+		rest := time.NewTimer(restBetween)
+		select {
+		case <-rest.C:
+		case <-l.ended:
+			rest.Stop()
+			return
+		}
+	}
+}
+
 // list asks for the tools.
-func (l *link) list(ctx context.Context) error {
-	l.listing = &Listing{}
+func (l *link) list(ctx context.Context) (*known, error) {
+	out := &known{listing: &Listing{}, tools: map[string]*tool{}}
 	if r := l.session.InitializeResult(); r != nil {
-		l.listing.Protocol = r.ProtocolVersion
+		out.listing.Protocol = r.ProtocolVersion
 		if r.ServerInfo != nil {
-			l.listing.Server, l.listing.Version = clip(r.ServerInfo.Name, 200), clip(r.ServerInfo.Version, 200)
+			out.listing.Server, out.listing.Version = clip(r.ServerInfo.Name, 200), clip(r.ServerInfo.Version, 200)
 		}
 		if r.Capabilities == nil || r.Capabilities.Tools == nil {
-			l.tools = map[string]*tool{}
-			return nil // it has none, and may not know the question
+			return out, nil // it has none, and may not know the question
 		}
 	}
 	for t, err := range l.session.Tools(ctx, nil) {
 		if err != nil {
-			return fmt.Errorf("it does not list its tools: %w", err)
+			return nil, fmt.Errorf("it does not list its tools: %w", err)
 		}
-		if len(l.listing.Tools) > maxTools {
+		if len(out.listing.Tools) > maxTools {
 			break // sound says so
 		}
 		taken, err := newTool(t)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		l.listing.Tools = append(l.listing.Tools, taken)
+		out.listing.Tools = append(out.listing.Tools, taken)
 	}
-	slices.SortStableFunc(l.listing.Tools, func(a, b Tool) int { return strings.Compare(a.Name, b.Name) })
-	l.listing.Tools = slices.CompactFunc(l.listing.Tools, func(a, b Tool) bool { return a.Name == b.Name })
-	if err := l.listing.sound(); err != nil {
-		return err
+	slices.SortStableFunc(out.listing.Tools, func(a, b Tool) int { return strings.Compare(a.Name, b.Name) })
+	out.listing.Tools = slices.CompactFunc(out.listing.Tools, func(a, b Tool) bool { return a.Name == b.Name })
+	if err := out.listing.sound(); err != nil {
+		return nil, err
 	}
-	l.tools = map[string]*tool{}
-	for _, t := range l.config.tools(l.listing) {
-		l.tools[t.Name] = t
+	for _, t := range l.config.tools(out.listing) {
+		out.tools[t.Name] = t
 	}
-	return nil
+	return out, nil
 }
 
 func (l *link) dead() bool {
@@ -227,7 +286,7 @@ func (l *link) close() {
 }
 
 func (l *link) ping(ctx context.Context) error {
-	if l.listing.Protocol >= modern {
+	if l.known.Load().listing.Protocol >= modern {
 		return nil // these have no ping; each request stands alone
 	}
 	return l.session.Ping(ctx, nil)

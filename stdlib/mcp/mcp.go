@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -49,6 +50,7 @@ type Config struct {
 	Cache string // the folder of listings; "": none are kept
 	Log   string // the file that stderr goes to; "": nowhere
 
+	Changed   func()                      // hears that the signatures are others now, while the server is connected; nil: nobody does
 	Getenv    func(string) (string, bool) // nil: os.LookupEnv
 	Version   string                      // of slop, which a server is told
 	Transport func() sdk.Transport        // instead of Command and URL: of tests
@@ -115,7 +117,7 @@ func (s *Server) Learn(ctx context.Context) (*Listing, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l.listing, nil
+	return l.known.Load().listing, nil
 }
 
 // Account is whose answers the server gives.
@@ -217,7 +219,7 @@ func (s *Server) Call(ctx context.Context, c *agent.Call) agent.Reply {
 		return s.unreached(ctx, err)
 	}
 	_, own, _ := strings.Cut(c.Callee.Use, ".")
-	t := l.tools[own]
+	t := l.known.Load().tools[own]
 	switch {
 	case t == nil || !s.config.allows(own):
 		return agent.Fail(run.Failure, fmt.Sprintf("the MCP server %s has no tool %q any more", s.config.Name, own))
@@ -287,21 +289,42 @@ func (s *Server) dial() (*link, error) {
 	}
 	known := s.listing
 	s.mu.Unlock()
-	l, err := s.config.open(known)
+	l, err := s.config.open(known, s.relisted)
+	if err = s.joined(l, err); err != nil {
+		return nil, err
+	}
+	if now := l.known.Load().listing; known != nil && !reflect.DeepEqual(known, now) {
+		s.relisted(now)
+	}
+	return l, nil
+}
+
+// joined takes over what came of an attempt to connect.
+func (s *Server) joined(l *link, err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
 		s.failures++
 		s.rests = time.Now().Add(pause(s.failures))
-		return nil, err
+		return err
 	}
 	if s.closed {
 		go l.close()
-		return nil, &unreachable{message: "it was closed: this process is about to end"}
+		return &unreachable{message: "it was closed: this process is about to end"}
 	}
 	s.rests = time.Time{}
-	s.link, s.listing = l, l.listing
-	return l, nil
+	s.link, s.listing = l, l.known.Load().listing
+	return nil
+}
+
+// relisted takes over what the server offers now. Runs that are planned from here on call that; those under way have a plan that says what they call.
+func (s *Server) relisted(l *Listing) {
+	s.mu.Lock()
+	s.listing = l
+	s.mu.Unlock()
+	if s.config.Changed != nil {
+		s.config.Changed()
+	}
 }
 
 // settled is how long a connection lives that was no failure.

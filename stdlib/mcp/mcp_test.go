@@ -303,6 +303,46 @@ func TestSignatures(t *testing.T) {
 	}
 }
 
+// A server that says that its tools changed is listed anew: what is planned from then on takes them as they are, and a plan from before is told.
+func TestToolsThatChangeMeanwhile(t *testing.T) {
+	t.Parallel()
+	h := func(context.Context, *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
+		return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: "done"}}}, nil
+	}
+	for _, way := range []string{"stdio", "web"} {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			s := sdk.NewServer(&sdk.Implementation{Name: "s", Version: "1"}, nil)
+			s.AddTool(&sdk.Tool{Name: "a", InputSchema: object(`"x":{"type":"string"}`)}, h)
+			heard := make(chan struct{}, 10)
+			config := ways(t, s)[way]
+			config.Cache, config.Changed = t.TempDir(), func() { heard <- struct{}{} }
+			before := learn(t, config)
+			s.AddTool(&sdk.Tool{Name: "a", InputSchema: object(`"x":{"type":"integer"}`)}, h)
+			s.AddTool(&sdk.Tool{Name: "b", InputSchema: object(``)}, h)
+			for len(before.server.Signatures()) < 2 {
+				select {
+				case <-heard:
+				case <-time.After(time.Minute):
+					t.Fatal("nobody heard of the change")
+				}
+			}
+			if r := before.call(t.Context(), "every.a", map[string]any{"x": "1"}, nil); r.Outcome != run.Failure || !strings.Contains(r.Message, "has changed since this run was planned") {
+				t.Errorf("a, as it was: %+v", r)
+			}
+			after := callerOf(t, before.server)
+			for name, args := range map[string]map[string]any{"every.a": {"x": 1}, "every.b": nil} {
+				if got := value(t, after.call(t.Context(), name, args, nil)); got != "done" {
+					t.Errorf("%s: %v", name, got)
+				}
+			}
+			if kept := newServer(t, config); len(kept.Signatures()) != 2 {
+				t.Errorf("kept on disk are %v", kept.Signatures())
+			}
+		})
+	}
+}
+
 // A plan pins what a tool was: one that is another when it is called fails, and so does one that is gone.
 func TestAToolThatChanged(t *testing.T) {
 	t.Parallel()
@@ -561,6 +601,24 @@ func TestWeb(t *testing.T) {
 	env.Store("KEY", "wrong-horse-battery")
 	if _, err := newServer(t, config).Learn(t.Context()); err == nil || !strings.Contains(err.Error(), "401") || !strings.Contains(err.Error(), "token_env") {
 		t.Errorf("it says %v", err)
+	}
+	for header, want := range map[string]string{
+		`Bearer resource_metadata="https://x.example/.well-known/oauth-protected-resource"`: "by OAuth, and slop opens no browser to sign in",
+		`Bearer error="insufficient_scope", scope="write"`:                                  "the token may do less than this needs",
+		`Negotiate`: "it wants a key",
+		"":          "it wants a key",
+	} {
+		closed := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if header != "" {
+				w.Header().Set("WWW-Authenticate", header)
+			}
+			w.WriteHeader(http.StatusUnauthorized)
+		}))
+		_, err := newServer(t, mcp.Config{Name: "wiki", URL: closed.URL}).Learn(t.Context())
+		closed.Close()
+		if err == nil || !strings.Contains(err.Error(), "401 Unauthorized: ") || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "under [mcp.wiki] in slop.toml") {
+			t.Errorf("%s: it says %v", header, err)
+		}
 	}
 	env.Delete("KEY")
 	if r := c.call(t.Context(), "every.say", nil, nil); r.Outcome != run.Denied || !strings.Contains(r.Message, "set KEY") {

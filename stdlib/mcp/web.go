@@ -9,6 +9,7 @@ import (
 	"time"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+	"github.com/modelcontextprotocol/go-sdk/oauthex"
 
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/stdlib/outcome"
@@ -57,7 +58,7 @@ func (s *signed) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	resp, err := s.next.RoundTrip(r)
 	if seen, ok := r.Context().Value(statusKey{}).(*statuses); ok {
-		seen.note(s.host, resp, err)
+		seen.note(s.config, s.host, resp, err)
 	}
 	return resp, err
 }
@@ -81,7 +82,7 @@ func watched(ctx context.Context) (context.Context, *statuses) {
 	return context.WithValue(ctx, statusKey{}, s), s
 }
 
-func (s *statuses) note(host string, resp *http.Response, err error) {
+func (s *statuses) note(c *Config, host string, resp *http.Response, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -91,12 +92,35 @@ func (s *statuses) note(host string, resp *http.Response, err error) {
 	case resp.StatusCode == http.StatusUnauthorized, resp.StatusCode == http.StatusForbidden, resp.StatusCode == http.StatusTooManyRequests, resp.StatusCode >= 500:
 		s.result, s.text = outcome.Of(resp.StatusCode), fmt.Sprintf("%s answered %s", host, resp.Status)
 		if s.result == run.Denied {
-			s.text += ": see headers or token_env in slop.toml"
+			s.text += ": " + c.denied(resp)
 		}
 		s.wait = outcome.RetryAfter(resp.Header, time.Now())
 	default:
 		s.result, s.text, s.wait = "", "", 0
 	}
+}
+
+// denied says what to do when a server does not let us in. What it says itself is text of the world: only the kind of its refusal counts.
+func (c *Config) denied(resp *http.Response) string {
+	table := fmt.Sprintf("under [mcp.%s] in slop.toml", c.Name)
+	challenges, err := oauthex.ParseWWWAuthenticate(resp.Header.Values("WWW-Authenticate"))
+	oauth, scope := false, false
+	for _, challenge := range challenges {
+		bearer := err == nil && challenge.Scheme == "bearer"
+		oauth = oauth || bearer
+		scope = scope || bearer && challenge.Params["error"] == "insufficient_scope"
+	}
+	switch {
+	case scope:
+		return fmt.Sprintf("the token may do less than this needs: get one with more rights, and put it into the variable that token_env %s names", table)
+	case c.Token != "":
+		return fmt.Sprintf("it does not accept the token in %s (token_env %s): it may have ended, or be another server's", c.Token, table)
+	case len(c.Headers) > 0:
+		return fmt.Sprintf("it does not accept the headers %s; a token goes into a variable that token_env names", table)
+	case oauth:
+		return fmt.Sprintf("it wants to know who you are, by OAuth, and slop opens no browser to sign in: make a token at the service (or take that of another client), put it into a variable, and write token_env = \"THE_VARIABLE\" %s", table)
+	}
+	return fmt.Sprintf("it wants a key: put it into a variable, and name that as token_env, or in headers, %s", table)
 }
 
 func (s *statuses) outcome() (string, run.Outcome) {
