@@ -584,7 +584,8 @@ func checkSignature(s *types.Signature) error {
 		return fmt.Errorf("tools are used in %d rounds", s.Rounds)
 	}
 	for _, t := range s.Tools {
-		if t.Name == "" || !json.Valid(t.Input) {
+		var schema map[string]json.RawMessage
+		if err := json.Unmarshal(t.Input, &schema); t.Name == "" || err != nil || schema == nil {
 			return fmt.Errorf("the tool %q has no schema", t.Name)
 		}
 		if t.Effect == types.Do && s.Effect != types.Do {
