@@ -61,6 +61,8 @@ golden-check: ## fail when the golden files are not what the code gives
 	after=$$(git status --porcelain -- testdata spec examples | sort); \
 	if [ "$$before" != "$$after" ]; then echo "golden files changed; run make golden and read the diff:" >&2; git --no-pager diff --stat -- testdata spec examples >&2; exit 1; fi
 
+# What is built for the race detector sleeps for a second before it exits, unless told otherwise; the tests start a thousand processes.
+race: export GORACE := $(GORACE) atexit_sleep_ms=10
 race: redis-server interpreters ## the tests under the race detector, in their short form; needs a C compiler
 	@command -v cc >/dev/null || command -v gcc >/dev/null || { echo "make race needs a C compiler: apt-get install gcc" >&2; exit 1; }
 	CGO_ENABLED=1 $(GO) test -race -short -timeout 20m ./...

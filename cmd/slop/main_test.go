@@ -44,6 +44,7 @@ func TestCLI(t *testing.T) {
 			e.Setenv("NOBODY", nobody)
 			e.Setenv("SLOP_HOME", filepath.Join(e.WorkDir, ".slop"))
 			e.Setenv("TERM", "xterm")
+			e.Setenv("GORACE", os.Getenv("GORACE"))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "tty": tty, "fill": fill, "let": let, "newest": newest},
