@@ -135,6 +135,7 @@ CONFIGURATION
     tools = ["Read", "Edit"]  # with tools or a folder a model changes the world:
     folder = "."              # its calls run in written order
     permissions = "ask"       # people decide what tools does not allow; or "deny"
+    settings = ["project"]    # of the claude program that count; none otherwise
 
     [agents.http]
     timeout = "5m"            # in all; first_byte_timeout = "60s" until it begins
