@@ -2,6 +2,7 @@ package machine
 
 import (
 	"bytes"
+	"encoding/json"
 	"slices"
 
 	"github.com/slopstudios/slop/runtime/run"
@@ -42,9 +43,23 @@ func (m *Machine) decided(ask run.Path, yes bool) {
 func sameActions(was, now []run.Action) bool {
 	return len(was) == 0 || slices.EqualFunc(was, now, func(a, b run.Action) bool {
 		return a.Path == b.Path && a.Agent == b.Agent && (a.Fingerprint == "" || a.Fingerprint == b.Fingerprint) && slices.EqualFunc(a.Sent, b.Sent, func(x, y run.Sent) bool {
-			return x.Name == y.Name && (x.Unknown || !y.Unknown && bytes.Equal(x.Value, y.Value))
+			return x.Name == y.Name && (x.Unknown || !y.Unknown && sameJSON(x.Value, y.Value))
 		})
 	})
+}
+
+// sameJSON compares what was stored, which may have been laid out for people since, with what the machine writes.
+func sameJSON(a, b json.RawMessage) bool {
+	if bytes.Equal(a, b) {
+		return true
+	}
+	var x, y, one, two bytes.Buffer
+	if json.Compact(&x, a) != nil || json.Compact(&y, b) != nil {
+		return false
+	}
+	json.HTMLEscape(&one, x.Bytes())
+	json.HTMLEscape(&two, y.Bytes())
+	return bytes.Equal(one.Bytes(), two.Bytes())
 }
 
 // deviates says in what a call is not the one that was approved; empty: it is, or nobody had to approve it. It is asked once for a call, before its first attempt.
@@ -64,7 +79,7 @@ func (m *Machine) deviates(n *node, w *run.CallWish) string {
 		}
 		for _, was := range a.Action.Sent {
 			i := slices.IndexFunc(now, func(s run.Sent) bool { return s.Name == was.Name })
-			if !was.Unknown && (i < 0 || !bytes.Equal(now[i].Value, was.Value)) {
+			if !was.Unknown && (i < 0 || !sameJSON(now[i].Value, was.Value)) {
 				return was.Name
 			}
 		}
