@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -27,7 +28,7 @@ func (e *Engine) Answer(ctx context.Context, id run.ID, path run.Path, value any
 	if errors.Is(err, runs.ErrAnswered) || errors.Is(err, runs.ErrNotAsked) || errors.Is(err, runs.ErrFinished) {
 		// Whose answer counts stands in the log. A session forgets it.
 		if facts, p, failed := e.history(ctx, id); failed == nil {
-			if _, said := question(id, p, facts, path); said != nil {
+			if _, _, said := question(id, p, facts, path); said != nil {
 				return said
 			}
 		}
@@ -41,7 +42,7 @@ func (e *Engine) tellAnswer(ctx context.Context, id run.ID, path run.Path, value
 	if err != nil {
 		return outward(err)
 	}
-	form, err := question(id, p, facts, path)
+	form, asked, err := question(id, p, facts, path)
 	if err != nil {
 		return err
 	}
@@ -57,27 +58,34 @@ func (e *Engine) tellAnswer(ctx context.Context, id run.ID, path run.Path, value
 			return err
 		}
 	}
-	seq, err := e.store.Tell(ctx, id, run.Fact{At: time.Now().UTC().Round(0), Body: &run.Answered{Path: path, Value: value, By: by, Reason: reason}}, "")
+	// Of answers told at the same time the first is kept, and no other stands in the history.
+	answer := run.Fact{At: time.Now().UTC().Round(0), Body: &run.Answered{Path: path, Value: value, By: by, Reason: reason}}
+	seq, err := e.store.Tell(ctx, id, answer, fmt.Sprintf("answer %d %s", asked, path))
 	if err != nil && !errors.Is(err, store.ErrFinished) {
 		return outward(err)
 	}
 	told := err
-	// Of answers told at the same time the first in the log counts.
 	if facts, err = e.store.Load(ctx, id, 0); err != nil {
 		return outward(err)
 	}
-	if told == nil {
-		facts = facts[:seq-1]
+	if told != nil {
+		if _, _, err = question(id, p, facts, path); err == nil {
+			err = outward(told)
+		}
+		return err
 	}
-	if _, err = question(id, p, facts, path); err == nil {
-		err = outward(told)
+	if _, _, err = question(id, p, facts[:seq-1], path); err != nil {
+		return err
 	}
-	return err
+	first := facts[seq-1]
+	if b, ok := first.Body.(*run.Answered); !ok || b.By != by || !first.At.Equal(answer.At) {
+		return closed(path, first, run.Delta{})
+	}
+	return nil
 }
 
-// question finds the form of an open question in a history, or says why it is not open: *runs.AnsweredError, ErrNotAsked, ErrFinished.
-func question(id run.ID, p *plan.Plan, facts []run.Fact, path run.Path) (*run.Form, error) {
-	var form *run.Form
+// question finds the form of an open question in a history, and the fact that asks it, or says why it is not open: *runs.AnsweredError, ErrNotAsked, ErrFinished.
+func question(id run.ID, p *plan.Plan, facts []run.Fact, path run.Path) (form *run.Form, asked run.Seq, err error) {
 	var m *machine.Machine
 	if p != nil && len(p.Blocks) > 0 {
 		m = machine.New(id, p)
@@ -89,7 +97,7 @@ func question(id run.ID, p *plan.Plan, facts []run.Fact, path run.Path) (*run.Fo
 		switch b := f.Body.(type) {
 		case *run.Asked:
 			if b.Path == path {
-				form, over = &b.Form, nil
+				form, asked, over = &b.Form, f.Seq, nil
 			}
 		case *run.Finished:
 			finished = true
@@ -108,13 +116,13 @@ func question(id run.ID, p *plan.Plan, facts []run.Fact, path run.Path) (*run.Fo
 	}
 	switch {
 	case over != nil && !(finished && over == runs.ErrNotAsked):
-		return nil, over
+		return nil, 0, over
 	case finished:
-		return nil, runs.ErrFinished
+		return nil, 0, runs.ErrFinished
 	case m == nil:
-		return nil, runs.ErrAnswered
+		return nil, 0, runs.ErrAnswered
 	}
-	return form, nil
+	return form, asked, nil
 }
 
 // closed says what closed a question: an answer, the end of its time, or that nobody needs to know any more.
