@@ -16,6 +16,7 @@ import (
 
 	"github.com/slopstudios/slop/lang"
 	"github.com/slopstudios/slop/lang/diag"
+	"github.com/slopstudios/slop/lang/jsonflow"
 	"github.com/slopstudios/slop/lang/langtest"
 	"github.com/slopstudios/slop/lang/source"
 )
@@ -45,6 +46,14 @@ func TestExplanations(t *testing.T) {
 			files := maps.Clone(used)
 			files["main.slop"] = script
 			scope := langtest.Files(langtest.Scope(), files)
+			if strings.HasPrefix(script, "{") {
+				flow, list := jsonflow.Workflow(source.NewFile("main.json", script), scope)
+				if flow != nil {
+					_, more := lang.Compile(flow.Script, scope)
+					list = append(list, more...)
+				}
+				return list
+			}
 			_, list := lang.Compile(source.NewFile("main.slop", script), scope)
 			return list
 		}
@@ -71,7 +80,7 @@ var isCode = regexp.MustCompile(`^E0\d\d\d$`)
 func emitted(t *testing.T) map[diag.Code]string {
 	t.Helper()
 	found := map[diag.Code]string{}
-	for _, dir := range []string{"syntax", "check", "eval"} {
+	for _, dir := range []string{"syntax", "check", "eval", "jsonflow"} {
 		paths, err := filepath.Glob(filepath.Join(dir, "*.go"))
 		if err != nil {
 			t.Fatal(err)
@@ -106,7 +115,7 @@ func emitted(t *testing.T) map[diag.Code]string {
 // Every code that a pass can emit has an archive that provokes it and an explanation, and none is explained that nobody emits.
 func TestEveryCodeIsShownAndExplained(t *testing.T) {
 	archives := map[diag.Code]bool{}
-	for _, a := range langtest.Read(t, specFolder) {
+	for _, a := range append(langtest.Read(t, specFolder), langtest.Read(t, jsonFolder)...) {
 		if code, _, _ := strings.Cut(a.Name(), "-"); isCode.MatchString(code) {
 			archives[diag.Code(code)] = true
 		}
@@ -114,7 +123,7 @@ func TestEveryCodeIsShownAndExplained(t *testing.T) {
 	all := emitted(t)
 	for code, where := range all {
 		if !archives[code] {
-			t.Errorf("%s (%s) has no archive %s-….txtar in testdata/spec", code, where, code)
+			t.Errorf("%s (%s) has no archive %s-….txtar in testdata/spec or testdata/json", code, where, code)
 		}
 		if _, ok := diag.Explain(code); !ok {
 			t.Errorf("%s (%s) has no explanation in lang/diag", code, where)
@@ -126,6 +135,9 @@ func TestEveryCodeIsShownAndExplained(t *testing.T) {
 		}
 	}
 }
+
+// jsonFolder has the archives of JSON definitions, which runtime/hosttest plays.
+const jsonFolder = "../testdata/json"
 
 const (
 	diagnosticsPage = "../spec/diagnostics.md"
@@ -168,6 +180,10 @@ func page() string {
 		fmt.Fprintf(&b, "| [%s](#%s) | %s |\n", e.Code, strings.ToLower(string(e.Code)), e.Title)
 	}
 	for _, e := range all {
+		if strings.HasPrefix(e.Bad, "{") {
+			fmt.Fprintf(&b, "\n### %s\n\n**%s.** %s\n\nNot so:\n\n```json\n%s\n```\n\nBut so:\n\n```json\n%s\n```\n", e.Code, upperFirst(e.Title), e.Text, e.Bad, e.Good)
+			continue
+		}
 		fmt.Fprintf(&b, "\n### %s\n\n**%s.** %s\n\n```slop\n// not so\n%s\n```\n```slop\n// but so\n%s\n```\n", e.Code, upperFirst(e.Title), e.Text, strings.TrimRight(e.Bad, "\n"), strings.TrimRight(e.Good, "\n"))
 	}
 	b.WriteString("\n")

@@ -85,7 +85,7 @@ func within(pkg string, folders ...string) bool {
 }
 
 // pure are the packages that decide what a script means and what happens next (spec/architecture.md, "The ladder").
-var pure = []string{"lang/source", "lang/syntax", "lang/format", "lang/template", "lang/types", "lang/eval", "lang/check", "lang/plan", "lang/lower", "lang/graph", "runtime/run", "runtime/machine", "runtime/travel"}
+var pure = []string{"lang/source", "lang/syntax", "lang/format", "lang/template", "lang/types", "lang/eval", "lang/check", "lang/plan", "lang/lower", "lang/graph", "lang/jsonflow", "runtime/run", "runtime/machine", "runtime/travel"}
 
 // testSuites are packages that exist for tests of other packages, and may wire what a program may not.
 var testSuites = []string{"lang/langtest", "runtime/store/storetest", "runtime/store/redis/redistest", "runtime/hosttest", "runtime/sim"}
@@ -134,6 +134,8 @@ func TestArrowsGoDown(t *testing.T) {
 			because: "the machine evaluates with it, and must not need the parser of scripts"},
 		{from: []string{"lang/syntax"}, never: []string{"lang/check", "lang/lower", "lang/plan", "lang/eval"},
 			because: "the tree is what was written, before anybody knows what it means"},
+		{from: []string{"lang/jsonflow"}, never: []string{"lang/check", "lang/lower", "lang/plan", "lang/graph"},
+			because: "a definition becomes a script, and a script means what the language says, whoever wrote it"},
 		{from: []string{"lang/check"}, never: []string{"lang/lower", "lang/graph", "lang/format"},
 			because: "lowering decides nothing that check has not decided, so check comes first"},
 	}

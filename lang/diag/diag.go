@@ -25,6 +25,7 @@ type Diagnostic struct {
 	Severity Severity
 	File     *source.File
 	Span     source.Span // what is underlined
+	Pointer  string      // in a JSON definition: which value it is (RFC 6901)
 	Message  string      // the headline: what is wrong, in the author's words
 	Label    string      // stands beside the carets; may be empty
 	Help     []string    // lines after "= help:"

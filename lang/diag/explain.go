@@ -29,5 +29,6 @@ func Explain(code Code) (Explanation, bool) {
 // Explanations returns every explanation in order of code.
 func Explanations() []Explanation {
 	all := append([]Explanation(nil), syntaxExplanations...)
-	return append(all, checkExplanations...)
+	all = append(all, checkExplanations...)
+	return append(all, jsonExplanations...)
 }

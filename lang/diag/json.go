@@ -21,6 +21,7 @@ type jsonDiagnostic struct {
 	Message  string   `json:"message"`
 	File     string   `json:"file"`
 	jsonPlace
+	Pointer string        `json:"pointer,omitempty"` // in a JSON definition
 	Label   string        `json:"label,omitempty"`
 	Help    string        `json:"help"`
 	Fix     *jsonFix      `json:"fix"`
@@ -49,7 +50,8 @@ func JSON(l List) ([]byte, error) {
 	for _, d := range l {
 		j := jsonDiagnostic{
 			Code: d.Code, Severity: d.Severity, Message: d.Message, File: nameOf(d.File), jsonPlace: place(d.File, d.Span),
-			Label: d.Label, Help: strings.Join(d.Help, "\n"), Related: []jsonRelated{},
+			Pointer: d.Pointer,
+			Label:   d.Label, Help: strings.Join(d.Help, "\n"), Related: []jsonRelated{},
 		}
 		if d.Fix != nil {
 			p := place(d.File, d.Fix.Span)

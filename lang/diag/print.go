@@ -117,7 +117,11 @@ func (p *printer) diagnostic(d Diagnostic) {
 			p.bar("")
 		}
 		at := f.Pos(marks[f][0].span.Start)
-		fmt.Fprintf(p, "%s%s %s:%d:%d\n", strings.Repeat(" ", p.gutter), p.paint(blue, arrow), f.Name, at.Line, at.Column)
+		pointer := ""
+		if d.Pointer != "" && i == 0 {
+			pointer = " (" + oneLine(d.Pointer) + ")"
+		}
+		fmt.Fprintf(p, "%s%s %s:%d:%d%s\n", strings.Repeat(" ", p.gutter), p.paint(blue, arrow), f.Name, at.Line, at.Column, pointer)
 		if f.Text == "" || len(f.Text) > 64<<20 {
 			continue
 		}

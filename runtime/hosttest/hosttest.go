@@ -130,11 +130,16 @@ type stage struct {
 }
 
 func (s *stage) play() {
-	t := s.t
 	p, diags := lang.Compile(source.NewFile("main.slop", s.archive.Main()), langtest.Files(langtest.Scope(), s.archive.Files))
 	if diags.HasErrors() {
-		t.Fatalf("%s does not compile: %v", s.archive.Path, diags)
+		s.t.Fatalf("%s does not compile: %v", s.archive.Path, diags)
 	}
+	s.perform(p)
+}
+
+// perform runs a plan to its end.
+func (s *stage) perform(p *plan.Plan) {
+	t := s.t
 	s.plan = p
 	text, _ := s.archive.Part("agents")
 	script, err := parseScript(text)

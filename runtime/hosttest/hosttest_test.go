@@ -9,3 +9,5 @@ import (
 func TestArchives(t *testing.T) { hosttest.Run(t, "../../testdata/spec") }
 
 func TestArchivesShelved(t *testing.T) { hosttest.Shelved(t, "../../testdata/spec") }
+
+func TestDefinitions(t *testing.T) { hosttest.JSON(t, "../../testdata/json") }
