@@ -9,6 +9,7 @@ import (
 
 	"github.com/slopstudios/slop/lang/diag"
 	"github.com/slopstudios/slop/lang/format"
+	"github.com/slopstudios/slop/lang/jsonflow"
 	"github.com/slopstudios/slop/lang/syntax"
 	"github.com/slopstudios/slop/runtime/atomicfile"
 )
@@ -36,6 +37,10 @@ func (v *fmtCmd) Run(c *console) error {
 	broken, different := false, false
 	var unread []error
 	for _, path := range v.Files {
+		if jsonflow.File(path) {
+			unread = append(unread, usage("%s is a JSON definition and no script: slop import %s makes one of it", path, path))
+			continue
+		}
 		src, err := c.readScript(path)
 		if err != nil {
 			unread = append(unread, err)

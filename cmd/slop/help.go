@@ -71,6 +71,31 @@ EXIT CODES
   124  the run took longer than its --timeout
   130  interrupted or cancelled; what was interrupted is kept: slop resume ID
 `},
+	{"json", `
+JSON DEFINITIONS
+
+  Workflows that are written in JSON run as they are, wherever a script can stand:
+
+    slop run workflow.json          slop check workflow.json
+    slop import workflow.json -o workflow.slop      the script that it is
+
+  A step is {id, agentType, prompt, dependencies, …}. {{topic}} in a prompt is a
+  value of the context, {{steps.ID.output}} the answer of a step, and a step waits
+  for what it mentions. What stands in initialContext or context becomes an input
+  of the script, so -i topic=rain changes it.
+
+  A step whose condition is false is skipped: it has no answer, and what depends
+  on it runs. One with continueOnError may fail. The outcome is {results, steps,
+  failed}: the context in the end, the answers by the ids of the steps, and why
+  steps failed.
+
+  What is wrong is said of the JSON, and what has no meaning here is warned of.
+
+    slop import --pattern map-reduce request.json
+
+  reads a request to orchestrate: sequential, parallel, conditional, map-reduce,
+  self-critique or discussion. All of it: spec/json.md.
+`},
 	{"environment", `
 ENVIRONMENT
 

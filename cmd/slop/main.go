@@ -27,6 +27,7 @@ type grammar struct {
 	Run        runCmd        `cmd:"" help:"Run a script."`
 	Check      checkCmd      `cmd:"" help:"Find the mistakes in scripts without running them."`
 	Fmt        fmtCmd        `cmd:"" help:"Format scripts."`
+	Import     importCmd     `cmd:"" help:"Turn a JSON workflow definition into a script."`
 	Graph      graphCmd      `cmd:"" help:"Draw a script as a graph."`
 	Test       testCmd       `cmd:"" help:"Run the tests that stand in scripts, offline."`
 	Resume     resumeCmd     `cmd:"" help:"Go on with a run that was interrupted, stopped or waits."`
@@ -51,7 +52,7 @@ type grammar struct {
 
 const description = `SLOP: a small language for orchestrating agents.
 
-Topics: slop help language | exit-codes | environment | configuration | inputs | events | durability | mcp`
+Topics: slop help language | exit-codes | environment | configuration | inputs | events | json | durability | mcp`
 
 func main() {
 	keepReady()

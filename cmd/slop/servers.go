@@ -13,7 +13,6 @@ import (
 
 	"github.com/slopstudios/slop/cmd/slop/config"
 	"github.com/slopstudios/slop/cmd/slop/screen"
-	"github.com/slopstudios/slop/lang"
 	"github.com/slopstudios/slop/lang/diag"
 	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/lang/source"
@@ -22,7 +21,11 @@ import (
 // compileIn is lang.CompileTests in a project. Where the script calls tools of an MCP server that nobody has listed yet, or a program that has not said yet what
 // it can do, that is started once, if its slop.toml is trusted, and what it says is kept: after that a script is checked without it.
 func (c *console) compileIn(pr *project, src *source.File) (*plan.Plan, []plan.Test, diag.List) {
-	p, tests, diags := lang.CompileTests(src, pr.scope())
+	return c.compileWith(pr, func() (*plan.Plan, []plan.Test, diag.List) { return pr.compile(src) })
+}
+
+func (c *console) compileWith(pr *project, compile func() (*plan.Plan, []plan.Test, diag.List)) (*plan.Plan, []plan.Test, diag.List) {
+	p, tests, diags := compile()
 	if !diags.HasErrors() {
 		return p, tests, diags
 	}
@@ -62,7 +65,7 @@ func (c *console) compileIn(pr *project, src *source.File) (*plan.Plan, []plan.T
 	if len(again) == 0 && len(pr.ungranted) == waited {
 		return p, tests, diags
 	}
-	p, tests, diags = lang.CompileTests(src, pr.scope())
+	p, tests, diags = compile()
 	return p, tests, diags
 }
 
@@ -112,7 +115,7 @@ func advise(diags diag.List, servers []string, format string) {
 
 // names reports whether a message is about an agent of a server.
 func names(d diag.Diagnostic, server string) bool {
-	return d.Code == "E0102" && (strings.Contains(d.Message, "`"+server+".") || strings.Contains(d.Message, "`"+server+"`"))
+	return (d.Code == "E0102" || d.Code == "E0208") && (strings.Contains(d.Message, "`"+server+".") || strings.Contains(d.Message, "`"+server+"`"))
 }
 
 // unlisted are the servers that messages are about and whose tools are not known.
