@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -56,10 +57,44 @@ func (c *commons) init(e *Engine) {
 
 // space is the prefix under which the documents of a scope are named.
 func (s *session) space(scope contexts.Scope) string {
-	if scope == contexts.Flow {
-		return "flow/" + url.PathEscape(s.tenant) + "/" + url.PathEscape(s.options.Pool) + "/" + url.PathEscape(s.plan.Name) + "/"
+	return spaceOf(contexts.Place{Scope: scope, Tenant: s.tenant, Pool: s.options.Pool, Flow: s.plan.Name})
+}
+
+func spaceOf(p contexts.Place) string {
+	if p.Scope == contexts.Flow {
+		return "flow/" + url.PathEscape(p.Tenant) + "/" + url.PathEscape(p.Pool) + "/" + url.PathEscape(p.Flow) + "/"
 	}
-	return "shared/" + url.PathEscape(s.tenant) + "/"
+	return "shared/" + url.PathEscape(p.Tenant) + "/"
+}
+
+// Kept gives a value that outlives runs, with the version of all that is below its first name. ok is false when there is none.
+func (e *Engine) Kept(ctx context.Context, p contexts.Place, path string) (value any, version uint64, ok bool, err error) {
+	top, err := contexts.Top(path)
+	if err != nil {
+		return nil, 0, false, err
+	}
+	d, version, err := e.commons.read(ctx, spaceOf(p)+url.PathEscape(top))
+	if err != nil {
+		return nil, 0, false, err
+	}
+	if value, ok, err = d.state.At(time.Now()).Get(path); err != nil || !ok {
+		return nil, 0, false, err
+	}
+	if value, err = e.fetch(ctx, value); err != nil {
+		return nil, 0, false, fmt.Errorf("%w: %w", contexts.ErrUnavailable, err)
+	}
+	return value, version, true, nil
+}
+
+// KeptNames lists the first names of what outlives runs, in order.
+func (e *Engine) KeptNames(ctx context.Context, p contexts.Place) ([]string, error) {
+	return e.commons.list(ctx, spaceOf(p), "")
+}
+
+// ChangeKept changes what outlives runs as a step of a run does, once for its key. contexts.ErrMoved, contexts.ErrNone, contexts.ErrUnavailable.
+func (e *Engine) ChangeKept(ctx context.Context, p contexts.Place, key string, c contexts.Change, m contexts.Match) error {
+	_, err := e.commons.changeIf(ctx, spaceOf(p), key, time.Time{}, c, m)
+	return err
 }
 
 // shared is a document as it is kept.
@@ -160,6 +195,11 @@ func (c *commons) list(ctx context.Context, space, path string) ([]string, error
 
 // change makes a change that no other writer undoes, once for its key. unsure is the earliest time at which it may have been made already; zero: it was not.
 func (c *commons) change(ctx context.Context, space, key string, unsure time.Time, ch contexts.Change) (any, error) {
+	return c.changeIf(ctx, space, key, unsure, ch, contexts.Match{})
+}
+
+// changeIf is change, made only when what is there matches. ErrMoved, ErrNone.
+func (c *commons) changeIf(ctx context.Context, space, key string, unsure time.Time, ch contexts.Change, match contexts.Match) (any, error) {
 	top, err := contexts.Top(ch.Path)
 	if err != nil {
 		return nil, err
@@ -179,7 +219,7 @@ func (c *commons) change(ctx context.Context, space, key string, unsure time.Tim
 	begun := time.Now()
 	pause := time.Millisecond
 	for conflicts, troubles := 0, 0; ; {
-		made := made{space, name, hashKey(key), time.Now().UTC().Round(0), ch}
+		made := made{space, name, hashKey(key), time.Now().UTC().Round(0), ch, match}
 		value, err := c.try(ctx, made, unsure, false)
 		switch {
 		case err == nil && c.engine.forgets:
@@ -226,6 +266,14 @@ func (c *commons) try(ctx context.Context, ch made, unsure time.Time, again bool
 	}
 	if again && d.passed(ch) {
 		return nil, nil
+	}
+	if !again && ch.match.Version > 0 && ch.match.Version != version {
+		return nil, contexts.ErrMoved
+	}
+	if !again && ch.match.Some {
+		if _, ok, err := d.state.At(ch.at).Get(ch.Path); err != nil || !ok {
+			return nil, cmp.Or(err, contexts.ErrNone)
+		}
 	}
 	if version == 0 {
 		if err := c.room(ctx, ch.space); err != nil {

@@ -24,6 +24,7 @@ type made struct {
 	key   string
 	at    time.Time
 	contexts.Change
+	match contexts.Match // of the first time
 }
 
 // recall keeps the changes that this process made in the last seconds, for a store that may lose them.

@@ -35,6 +35,10 @@ var made = map[string]func(w *world) string{
 		w.asked++
 		return w.want(201, "POST", "/templates", M{"name": fmt.Sprint("t", w.asked), "content": "x"})["id"].(string)
 	},
+	"/contexts/{path}": func(w *world) string {
+		w.want(200, "PUT", "/contexts/a.b", M{"value": 1})
+		return "a.b"
+	},
 	"/flows/{id}": func(w *world) string {
 		w.asked++
 		return w.want(201, "POST", "/flows", M{"name": fmt.Sprint("f", w.asked), "script": "output \"x\""})["id"].(string)

@@ -48,6 +48,11 @@ type Host interface {
 	History(ctx context.Context, id run.ID) (*travel.History, error)
 	// Memory gives the state that the steps of a run share, as it was after a fact; seq 0: as it is now.
 	Memory(ctx context.Context, id run.ID, seq run.Seq) (contexts.State, error)
+	// Kept, KeptNames and ChangeKept are about what outlives runs: a value with the version of all below its first name, the first names, a change, made once
+	// for its key. contexts.ErrMoved, contexts.ErrNone, contexts.ErrUnavailable.
+	Kept(ctx context.Context, p contexts.Place, path string) (value any, version uint64, ok bool, err error)
+	KeptNames(ctx context.Context, p contexts.Place) ([]string, error)
+	ChangeKept(ctx context.Context, p contexts.Place, key string, c contexts.Change, m contexts.Match) error
 }
 
 // Config says what a server works with. Host, Store and Registry must be there.
@@ -156,7 +161,7 @@ func New(c Config) *Server {
 // table is everything that can be asked, one list a chapter.
 func (s *Server) table() []route {
 	var all []route
-	for _, chapter := range [][]route{s.healthRoutes(), s.runRoutes(), s.steerRoutes(), s.eventRoutes(), s.accountRoutes(), s.templateRoutes(), s.flowRoutes(), s.editorRoutes(), s.insideRoutes(), s.blobRoutes()} {
+	for _, chapter := range [][]route{s.healthRoutes(), s.runRoutes(), s.steerRoutes(), s.eventRoutes(), s.accountRoutes(), s.templateRoutes(), s.flowRoutes(), s.editorRoutes(), s.insideRoutes(), s.blobRoutes(), s.contextRoutes()} {
 		all = append(all, chapter...)
 	}
 	return all
