@@ -17,10 +17,11 @@ import (
 )
 
 type answerCmd struct {
-	stateFlag `embed:""`
-	ID        string   `arg:"" optional:"" help:"The run, or the beginning of its id."`
-	Step      string   `arg:"" optional:"" help:"The step that asks. Without it: the questions that wait."`
-	Words     []string `arg:"" optional:"" name:"answer" help:"The answer; @path reads it from a file, - from standard input."`
+	stateFlag  `embed:""`
+	serverFlag `embed:""`
+	ID         string   `arg:"" optional:"" help:"The run, or the beginning of its id."`
+	Step       string   `arg:"" optional:"" help:"The step that asks. Without it: the questions that wait."`
+	Words      []string `arg:"" optional:"" name:"answer" help:"The answer; @path reads it from a file, - from standard input."`
 }
 
 func (answerCmd) Help() string {
@@ -43,7 +44,7 @@ func (v *answerCmd) Run(c *console) error {
 		return usage("slop answer needs a run: slop answer ID STEP ANSWER; `slop runs --status waiting` lists those that wait")
 	}
 	ctx := context.Background()
-	st, h, err := (&runArg{v.stateFlag, v.ID}).run(ctx)
+	st, h, err := (&runArg{v.stateFlag, v.serverFlag, v.ID}).run(ctx)
 	if err != nil {
 		return err
 	}

@@ -36,13 +36,14 @@ func (runsCmd) Help() string {
 }
 
 type runsListCmd struct {
-	Status    []string `placeholder:"STATUS" help:"Only those that are running, waiting, paused, succeeded, failed or cancelled. May be repeated."`
-	Flow      string   `placeholder:"NAME" help:"Only runs of this flow."`
-	Since     string   `placeholder:"WHEN" help:"Only runs begun since: an age (2h, 7d), a day (2026-11-27) or a time (RFC 3339)."`
-	Limit     int      `placeholder:"N" default:"20" help:"How many (20)."`
-	Cursor    string   `help:"Go on behind an earlier list: its next."`
-	JSON      bool     `name:"json" help:"Print {\"runs\": […], \"next\": …}."`
-	stateFlag `embed:""`
+	Status     []string `placeholder:"STATUS" help:"Only those that are running, waiting, paused, succeeded, failed or cancelled. May be repeated."`
+	Flow       string   `placeholder:"NAME" help:"Only runs of this flow."`
+	Since      string   `placeholder:"WHEN" help:"Only runs begun since: an age (2h, 7d), a day (2026-11-27) or a time (RFC 3339)."`
+	Limit      int      `placeholder:"N" default:"20" help:"How many (20)."`
+	Cursor     string   `help:"Go on behind an earlier list: its next."`
+	JSON       bool     `name:"json" help:"Print {\"runs\": […], \"next\": …}."`
+	stateFlag  `embed:""`
+	serverFlag `embed:""`
 }
 
 // defaultLimit is what --limit is when nobody says.
@@ -64,15 +65,17 @@ func (v *runsListCmd) Run(c *console) error {
 		return err
 	}
 	ctx := context.Background()
-	st, err := v.open(ctx)
+	st, err := v.serverFlag.open(ctx, v.stateFlag)
 	if err != nil {
 		return err
 	}
 	defer st.close()
-	e := st.bystander(nil)
-	defer func() { _ = e.Close(ctx) }()          // it told nobody anything
-	if err := e.Reconcile(ctx, ""); err != nil { // a process that is killed may leave a run without an entry
-		fmt.Fprintln(c.err, "the list may lack runs: "+err.Error())
+	if st.api == nil {
+		e := st.bystander(nil)
+		defer func() { _ = e.Close(ctx) }()          // it told nobody anything
+		if err := e.Reconcile(ctx, ""); err != nil { // a process that is killed may leave a run without an entry
+			fmt.Fprintln(c.err, "the list may lack runs: "+err.Error())
+		}
 	}
 	entries, next, err := st.store.List(ctx, filter)
 	if err != nil {

@@ -63,7 +63,11 @@ func (v *runsCancelCmd) Run(c *console) error {
 
 // bystander is an engine that tells runs things and calls nobody. What it tells holds no secret that it knows of.
 func (s *state) bystander(secrets func(name string) (string, error)) *engine.Engine {
-	return engine.New(engine.Config{Store: s.store, Owner: s.self.Name, Lease: s.lease, Secrets: secrets})
+	owner := ""
+	if s.self != nil {
+		owner = s.self.Name
+	}
+	return engine.New(engine.Config{Store: s.store, Owner: owner, Lease: s.lease, Secrets: secrets})
 }
 
 type runsPauseCmd struct {

@@ -12,10 +12,11 @@ import (
 )
 
 type runsDiffCmd struct {
-	JSON      bool `name:"json" help:"Print the difference as one JSON object."`
-	stateFlag `embed:""`
-	A         string `arg:"" help:"A run, or the beginning of its id."`
-	B         string `arg:"" help:"Another."`
+	JSON       bool `name:"json" help:"Print the difference as one JSON object."`
+	stateFlag  `embed:""`
+	serverFlag `embed:""`
+	A          string `arg:"" help:"A run, or the beginning of its id."`
+	B          string `arg:"" help:"Another."`
 }
 
 func (runsDiffCmd) Help() string {
@@ -24,7 +25,7 @@ func (runsDiffCmd) Help() string {
 
 func (v *runsDiffCmd) Run(c *console) error {
 	ctx := context.Background()
-	st, err := v.open(ctx)
+	st, err := v.serverFlag.open(ctx, v.stateFlag)
 	if err != nil {
 		return err
 	}

@@ -62,7 +62,12 @@ func (v *runsForkCmd) Run(c *console) error {
 	if err != nil {
 		return err
 	}
-	err = v.fork(ctx, c, st, h)
+	if st.api != nil {
+		defer st.close()
+		err = v.forkThere(ctx, c, st, h)
+	} else {
+		err = v.fork(ctx, c, st, h)
+	}
 	var said *exit
 	if v.JSON && err != nil && !(errors.As(err, &said) && said.err == nil) {
 		c.printJSON(notRun("E_USAGE", err.Error()))
@@ -115,6 +120,44 @@ func (v *runsForkCmd) fork(ctx context.Context, c *console, st *state, h *histor
 	s := v.session(c, pr, host, p)
 	s.kept, s.past = f.Kept, f.Kept
 	return v.presentAndRecord(c, v.showFlags, host, s, func(ctx context.Context) (run.ID, error) { return host.engine.Fork(ctx, h.id, change) }, h.started.Options)
+}
+
+// forkThere begins the new run on the server of the old one, which works on it.
+func (v *runsForkCmd) forkThere(ctx context.Context, c *console, st *state, h *history) error {
+	if v.Out != "" || v.Record != "" || v.Events != "" {
+		return usage("the run is on a server, which keeps its files: slop runs events%s ID, slop runs show%s ID", st.said, st.said)
+	}
+	_, change, err := v.change(c, h)
+	if err != nil {
+		return err
+	}
+	change.Pool, change.By = "", "" // the server knows
+	f, err := st.api.Forecast(ctx, h.id, change)
+	if err != nil {
+		return forkError(st, h, err)
+	}
+	p := change.Plan
+	if p == nil {
+		p = h.plan
+	}
+	if v.DryRun {
+		if v.JSON {
+			c.printJSON(forecastOf(f))
+			return nil
+		}
+		c.drawForecast(c.out, c.outStyle, h, p, f)
+		return nil
+	}
+	if !v.Quiet {
+		c.drawForecast(c.err, c.style, h, p, f)
+	}
+	id, err := st.api.Fork(ctx, h.id, change)
+	if err != nil {
+		return forkError(st, h, err)
+	}
+	fmt.Fprintln(c.out, id)
+	fmt.Fprintln(c.err, c.style.Dim("the server works on it: slop runs logs -f"+st.said+" "+string(id)))
+	return nil
 }
 
 // change reads what is to differ. Files are named from where the person stands; after that this process is where the run is to be.

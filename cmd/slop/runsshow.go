@@ -19,13 +19,14 @@ import (
 
 // runArg names the run of a command.
 type runArg struct {
-	stateFlag `embed:""`
-	ID        string `arg:"" help:"The run, or the beginning of its id."`
+	stateFlag  `embed:""`
+	serverFlag `embed:""`
+	ID         string `arg:"" help:"The run, or the beginning of its id."`
 }
 
 // run opens the state folder and reads the run.
 func (v *runArg) run(ctx context.Context) (*state, *history, error) {
-	st, err := v.open(ctx)
+	st, err := v.serverFlag.open(ctx, v.stateFlag)
 	if err != nil {
 		return nil, nil, err
 	}

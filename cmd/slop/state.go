@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/slopstudios/slop/cmd/slop/config"
 	"github.com/slopstudios/slop/lang/plan"
+	"github.com/slopstudios/slop/runtime/client"
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/runs"
 	"github.com/slopstudios/slop/runtime/store"
@@ -28,6 +31,26 @@ type stateFlag struct {
 	redis string // the address that --redis names, before all others
 }
 
+// serverFlag is taken by the commands that can do the same with the runs of a server.
+type serverFlag struct {
+	Server string `placeholder:"URL" env:"SLOP_SERVER" help:"Do it with the runs of this server. SLOP_TOKEN proves who asks."`
+}
+
+// open opens the runs of the server when there is one, else those that are kept here.
+func (f serverFlag) open(ctx context.Context, local stateFlag) (*state, error) {
+	if f.Server == "" {
+		return local.open(ctx)
+	}
+	if local.State != "" {
+		return nil, usage("--server and --state name two places")
+	}
+	c, err := client.New(f.Server, os.Getenv("SLOP_TOKEN"))
+	if err != nil {
+		return nil, usage("--server: %s", err)
+	}
+	return &state{server: c.Server(), said: " --server " + shellWord(c.Server()), api: c, store: client.NewStore(c)}, nil
+}
+
 // state is the folder where runs are kept, open.
 type state struct {
 	folder    string
@@ -36,7 +59,8 @@ type state struct {
 	remote    storeServer
 	forgets   bool // the store may lose its last seconds
 	store     store.Store
-	lease     time.Duration // how long this process keeps a run when it no longer answers
+	api       *client.Client // of the server that has the runs; nil: they are kept here
+	lease     time.Duration  // how long this process keeps a run when it no longer answers
 	processes *presence.Folder
 	self      *presence.Holder
 }
@@ -233,6 +257,9 @@ func (s *state) close() {
 
 // unusable says what to do about a folder that cannot be used.
 func (s *state) unusable(err error) error {
+	if s.api != nil {
+		return &exit{remoteCode(err), err}
+	}
 	if s.server != "" {
 		return &exit{exitUnreachable, fmt.Errorf("the runs on %s cannot be used: %w\n  %s names the server; without it runs are kept in %s", s.server, err, s.remote.from, s.folder)}
 	}
@@ -240,6 +267,22 @@ func (s *state) unusable(err error) error {
 		err = found // plainer than what a database says of it
 	}
 	return &exit{exitUnreachable, fmt.Errorf("the runs in %s cannot be used: %w\n  --state DIR or SLOP_STATE names another folder; slop run --ephemeral keeps nothing", s.folder, plainPathError(err))}
+}
+
+// remoteCode is the exit code of what a server refused.
+func remoteCode(err error) int {
+	var p *client.Problem
+	switch {
+	case !errors.As(err, &p):
+		return exitUnreachable
+	case p.Status == http.StatusUnauthorized || p.Status == http.StatusForbidden:
+		return exitAuth
+	case p.Status >= 500 || p.Code == "":
+		return exitUnreachable
+	case p.Status == http.StatusTooManyRequests:
+		return exitBudget
+	}
+	return exitUsage
 }
 
 // probe tries whether the folder, if it is there, can be written.
@@ -278,7 +321,7 @@ func (s *state) find(ctx context.Context, word string) (run.ID, error) {
 	case err != nil:
 		return "", s.unusable(err)
 	case len(found) == 0:
-		return "", usage("there is no run %q in %s; `slop runs%s` lists them", word, s.folder, s.said)
+		return "", usage("there is no run %q in %s; `slop runs%s` lists them", word, cmp.Or(s.folder, s.server), s.said)
 	case len(found) > 1:
 		return "", usage("%q is the beginning of several runs: %s, …", word, strings.Join(found, ", "))
 	}
@@ -382,6 +425,9 @@ func (s *state) history(ctx context.Context, id run.ID) (*history, error) {
 }
 
 func (s *state) damaged(id run.ID, err error) error {
+	if s.api != nil {
+		return s.unusable(err)
+	}
 	return &exit{exitUnreachable, fmt.Errorf("run %s cannot be read: %w\n  the other runs are not touched by that; `slop doctor --store%s` looks at all of them", id, err, s.said)}
 }
 
@@ -420,6 +466,9 @@ func (s *state) holder(ctx context.Context, id run.ID) (string, error) {
 	name, err := s.store.Holder(ctx, id)
 	if err != nil || name == "" {
 		return "", err
+	}
+	if s.api != nil {
+		return "the server", nil
 	}
 	if pid := s.processes.PID(name); pid > 0 {
 		return "process " + strconv.Itoa(pid), nil

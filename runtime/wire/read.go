@@ -86,7 +86,12 @@ func usageOf(fields map[string]json.RawMessage) (u run.Usage, ok bool, err error
 			return u, false, fmt.Errorf("read a frame: costSource: %w", err)
 		}
 	}
-	u = run.Usage{Calls: used.Calls, Model: used.Model}
+	return ReadUsage(used, cost), true, nil
+}
+
+// ReadUsage is what UsageOf and CostOf were made of; figures that nobody knows are 0.
+func ReadUsage(used Usage, cost Cost) run.Usage {
+	u := run.Usage{Calls: used.Calls, Model: used.Model}
 	if used.Tokens != NoSource {
 		u.Tokens = run.Source(used.Tokens)
 	}
@@ -103,5 +108,5 @@ func usageOf(fields map[string]json.RawMessage) (u run.Usage, ok bool, err error
 			u.Cost = plan.Money(math.Round(*cost.Dollars * 1e6))
 		}
 	}
-	return u, true, nil
+	return u
 }
