@@ -142,7 +142,7 @@ func (v *runsForkCmd) forkThere(ctx context.Context, c *console, st *state, h *h
 	}
 	if v.DryRun {
 		if v.JSON {
-			c.printJSON(forecastOf(f))
+			c.printJSON(wire.ForecastOf(f))
 			return nil
 		}
 		c.drawForecast(c.out, c.outStyle, h, p, f)
@@ -151,6 +151,7 @@ func (v *runsForkCmd) forkThere(ctx context.Context, c *console, st *state, h *h
 	if !v.Quiet {
 		c.drawForecast(c.err, c.style, h, p, f)
 	}
+	change.Head = f.Head // what is said now is what is done
 	id, err := st.api.Fork(ctx, h.id, change)
 	if err != nil {
 		return forkError(st, h, err)

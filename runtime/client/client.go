@@ -343,11 +343,12 @@ type change struct {
 	Only   bool           `json:"only,omitempty"`
 	Inputs map[string]any `json:"inputs,omitempty"`
 	Script string         `json:"script,omitempty"`
+	Head   run.Seq        `json:"head,omitempty"`
 	DryRun bool           `json:"dryRun,omitempty"`
 }
 
 func changeOf(c runs.Change, dry bool) change {
-	out := change{From: c.From, Only: c.Only, Inputs: c.Inputs, DryRun: dry}
+	out := change{From: c.From, Only: c.Only, Inputs: c.Inputs, Head: c.Head, DryRun: dry}
 	if c.Plan != nil {
 		out.Script = c.Plan.Sources[0].Text
 	}
@@ -356,11 +357,11 @@ func changeOf(c runs.Change, dry bool) change {
 
 // Forecast implements runs.Runs.
 func (c *Client) Forecast(ctx context.Context, id run.ID, ch runs.Change) (*runs.Forecast, error) {
-	f := &runs.Forecast{}
-	if err := c.ask(ctx, http.MethodPost, runPath(id, "/fork"), changeOf(ch, true), f); err != nil {
+	var f wire.Forecast
+	if err := c.ask(ctx, http.MethodPost, runPath(id, "/fork"), changeOf(ch, true), &f); err != nil {
 		return nil, err
 	}
-	return f, nil
+	return wire.ReadForecast(f), nil
 }
 
 // Fork implements runs.Runs.

@@ -277,10 +277,7 @@ func (s *Server) forkRun(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		return send(w, http.StatusOK, struct {
-			wire.Forecast
-			Head run.Seq `json:"head"` // with it a fork is what is forecast here
-		}{wire.ForecastOf(f), f.Head})
+		return send(w, http.StatusOK, wire.ForecastOf(f))
 	}
 	if s.config.Ready != nil {
 		if err := s.config.Ready(p, change.Inputs); err != nil {

@@ -105,6 +105,7 @@ func Alike(d *travel.Difference) bool {
 type Forecast struct {
 	Fork  bool           `json:"fork"`
 	Of    run.ID         `json:"of"`
+	Head  run.Seq        `json:"head"` // the last fact that was looked at: a fork with it does what is said here
 	Seq   run.Seq        `json:"seq"`
 	Flow  string         `json:"flow"`
 	Again []Again        `json:"again"`
@@ -132,7 +133,7 @@ type Keeps struct {
 
 // ForecastOf is a forecast as it is shown.
 func ForecastOf(f *runs.Forecast) Forecast {
-	r := Forecast{Fork: true, Of: f.Of, Seq: f.Seq, Flow: f.Flow, Again: []Again{}, Keeps: []Keeps{}, Gone: []run.Path{}, Kept: CostOf(f.Usage(), NoSource)}
+	r := Forecast{Fork: true, Of: f.Of, Head: f.Head, Seq: f.Seq, Flow: f.Flow, Again: []Again{}, Keeps: []Keeps{}, Gone: []run.Path{}, Kept: CostOf(f.Usage(), NoSource)}
 	r.Input, _ = Plain(f.Inputs).(map[string]any)
 	for i := range f.Again {
 		r.Again = append(r.Again, Again{f.Again[i], f.Again[i].Text()})
@@ -145,4 +146,19 @@ func ForecastOf(f *runs.Forecast) Forecast {
 		r.Fails = ErrorOf(e)
 	}
 	return r
+}
+
+// ReadForecast is what ForecastOf was made of.
+func ReadForecast(r Forecast) *runs.Forecast {
+	f := &runs.Forecast{Of: r.Of, Head: r.Head, Flow: r.Flow, Seq: r.Seq, Inputs: r.Input, Gone: r.Gone}
+	for _, a := range r.Again {
+		f.Again = append(f.Again, a.Again)
+	}
+	for _, k := range r.Keeps {
+		f.Keeps = append(f.Keeps, travel.Keeps{Path: k.Path, Agent: k.Agent, Pinned: k.Pinned, Usage: ReadUsage(k.Usage, k.Cost)})
+	}
+	if e := r.Fails; e != nil {
+		f.Fails = &run.Error{Code: e.Code, Message: e.Message, Path: e.Path}
+	}
+	return f
 }
