@@ -75,7 +75,11 @@ func (v *answerCmd) Run(c *console) error {
 	}
 	e := st.bystander(h.secrets())
 	defer func() { _ = e.Close(ctx) }() // what is stored is stored
-	switch err := e.Answer(ctx, h.id, step.Path, runs.Because(value, reason), whoami()); {
+	var there runs.Runs = e
+	if st.api != nil {
+		there = st.api // it knows whose answer came first
+	}
+	switch err := there.Answer(ctx, h.id, step.Path, runs.Because(value, reason), whoami()); {
 	case errors.Is(err, runs.ErrAnswered):
 		return usage("%s", screen.Inert(err.Error()))
 	case errors.Is(err, runs.ErrNotAsked):

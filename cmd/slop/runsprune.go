@@ -25,6 +25,9 @@ func (v *runsPruneCmd) Run(c *console) error {
 	if err != nil {
 		return usage("--keep %s: %s", v.Keep, err)
 	}
+	if server := os.Getenv("SLOP_SERVER"); server != "" && v.State == "" {
+		return usage("SLOP_SERVER names the runs of %s, which are removed where they are kept; for those here: SLOP_SERVER= slop runs prune", server)
+	}
 	ctx := context.Background()
 	st, err := v.open(ctx)
 	if err != nil {
