@@ -9,8 +9,10 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/slopstudios/slop/cmd/slop/screen"
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/runs"
+	"github.com/slopstudios/slop/runtime/server/audit"
 	"github.com/slopstudios/slop/runtime/store"
 )
 
@@ -48,6 +50,9 @@ func (v *doctorCmd) Run(c *console) error {
 		return err
 	}
 	if err := d.runs(ctx); err != nil {
+		return err
+	}
+	if err := d.audits(ctx); err != nil {
 		return err
 	}
 	if d.damaged > 0 {
@@ -160,6 +165,20 @@ func (d *doctor) runs(ctx context.Context) error {
 		d.fold(h)
 		return nil
 	})
+}
+
+// audits looks whether the lists of who changed what hold together.
+func (d *doctor) audits(ctx context.Context) error {
+	tenants, err := audit.Tenants(ctx, d.state.store)
+	for _, tenant := range tenants {
+		if err == nil {
+			_, err = audit.Verify(ctx, d.state.store, tenant, func(problem string) { d.say("audit log of %s: %s", screen.Inert(tenant), problem) })
+		}
+	}
+	if err != nil {
+		return d.state.unusable(err)
+	}
+	return nil
 }
 
 // fold tries whether the facts fit their plan.

@@ -40,6 +40,7 @@ type grammar struct {
 	Agent      agentCmd      `cmd:"" help:"For people who write agents: agent test."`
 	Serve      serveCmd      `cmd:"" help:"Serve the API over HTTP and WebSocket, and work on its runs."`
 	Token      tokenCmd      `cmd:"" help:"Make, list and revoke the tokens of servers."`
+	Audit      auditCmd      `cmd:"" help:"List who changed what on servers, and look whether that list was changed."`
 	Worker     workerCmd     `cmd:"" help:"Work on the runs of servers that share a store, without an API."`
 	Repl       replCmd       `cmd:"" help:"Try the language line by line."`
 	Backup     backupCmd     `cmd:"" help:"Copy everything that is stored into one file."`

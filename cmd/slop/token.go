@@ -74,6 +74,7 @@ func (v *tokenCreateCmd) Run(c *console) error {
 	if err != nil {
 		return usage("%s", err)
 	}
+	st.noteCommand(ctx, made.Tenant, "createToken", "tokens/"+made.ID)
 	fmt.Fprintln(c.out, text)
 	fmt.Fprintf(c.err, "token %s: %s of %s, until %s; its text is not kept, so keep it now (SLOP_TOKEN)\n", made.ID, made.Role, made.Tenant, made.Expires.Local().Format(time.DateTime))
 	return nil
@@ -154,6 +155,7 @@ func (v *tokenRevokeCmd) Run(c *console) error {
 	case err != nil:
 		return st.unusable(err)
 	}
+	st.noteCommand(ctx, one.Tenant, "revokeToken", "tokens/"+one.ID)
 	fmt.Fprintf(c.err, "token %s of %s holds no more\n", one.ID, screen.Inert(one.Name))
 	return nil
 }
