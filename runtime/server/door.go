@@ -37,6 +37,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Request-Id", a.id)
 	h.Set("X-Content-Type-Options", "nosniff")
 	r = r.WithContext(context.WithValue(r.Context(), arrivalKey{}, a))
+	s.inTime(w, r)
 	err := s.known(r)
 	if err == nil {
 		err = s.sameSite(w, r)
@@ -165,8 +166,16 @@ func (s *Server) admit(rt route, w *answer, r *http.Request) (_ *http.Request, l
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
 		return r, leave, problem("E_MEDIA_TYPE", "send the body as it is: nothing is unpacked here")
 	}
-	s.bound(rt, w, r)
-	if !rt.streams {
+	most := s.config.MaxBody
+	if rt.body > 0 {
+		most = rt.body
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, most)
+	out := http.NewResponseController(w.ResponseWriter) // whose errors are those of a test's recorder, which has no times
+	if rt.streams {
+		_ = out.SetWriteDeadline(time.Time{}) // there may be one of the request before; who sends frames gives each its own
+	} else {
+		_ = out.SetWriteDeadline(time.Now().Add(answerTime))
 		ctx, cancel := context.WithTimeout(r.Context(), handleTime)
 		r, leave = r.WithContext(ctx), cancel
 	}
@@ -196,23 +205,14 @@ func (s *Server) who(rt route, r *http.Request) (caller auth.Caller, err error) 
 	return caller, err
 }
 
-// bound says how large a body may be, and how long it may take to come and its answer to leave.
-func (s *Server) bound(rt route, w *answer, r *http.Request) {
-	out := http.NewResponseController(w.ResponseWriter) // whose errors are those of a test's recorder, which has no times
-	if rt.streams {
-		_ = out.SetWriteDeadline(time.Time{}) // there may be one of the request before; who sends frames gives each its own
-	} else {
-		_ = out.SetWriteDeadline(time.Now().Add(answerTime))
-	}
+// inTime says how long a body may take to come: also one that nobody reads, since the connection waits for its end.
+func (s *Server) inTime(w http.ResponseWriter, r *http.Request) {
 	if r.Body == nil || r.Body == http.NoBody {
 		return
 	}
-	_ = out.SetReadDeadline(time.Now().Add(bodyTime))
-	most := s.config.MaxBody
-	if rt.body > 0 {
-		most = rt.body
-	}
-	r.Body = &timed{http.MaxBytesReader(w, r.Body, most), out}
+	out := http.NewResponseController(w)
+	_ = out.SetReadDeadline(time.Now().Add(bodyTime)) // as in admit
+	r.Body = &timed{r.Body, out}
 }
 
 // timed is a body that must come in time. Once it has, the connection may stay silent.
@@ -225,7 +225,7 @@ type timed struct {
 func (t *timed) Read(b []byte) (int, error) {
 	n, err := t.ReadCloser.Read(b)
 	if errors.Is(err, io.EOF) {
-		_ = t.out.SetReadDeadline(time.Time{}) // as in bound
+		_ = t.out.SetReadDeadline(time.Time{}) // as in admit
 	}
 	return n, err
 }

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -447,4 +449,65 @@ func TestTheGateIsAway(t *testing.T) {
 		t.Errorf("%d %v", answer.StatusCode, v)
 	}
 	w.want(200, "GET", "/health", nil)
+}
+
+// 500 connections that send a byte a second, half of them as headers and half as bodies that nobody may send, slow nobody else and are gone within 40 seconds.
+func TestSlowSenders(t *testing.T) {
+	if os.Getenv("SLOP_LONG") == "" {
+		t.Skip("make test-long: this takes 40 seconds")
+	}
+	t.Parallel()
+	w := newWorld(t, func(c *server.Config) { c.Gate = people })
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := &http.Server{Handler: w.api, ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = web.Serve(l) }()
+	defer func() { _ = web.Close() }()
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(t.Context(), 45*time.Second)
+	defer cancel()
+	var group sync.WaitGroup
+	for i := range 500 {
+		conn, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i%2 == 0 {
+			_, _ = fmt.Fprintf(conn, "POST %s/workflows HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n", server.Root)
+		}
+		group.Go(func() {
+			defer func() { _ = conn.Close() }()
+			tick := time.NewTicker(time.Second)
+			defer tick.Stop()
+			for {
+				if _, err := conn.Write([]byte("G")); err != nil {
+					return
+				}
+				select {
+				case <-tick.C:
+				case <-ctx.Done():
+					t.Errorf("a slow sender is still there after %v", time.Since(began))
+					return
+				}
+			}
+		})
+	}
+	w.url = "http://" + l.Addr().String() + server.Root
+	w.token = "v"
+	var took []time.Duration
+	for range 200 {
+		asked := time.Now()
+		w.want(200, "GET", "/workflows", nil)
+		took = append(took, time.Since(asked))
+		time.Sleep(20 * time.Millisecond) // spread over some seconds of them
+	}
+	slices.Sort(took)
+	t.Logf("p99 of others: %v", took[len(took)*99/100])
+	if p99 := took[len(took)*99/100]; p99 > 200*time.Millisecond {
+		t.Errorf("others wait: p99 %v", p99)
+	}
+	group.Wait()
+	t.Logf("the last was gone after %v", time.Since(began))
 }
