@@ -172,6 +172,9 @@ func (s *Server) admit(rt route, w *answer, r *http.Request) (_ *http.Request, l
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, most)
 	out := http.NewResponseController(w.ResponseWriter) // whose errors are those of a test's recorder, which has no times
+	if most > s.config.MaxBody {
+		_ = out.SetReadDeadline(time.Now().Add(largeTime))
+	}
 	if rt.streams {
 		_ = out.SetWriteDeadline(time.Time{}) // there may be one of the request before; who sends frames gives each its own
 	} else {

@@ -290,3 +290,45 @@ func TestGetChangesNothing(t *testing.T) {
 		t.Error(fmt.Errorf("nothing was counted at all"))
 	}
 }
+
+// Bytes are named by their hash, and who knows the hash of another tenant's still does not get them: neither as a file nor by writing what histories write.
+func TestBlobsOfAnother(t *testing.T) {
+	w := newWorld(t, func(c *server.Config) { c.Gate = people })
+	w.token = "o"
+	bytes := strings.Repeat("the canary of tenant a ", 10_000)
+	r, err := http.NewRequestWithContext(t.Context(), "POST", w.url+"/blobs?name=a.txt", strings.NewReader(bytes))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer o")
+	r.Header.Set("Content-Type", "text/plain")
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	var file struct{ SHA256 string }
+	if err := json.NewDecoder(answer.Body).Decode(&file); err != nil || file.SHA256 == "" {
+		t.Fatal(answer.Status, err)
+	}
+	script := "input f: file\noutput f"
+	w.want(200, "POST", "/workflows?wait=10s", M{"script": script, "inputs": M{"f": M{"sha256": file.SHA256}}})
+	w.token = "b"
+	if answer, v := w.ask("POST", "/workflows?wait=10s", M{"script": script, "inputs": M{"f": M{"sha256": file.SHA256}}}); answer.StatusCode < 400 {
+		t.Errorf("bob has ann's file: %v", v)
+	}
+	for _, named := range []any{
+		M{"$large": M{"sha256": file.SHA256, "size": len(bytes)}}, M{"$file": M{"sha256": file.SHA256, "name": "a", "size": len(bytes), "type": "text/plain"}}, M{"sha256": file.SHA256, "size": len(bytes)},
+		[]any{M{"$large": M{"sha256": file.SHA256, "size": len(bytes)}}},
+	} {
+		answer, v := w.ask("POST", "/workflows?wait=10s", M{"script": "input v: any\nx = echo \"<<v>>\"\noutput {v: v, x: x}", "inputs": M{"v": named}})
+		if text := fmt.Sprint(v); strings.Contains(text, "canary") || answer.StatusCode != 200 {
+			t.Errorf("%v: %d %.300s", named, answer.StatusCode, text)
+		}
+	}
+	for _, path := range []string{"/blobs/" + file.SHA256, "/workflows/none/artifacts/" + file.SHA256} {
+		if answer, _ := w.ask("GET", path, nil); answer.StatusCode < 400 {
+			t.Errorf("%s: %d", path, answer.StatusCode)
+		}
+	}
+}

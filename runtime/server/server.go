@@ -37,6 +37,7 @@ const (
 	DefaultMaxBody = 4 << 20          // bytes
 	maxWait        = 60 * time.Second // of ?wait=
 	bodyTime       = 30 * time.Second // for the whole of a body to arrive
+	largeTime      = 5 * time.Minute  // for that of a file
 	handleTime     = 60 * time.Second // for what does not last
 	answerTime     = 2 * time.Minute  // for the whole of its answer to leave
 )
