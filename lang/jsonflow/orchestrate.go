@@ -295,7 +295,7 @@ func (t *tasks) readMapReduce() {
 	prompt := t.get(func(o *record) *value { return o.of(text, "reducePrompt") })
 	if prompt != nil && t.reducer == nil {
 		m := t.mapper
-		t.reducer = &step{at: prompt, id: "reduce", callee: m.callee, sig: m.sig, agent: m.agent, system: m.system, promptAt: prompt, prompt: c.pieces(prompt), timeout: m.timeout}
+		t.reducer = &step{at: prompt, id: "reduce", callee: m.callee, sig: m.sig, system: m.system, promptAt: prompt, prompt: c.pieces(prompt), timeout: m.timeout}
 		c.byID["reduce"] = t.reducer
 		c.add(t.reducer)
 	} else if prompt != nil {

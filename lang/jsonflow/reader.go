@@ -49,7 +49,6 @@ type record struct {
 	r     *reader
 	v     *value
 	known []string
-	hides []string // names of the reference's own that are known and are said elsewhere
 }
 
 // object reads v as an object; nil, with a message, when it is none.

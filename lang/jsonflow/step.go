@@ -19,7 +19,6 @@ type step struct {
 
 	callee string           // what it calls
 	sig    *types.Signature // nil: nobody knows it
-	agent  string           // what it calls, or the agent made of that for its system prompt
 	system *value
 
 	prompt    []piece
@@ -193,7 +192,6 @@ func (c *compiler) readStep(o *record) *step {
 		st.pattern = c.readPattern(o, p, at, st)
 	} else {
 		st.callee, st.sig = c.callee(o, o.v)
-		st.agent = st.callee
 	}
 	c.readPrompt(o, st)
 	if st.pattern == nil && st.promptAt == nil && st.template == "" && o.v.get("prompt") == nil && o.v.get("input") == nil {
@@ -210,10 +208,8 @@ func (c *compiler) readStep(o *record) *step {
 	if v := o.of(object, "config"); v != nil && st.pattern == nil {
 		c.readArgs(v, st)
 	}
-	for _, name := range []string{"metadata"} {
-		if v := o.get(name); v != nil {
-			c.odd("E0203", v, "%s of a step has no meaning here", quoted(name))
-		}
+	if v := o.get("metadata"); v != nil {
+		c.odd("E0203", v, "`metadata` of a step has no meaning here")
 	}
 	return st
 }
