@@ -62,17 +62,26 @@ func mediaType(r *http.Request) string {
 
 // read reads a JSON body into v. A field that v does not have is a mistake, as in everything here: nothing is silently ignored.
 func read(r *http.Request, v any) error {
+	body, err := readBody(r)
+	if err != nil {
+		return err
+	}
+	return unmarshal(body, v)
+}
+
+// readBody reads a body that is JSON; one that is empty is an object without fields.
+func readBody(r *http.Request) ([]byte, error) {
 	if kind := mediaType(r); kind != "application/json" && kind != "" {
-		return problem("E_MEDIA_TYPE", "send application/json, not "+kind)
+		return nil, problem("E_MEDIA_TYPE", "send application/json, not "+kind)
 	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		return bodyError(err)
+		return nil, bodyError(err)
 	}
 	if len(body) == 0 {
 		body = []byte("{}")
 	}
-	return unmarshal(body, v)
+	return body, nil
 }
 
 func bodyError(err error) error {

@@ -122,6 +122,11 @@ func flowNameFault(name string) string {
 
 // compile makes the plan of a script of the caller. An error is of the store, which could not be asked for what the script uses.
 func (s *Server) compile(ctx context.Context, src *source.File) (*plan.Plan, diag.List, error) {
+	return s.compileBy(ctx, func(scope types.Scope) (*plan.Plan, diag.List) { return lang.Compile(src, scope) })
+}
+
+// compileBy lets make compile something in the scope of the caller.
+func (s *Server) compileBy(ctx context.Context, make func(types.Scope) (*plan.Plan, diag.List)) (*plan.Plan, diag.List, error) {
 	var away error
 	scope := s.config.Registry.Scope()
 	note := func(name, text string, err error) (string, string, error) {
@@ -135,7 +140,7 @@ func (s *Server) compile(ctx context.Context, src *source.File) (*plan.Plan, dia
 	}
 	scope.Load = func(_, path string) (string, string, error) { return note(s.load(ctx, path)) }
 	scope.Template = func(name string) (string, string, error) { return note(s.loadTemplate(ctx, name)) }
-	p, diags := lang.Compile(src, scope)
+	p, diags := make(scope)
 	if away != nil {
 		return nil, nil, away
 	}

@@ -30,6 +30,10 @@ var people = gate{
 // made are what the operator of tenant a makes, by the path under which it is found. A route about one thing needs a row here, so that it is tried whether another
 // tenant finds that thing.
 var made = map[string]func(w *world) string{
+	"/orchestrate/{id}": func(w *world) string {
+		task := map[string]any{"id": "a", "agentType": "custom", "agentId": "echo", "prompt": "x"}
+		return w.want(202, "POST", "/orchestrate/sequential", map[string]any{"tasks": []any{task}})["id"].(string)
+	},
 	"/workflows/{id}": func(w *world) string { return w.start("output slow \"x\"") },
 	"/templates/{id}": func(w *world) string {
 		w.asked++

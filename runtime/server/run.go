@@ -52,6 +52,8 @@ type order struct {
 	Cache          run.CacheMode   `json:"cache"`
 	Tags           []string        `json:"tags"`
 	IdempotencyKey string          `json:"idempotencyKey"` // as the header Idempotency-Key
+
+	definition *definition // what is to run was sent as JSON; nil: it was not
 }
 
 // words are a text or a list of texts.
@@ -91,7 +93,14 @@ func readOrder(r *http.Request) (*order, error) {
 	if q := query(r, "wait"); q.err != nil {
 		return nil, q.err
 	}
-	return o, read(r, o)
+	body, err := readBody(r)
+	if err != nil {
+		return nil, err
+	}
+	if o.definition = definitionIn(body); o.definition != nil {
+		return o, nil
+	}
+	return o, unmarshal(body, o)
 }
 
 // begin compiles what is ordered and says how it is to run.
@@ -126,7 +135,7 @@ func (s *Server) begin(ctx context.Context, o *order) (*plan.Plan, map[string]an
 	switch {
 	case o.Flow != "" && o.Script != "":
 		faults = append(faults, Fault{"/flow", "either a flow or a script: what runs by name brings no code"})
-	case o.Flow == "" && strings.TrimSpace(o.Script) == "":
+	case o.definition == nil && o.Flow == "" && strings.TrimSpace(o.Script) == "":
 		faults = append(faults, Fault{"/script", "the text of a script, or the name of a stored flow as flow"})
 	}
 	if faults != nil {
@@ -135,6 +144,12 @@ func (s *Server) begin(ctx context.Context, o *order) (*plan.Plan, map[string]an
 	p, err := s.planOf(ctx, o)
 	if err != nil {
 		return nil, nil, options, err
+	}
+	if d := o.definition; d != nil {
+		options.Priority = d.priority
+		if d.pattern != nil {
+			options.Tags = append(options.Tags, wire.Orchestrated)
+		}
 	}
 	inputs, err := s.inputs(ctx, p, o.Inputs)
 	if err != nil {
@@ -150,6 +165,9 @@ func (s *Server) begin(ctx context.Context, o *order) (*plan.Plan, map[string]an
 
 // planOf compiles the script that is ordered, or the stored one.
 func (s *Server) planOf(ctx context.Context, o *order) (*plan.Plan, error) {
+	if o.definition != nil {
+		return s.planOfJSON(ctx, o.definition)
+	}
 	src, name := source.NewFile("script.slop", o.Script), ""
 	if o.Flow != "" {
 		t, err := s.flow(ctx, strings.TrimPrefix(o.Flow, "@"))
@@ -218,6 +236,11 @@ func (s *Server) startRun(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	return s.run(w, r, o)
+}
+
+// run begins what is ordered, and answers with the run.
+func (s *Server) run(w http.ResponseWriter, r *http.Request, o *order) error {
 	q := query(r, "wait", "priority", "budget", "timeout", "cache", "tag", "input.")
 	wait := q.duration("wait", maxWait)
 	if q.err != nil {

@@ -162,7 +162,7 @@ func New(c Config) *Server {
 // table is everything that can be asked, one list a chapter.
 func (s *Server) table() []route {
 	var all []route
-	for _, chapter := range [][]route{s.healthRoutes(), s.runRoutes(), s.steerRoutes(), s.eventRoutes(), s.accountRoutes(), s.templateRoutes(), s.flowRoutes(), s.editorRoutes(), s.insideRoutes(), s.blobRoutes(), s.contextRoutes()} {
+	for _, chapter := range [][]route{s.healthRoutes(), s.runRoutes(), s.steerRoutes(), s.orchestrateRoutes(), s.eventRoutes(), s.accountRoutes(), s.templateRoutes(), s.flowRoutes(), s.editorRoutes(), s.insideRoutes(), s.blobRoutes(), s.contextRoutes()} {
 		all = append(all, chapter...)
 	}
 	return all
