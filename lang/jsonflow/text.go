@@ -55,7 +55,7 @@ func (r *reader) pieces(v *value) []piece {
 		case inner == "else" || inner != "" && strings.IndexByte("#/^>!&", inner[0]) >= 0:
 			d := r.wrong("E0209", v, "%s cannot stand in a prompt: a gap is the path of a value", quoted(whole))
 			d.Help = []string{"conditions belong in `condition` of a step, lists are put in as they are; for the braces themselves write \\\\{{"}
-		case strings.IndexAny(inner, "|()") >= 0 && strings.IndexAny(inner, "\"':\n{") < 0:
+		case strings.ContainsAny(inner, "|()") && !strings.ContainsAny(inner, "\"':\n{"):
 			r.wrong("E0209", v, "%s cannot be computed in a prompt: a gap is the path of a value", quoted(whole))
 		default:
 			r.odd("E0209", v, "%s is no path: it stays as it stands", quoted(whole))

@@ -26,8 +26,6 @@ import (
 
 // scripted is a Messages API for the real program: it uses a tool once, when the program offers it, and answers then.
 type scripted struct {
-	url string
-
 	mu     sync.Mutex
 	status int // refuse with it
 	tool   string
