@@ -20,7 +20,6 @@ import (
 // The times of streams.
 const (
 	heartbeat   = 15 * time.Second // between two signs of life
-	writeTime   = 10 * time.Second // for one frame to leave
 	holdsAgain  = 4 * time.Second  // between two looks whether a token still holds
 	maxEvents   = 1000             // of a page
 	streamRetry = 2 * time.Second  // what SSE clients wait before they come again
@@ -115,7 +114,7 @@ func (s *Server) sse(w http.ResponseWriter, r *http.Request, id run.ID, after ru
 	w.WriteHeader(http.StatusOK)
 	out := http.NewResponseController(w)
 	write := func(text []byte) error {
-		_ = out.SetWriteDeadline(time.Now().Add(writeTime)) // a test's recorder has none
+		_ = out.SetWriteDeadline(time.Now().Add(s.config.WriteTime)) // a test's recorder has none
 		if _, err := w.Write(text); err != nil {
 			return err
 		}

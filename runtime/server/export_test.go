@@ -28,3 +28,6 @@ func (s *Server) Routes() []Route {
 
 // CommandRole is the least role that may say a command.
 func CommandRole(name string) auth.Role { return commands[name].role }
+
+// Streams counts the sockets that are open.
+func (s *Server) Streams() int { return int(s.sockets.Load()) }

@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -34,12 +35,14 @@ const Root = "/api/v1/agents"
 
 // The bounds of requests.
 const (
-	DefaultMaxBody = 4 << 20          // bytes
-	maxWait        = 60 * time.Second // of ?wait=
-	bodyTime       = 30 * time.Second // for the whole of a body to arrive
-	largeTime      = 5 * time.Minute  // for that of a file
-	handleTime     = 60 * time.Second // for what does not last
-	answerTime     = 2 * time.Minute  // for the whole of its answer to leave
+	DefaultMaxBody   = 4 << 20          // bytes
+	DefaultWriteTime = 10 * time.Second // for a frame to leave
+
+	maxWait    = 60 * time.Second // of ?wait=
+	bodyTime   = 30 * time.Second // for the whole of a body to arrive
+	largeTime  = 5 * time.Minute  // for that of a file
+	handleTime = 60 * time.Second // for what does not last
+	answerTime = 2 * time.Minute  // for the whole of its answer to leave
 )
 
 // Host works on runs.
@@ -75,8 +78,10 @@ type Config struct {
 	Limits  Limits
 	MaxBody int64         // bytes; 0: DefaultMaxBody
 	Keep    time.Duration // of entries of the audit log; 0: audit.DefaultKeep
-	Version string
-	Log     *slog.Logger // nil: nobody listens
+	// WriteTime is how long a stream may take for one frame, before its client counts as gone; 0: DefaultWriteTime.
+	WriteTime time.Duration
+	Version   string
+	Log       *slog.Logger // nil: nobody listens
 }
 
 // Server answers requests. Its methods may be called from any goroutine.
@@ -97,6 +102,7 @@ type Server struct {
 	ctx  context.Context // ends with Close
 	stop context.CancelFunc
 
+	sockets atomic.Int64 // that are open
 	closing sync.Mutex
 	open    sync.WaitGroup // sockets and streams, which http.Server does not wait for: see enter
 }
@@ -125,6 +131,9 @@ func New(c Config) *Server {
 	}
 	if c.MaxBody <= 0 {
 		c.MaxBody = DefaultMaxBody
+	}
+	if c.WriteTime <= 0 {
+		c.WriteTime = DefaultWriteTime
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

@@ -72,6 +72,8 @@ func (s *Server) socket(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return nil // it has been answered
 	}
+	s.sockets.Add(1)
+	defer s.sockets.Add(-1)
 	conn.SetReadLimit(maxMessage)
 	k := &socket{server: s, request: r, conn: conn, out: make(chan []byte), watched: map[run.ID]context.CancelFunc{}}
 	k.ctx, k.cancel = s.lasting(context.WithoutCancel(r.Context())) // the request's own ends when the connection is taken over
@@ -122,7 +124,7 @@ func (k *socket) write() {
 	for {
 		select {
 		case text := <-k.out:
-			ctx, done := context.WithTimeout(context.WithoutCancel(k.ctx), writeTime) // a frame that has begun is ended
+			ctx, done := context.WithTimeout(context.WithoutCancel(k.ctx), k.server.config.WriteTime) // a frame that has begun is ended
 			err := k.conn.Write(ctx, websocket.MessageText, text)
 			done()
 			if err != nil {
