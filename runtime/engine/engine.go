@@ -367,14 +367,15 @@ func (e *Engine) crowded() bool {
 	return len(e.sessions) > e.seats/2 || len(e.agenda.ready) > 0
 }
 
-// reclaim looks whether a run was created after all, when the store could not say. A run of the same id that another began has another seed.
+// reclaim looks whether a run was created after all, when the store could not say. A run of the same id that another request began has another seed, or, as a fork
+// of the same origin, began at another time.
 func (e *Engine) reclaim(ctx context.Context, id run.ID, created []run.Fact, cause error) (run.Lease, error) {
 	facts, err := e.store.Load(ctx, id, 0)
 	if err != nil || len(facts) != len(created) || len(created) == 0 {
 		return run.Lease{}, cause
 	}
 	ours, _ := created[0].Body.(*run.Started)
-	if found, ok := facts[0].Body.(*run.Started); !ok || ours == nil || found.Seed != ours.Seed {
+	if found, ok := facts[0].Body.(*run.Started); !ok || ours == nil || found.Seed != ours.Seed || !facts[0].At.Equal(created[0].At) {
 		return run.Lease{}, cause
 	}
 	if _, ended := facts[len(facts)-1].Body.(*run.Finished); ended {

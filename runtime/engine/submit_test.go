@@ -136,3 +136,28 @@ func TestARunOfAGivenIDIsBegunOnce(t *testing.T) {
 		t.Errorf("it ended with %v, %v", end, err)
 	}
 }
+
+// So is a fork, also while it is still as it was begun.
+func TestAForkOfAGivenIDIsBegunOnce(t *testing.T) {
+	w := newWorld(t)
+	e := engine.New(engine.Config{Registry: w.registry, Store: memory.New()})
+	defer shut(t, e)
+	origin, err := e.Start(t.Context(), w.plan(`a = echo "a"
+output echo "<<a>>!"`), nil, run.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Wait(t.Context(), origin); err != nil {
+		t.Fatal(err)
+	}
+	id := run.NewID(time.Now(), [10]byte{9})
+	change := runs.Change{From: "output", ID: id}
+	if got, err := e.SubmitFork(t.Context(), origin, change); err != nil || got != id {
+		t.Fatalf("%v, %v", got, err)
+	}
+	for range 3 {
+		if _, err := e.SubmitFork(t.Context(), origin, change); !errors.Is(err, runs.ErrExists) {
+			t.Errorf("another fork of that id says %v", err)
+		}
+	}
+}
