@@ -50,14 +50,13 @@ type Edge struct {
 
 // Of builds the graph of a plan.
 func Of(p *plan.Plan) *Graph {
-	b := &builder{p: p, g: &Graph{Name: p.Name}, ids: make([][]string, len(p.Blocks)), taken: map[string]bool{}}
+	b := &builder{p: p, g: &Graph{Name: p.Name, Nodes: []*Node{}, Edges: []Edge{}}, ids: make([][]string, len(p.Blocks)), taken: map[string]bool{}}
 	for _, in := range p.Inputs {
 		n := &Node{ID: b.unique("input " + in.Name), Name: in.Name, Kind: "input", Label: in.Name + ": " + in.Type.String()}
 		b.inputs = append(b.inputs, n.ID)
 		b.g.Nodes = append(b.g.Nodes, n)
 	}
 	b.g.Nodes = append(b.g.Nodes, b.block(0, "")...)
-	b.g.Edges = []Edge{}
 	for i := range p.Blocks {
 		b.edges(i)
 	}

@@ -10,6 +10,9 @@ import (
 // Commands are what can be said on a socket.
 func Commands() []string { return slices.Sorted(maps.Keys(commands)) }
 
+// Codes are those that a problem can have.
+func Codes() []string { return slices.Sorted(maps.Keys(titles)) }
+
 // Route is a row of the table of what can be asked.
 type Route struct {
 	Method, Path, ID string
