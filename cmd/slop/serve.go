@@ -14,6 +14,7 @@ import (
 
 	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/runtime/engine"
+	"github.com/slopstudios/slop/runtime/roster"
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/server"
 )
@@ -61,6 +62,7 @@ that died. SIGTERM ends it in peace.`
 type workplace struct {
 	*host
 	state  *state
+	roster *roster.Roster
 	worked chan error
 	quit   context.CancelFunc
 }
@@ -98,8 +100,13 @@ func (f *shareFlags) open(ctx context.Context, c *console, ready func(*project, 
 		MaxResident: pr.config.Server.MaxRuns, MaxQueued: pr.config.Server.MaxQueued,
 	})
 	w := &workplace{host: h, state: st, worked: make(chan error, 1)}
+	w.roster = roster.New(roster.Config{Docs: st.store, Registry: pr.registry, Make: pr.callback, Log: log})
+	if err := w.roster.Sync(ctx); err != nil {
+		log.Warn("it is not known yet which agents were registered or disabled", "error", err)
+	}
 	working, quit := context.WithCancel(context.WithoutCancel(ctx))
 	w.quit = quit
+	go w.roster.Follow(working)
 	go func() { w.worked <- h.engine.Work(working) }()
 	return pr, w, nil
 }
@@ -120,6 +127,7 @@ func (w *workplace) end() {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
 	_ = w.engine.Drain(ctx) // what is stored is stored
+	w.roster.Close()
 	w.close()
 }
 
@@ -157,7 +165,7 @@ func (v *serveCmd) Run(c *console) error {
 	defer func() { _ = listener.Close() }()
 	defer w.end()
 	api := server.New(server.Config{
-		Host: w.engine, Store: w.state.store, Registry: pr.registry, Load: standardFlow, Version: versionText(), Log: w.logger(c.err),
+		Host: w.engine, Store: w.state.store, Registry: pr.registry, Roster: w.roster, Load: standardFlow, Version: versionText(), Log: w.logger(c.err),
 		Gate: d.gate, Hosts: d.Hosts, Origins: d.Origins, MaxBody: int64(d.MaxBody), Proxies: d.Proxies, Limits: d.limits(), Keep: d.KeepAudit,
 		Options: run.Options{Pool: serverPool, MaxParallel: pr.config.Run.MaxParallel},
 		Redact: func(p *plan.Plan) func(string) string {

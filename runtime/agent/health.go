@@ -16,12 +16,13 @@ import (
 // Status says in a word whether an agent can be called.
 type Status string
 
-// Only Offline keeps a call from being made, and only while the breaker is open.
+// Only Offline, and only while the breaker is open, and Disabled keep a call from being made.
 const (
 	Available Status = "available"
 	Busy      Status = "busy"     // as many calls are under way as it takes at a time
 	Degraded  Status = "degraded" // it failed lately, or part of what it reaches does
 	Offline   Status = "offline"  // it failed again and again, or its last check did
+	Disabled  Status = "disabled" // somebody turned it off
 )
 
 // Health is what is known of an agent in this process.
@@ -80,6 +81,7 @@ type Reacher interface {
 type Vitals struct {
 	name    string
 	reaches func(c *Call) string
+	off     atomic.Pointer[string] // why no call is made; nil: calls are
 
 	mu     sync.Mutex
 	places map[string]*circuit
@@ -158,6 +160,9 @@ type Pass struct {
 
 // Admit gives the leave to make a call now, or, without one, the reply that the call has. It waits for a few seconds at most, and not beyond ctx.
 func (v *Vitals) Admit(ctx context.Context, c *Call) (*Pass, Reply) {
+	if why := v.off.Load(); why != nil {
+		return nil, Fail(run.Unavailable, *why)
+	}
 	place := v.reaches(c)
 	v.mu.Lock()
 	if v.health.Lost >= maxLost {
@@ -350,7 +355,10 @@ func (v *Vitals) look(taken, limit int) Health {
 	v.mu.Unlock()
 
 	h.Status = Degraded
+	why := v.off.Load()
 	switch {
+	case why != nil:
+		h.Status, h.Reason, h.RetryAt = Disabled, *why, time.Time{}
 	case h.Err != nil:
 		h.Status, h.Reason = Offline, h.Err.Error()
 	case h.Lost >= maxLost:
@@ -376,6 +384,15 @@ func (v *Vitals) checked(at time.Time, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.health.Checked, v.health.Err = at, err
+}
+
+// turn has calls fail for a reason, or with none be made.
+func (v *Vitals) turn(why string) {
+	if why == "" {
+		v.off.Store(nil)
+		return
+	}
+	v.off.Store(&why)
 }
 
 func (v *Vitals) active() int {

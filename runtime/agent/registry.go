@@ -24,8 +24,8 @@ type Limits struct {
 	Shared string
 }
 
-// Registry knows every agent that scripts of a process can call. Agents are registered at the start, in one place; lookups, and what an
-// agent serves anew, may come from any goroutine.
+// Registry knows every agent that scripts of a process can call. What is configured is registered at the start, in one place; lookups, what an agent serves
+// anew, and what a server takes on or away while it runs, may come from any goroutine.
 type Registry struct {
 	mu      sync.RWMutex
 	agents  map[string]*registered // by the name they were registered under
@@ -60,7 +60,8 @@ func NewRegistry() *Registry {
 //
 // It is an error to register a name twice, to register an agent without capabilities, or a signature that contradicts itself.
 func (r *Registry) Register(name string, a Agent, adjust func(*types.Signature)) error {
-	entry := &registered{agent: guard{name, a}, vitals: newVitals(name, a), free: true}
+	vitals := newVitals(name, a)
+	entry := &registered{agent: guard{name, a, vitals}, vitals: vitals, free: true}
 	entry.checks, _ = a.(Checker)
 	entry.account, _ = a.(Accounter)
 	fresh, err := entry.callees(name, a, adjust)
@@ -87,6 +88,38 @@ func (r *Registry) Register(name string, a Agent, adjust func(*types.Signature))
 		r.callees[c.signature.Name] = c
 	}
 	return nil
+}
+
+// Unregister takes an agent away. Runs under way that call it hear why; what is planned later does not know it.
+func (r *Registry) Unregister(name, why string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	entry := r.agents[name]
+	if entry == nil {
+		return
+	}
+	entry.vitals.turn(why)
+	delete(r.agents, name)
+	for full, c := range r.callees {
+		if c.of == entry {
+			delete(r.callees, full)
+		}
+	}
+}
+
+// Disable has calls of the agent registered as name fail at once, as unavailable and saying why, until it is enabled again. Calls under way go on, scripts that
+// name it are still planned, and what people are asked and timers are no calls. It reports whether there is such an agent.
+func (r *Registry) Disable(name, why string) bool { return r.turn(name, why) }
+
+// Enable takes back what Disable did.
+func (r *Registry) Enable(name string) bool { return r.turn(name, "") }
+
+func (r *Registry) turn(name, why string) bool {
+	entry := r.entry(name)
+	if entry != nil {
+		entry.vitals.turn(why)
+	}
+	return entry != nil
 }
 
 // Relist takes over what a registered agent, which was registered without adjust, serves now. What it serves no more is out of the scope of scripts; plans keep
@@ -332,6 +365,17 @@ func (r *Registry) Check(ctx context.Context) {
 	group.Wait()
 }
 
+// CheckOne asks the agent registered as name whether it could serve a call now, as Check asks all.
+func (r *Registry) CheckOne(ctx context.Context, name string) {
+	entry := r.entry(name)
+	if entry == nil || entry.checks == nil {
+		return
+	}
+	if err := check(ctx, name, entry); ctx.Err() == nil {
+		entry.vitals.checked(time.Now(), err)
+	}
+}
+
 // Watch checks every agent from time to time, until ctx ends. It is for hosts that live long; a check that finds an agent well again makes it so.
 func (r *Registry) Watch(ctx context.Context, every time.Duration) {
 	clock := time.NewTicker(every)
@@ -375,13 +419,17 @@ func check(ctx context.Context, name string, entry *registered) error {
 
 // guard keeps the panic of one agent from harming another: it ends that attempt alone.
 type guard struct {
-	name  string
-	agent Agent
+	name   string
+	agent  Agent
+	vitals *Vitals
 }
 
 func (g guard) Signatures() []types.Signature { return g.agent.Signatures() }
 
 func (g guard) Call(ctx context.Context, c *Call) (reply Reply) {
+	if why := g.vitals.off.Load(); why != nil {
+		return Fail(run.Unavailable, *why) // a call of a free agent, which nobody admits
+	}
 	returned := false
 	defer func() {
 		if returned {

@@ -39,7 +39,7 @@ func TestTheGuide(t *testing.T) {
 	if err != nil || strings.Contains(string(out), "urn:slop:problem") {
 		t.Errorf("%v\n%s", err, out)
 	}
-	for _, want := range []string{`"output":"hello sea"`, `"output":"sent"`, "event: agent:workflow:completed", `"status":"paused"`, `"tags":["letters"]`, `"content":"Say hello to Ada!"`, `"output":"Say hello to Ada!"`, `"output":"hi Bo"`, `"output":"hi Cy"`, `"output":"words.txt: one two"`, `did you mean`} {
+	for _, want := range []string{`"output":"hello sea"`, `"output":"sent"`, "event: agent:workflow:completed", `"status":"paused"`, `"tags":["letters"]`, `"content":"Say hello to Ada!"`, `"output":"Say hello to Ada!"`, `"output":"hi Bo"`, `"output":"hi Cy"`, `"output":"words.txt: one two"`, `did you mean`, `"output":"hello agent"`} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("%s is not in\n%s", want, out)
 		}

@@ -50,7 +50,7 @@ var made = map[string]func(w *world) string{
 }
 
 // everybodys are routes about what belongs to a server, and not to a tenant.
-var everybodys = []string{}
+var everybodys = []string{"getAgent", "unregisterAgent", "getAgentHealth", "executeAgent", "enableAgent", "disableAgent"}
 
 var variable = regexp.MustCompile(`\{[^}]*\}`)
 
@@ -168,6 +168,9 @@ func TestEveryCommand(t *testing.T) {
 			if may := people[token].Role >= server.CommandRole(event); may == (code == "E_FORBIDDEN") {
 				t.Errorf("%s: %v gets %q", event, people[token].Role, code)
 			}
+		}
+		if event == "agent:registry:watch" {
+			continue // agents are the server's
 		}
 		if there, nowhere := say("b", event, id), say("b", event, "none"); there != nowhere || there == "" {
 			t.Errorf("%s: another's is %q, and what is not there %q", event, there, nowhere)

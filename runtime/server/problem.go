@@ -72,6 +72,7 @@ var titles = map[string]struct {
 	"E_SCRIPT":          {http.StatusUnprocessableEntity, "The script has mistakes"},
 	"E_INPUT":           {http.StatusUnprocessableEntity, "The inputs do not fit"},
 	"E_ANSWER":          {http.StatusUnprocessableEntity, "The answer does not fit the question"},
+	"E_AGENT":           {http.StatusUnprocessableEntity, "The agent is not as it should be"},
 	"E_NOT_READY":       {http.StatusUnprocessableEntity, "This server lacks what the flow needs"},
 	"E_IDEMPOTENCY":     {http.StatusUnprocessableEntity, "The Idempotency-Key was used for something else"},
 	"E_TOO_SLOW":        {http.StatusTooManyRequests, "The stream ran ahead of you"},

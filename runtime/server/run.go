@@ -53,6 +53,7 @@ type order struct {
 	Tags           []string        `json:"tags"`
 	IdempotencyKey string          `json:"idempotencyKey"` // as the header Idempotency-Key
 
+	name       string      // of the run's flow; "": it is a script of its own
 	definition *definition // what is to run was sent as JSON; nil: it was not
 }
 
@@ -168,7 +169,7 @@ func (s *Server) planOf(ctx context.Context, o *order) (*plan.Plan, error) {
 	if o.definition != nil {
 		return s.planOfJSON(ctx, o.definition)
 	}
-	src, name := source.NewFile("script.slop", o.Script), ""
+	src, name := source.NewFile("script.slop", o.Script), o.name
 	if o.Flow != "" {
 		t, err := s.flow(ctx, strings.TrimPrefix(o.Flow, "@"))
 		if err != nil {

@@ -22,6 +22,7 @@ import (
 	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/runtime/agent"
 	"github.com/slopstudios/slop/runtime/contexts"
+	"github.com/slopstudios/slop/runtime/roster"
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/runs"
 	"github.com/slopstudios/slop/runtime/server/audit"
@@ -64,6 +65,8 @@ type Config struct {
 	Host     Host
 	Store    store.Store
 	Registry *agent.Registry
+	// Roster keeps what admins say of agents. nil: one that registers none, and follows nobody.
+	Roster *roster.Roster
 	// Load finds the std/… that `use` names: what comes with the program. It never reads a file.
 	Load func(path string) (name, text string, err error)
 	// Ready reports what this server lacks to run a flow with these inputs: a model, a secret. nil: nothing ever.
@@ -138,6 +141,9 @@ func New(c Config) *Server {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	if c.Roster == nil {
+		c.Roster = roster.New(roster.Config{Docs: c.Store, Registry: c.Registry, Log: c.Log})
+	}
 	s := &Server{config: c, router: mux.NewRouter(), csrf: http.NewCrossOriginProtection()}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.reels.init(s)
@@ -171,7 +177,7 @@ func New(c Config) *Server {
 // table is everything that can be asked, one list a chapter.
 func (s *Server) table() []route {
 	var all []route
-	for _, chapter := range [][]route{s.healthRoutes(), s.runRoutes(), s.steerRoutes(), s.orchestrateRoutes(), s.eventRoutes(), s.accountRoutes(), s.templateRoutes(), s.flowRoutes(), s.editorRoutes(), s.insideRoutes(), s.blobRoutes(), s.contextRoutes()} {
+	for _, chapter := range [][]route{s.healthRoutes(), s.runRoutes(), s.steerRoutes(), s.orchestrateRoutes(), s.eventRoutes(), s.accountRoutes(), s.templateRoutes(), s.flowRoutes(), s.editorRoutes(), s.insideRoutes(), s.blobRoutes(), s.contextRoutes(), s.registryRoutes()} {
 		all = append(all, chapter...)
 	}
 	return all

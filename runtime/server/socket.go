@@ -52,6 +52,7 @@ type socket struct {
 
 	mu      sync.Mutex
 	watched map[run.ID]context.CancelFunc
+	follows bool // what becomes of agents
 }
 
 // socket serves a WebSocket (RFC 6455): frames of runs go out, commands come in.
@@ -201,6 +202,7 @@ var commands = map[string]struct {
 	"agent:workflow:pause":   {auth.Operator, (*socket).pause},
 	"agent:workflow:resume":  {auth.Operator, (*socket).resume},
 	"agent:workflow:cancel":  {auth.Operator, (*socket).end},
+	"agent:registry:watch":   {auth.Viewer, (*socket).watchAgents},
 }
 
 // ack answers a command.
@@ -241,6 +243,9 @@ func (k *socket) do(c *command) {
 	}
 	if c.Event == "agent:workflow:watch" || c.Event == "agent:workflow:execute" {
 		k.stream(c.Run, c.After)
+	}
+	if c.Event == "agent:registry:watch" {
+		k.group.Go(k.tellOfAgents)
 	}
 }
 

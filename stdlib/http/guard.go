@@ -55,6 +55,11 @@ func (c *client) transport(guarded bool) *http.Transport {
 	return t
 }
 
+// Transport reaches what an http agent for these networks does, for who speaks HTTP with what others name: with Public the internet only.
+func Transport(n Networks) http.RoundTripper {
+	return newClient(Config{Networks: n, FirstByte: 10 * time.Minute}, nil, public).transport(n == Public)
+}
+
 // maxHeaders of an answer, in bytes.
 const maxHeaders = 1 << 20
 

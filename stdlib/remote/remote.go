@@ -34,8 +34,8 @@ type Agent struct {
 
 	mu       sync.Mutex
 	sessions []*session
-	begun    bool // there was a session before
-	closed   bool
+	begun    bool           // there was a session before
+	closed   string         // why it takes no more calls; "": it does
 	group    sync.WaitGroup // of their heartbeats
 }
 
@@ -255,8 +255,8 @@ func (a *Agent) open(ctx context.Context) (*session, error) {
 	connected := slices.ContainsFunc(a.sessions, func(s *session) bool { return s.reason() == nil }) // one that is over may be there for a moment more
 	a.mu.Unlock()
 	switch {
-	case closed:
-		return nil, errors.New("slop ends")
+	case closed != "":
+		return nil, errors.New(closed)
 	case a.connect == nil && connected:
 		return nil, errors.New("it takes no more calls at a time")
 	case a.connect == nil:
@@ -280,8 +280,8 @@ func (a *Agent) open(ctx context.Context) (*session, error) {
 func (a *Agent) add(s *session) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.closed {
-		s.lost(errors.New("slop ends"))
+	if a.closed != "" {
+		s.lost(errors.New(a.closed))
 		return s.reason()
 	}
 	a.begun = true
@@ -302,13 +302,16 @@ func (a *Agent) add(s *session) error {
 }
 
 // Close ends every connection and waits until what served them is gone. Calls under way fail.
-func (a *Agent) Close() error {
+func (a *Agent) Close() error { return a.Dismiss("slop ends") }
+
+// Dismiss is Close for another reason, which calls under way hear.
+func (a *Agent) Dismiss(why string) error {
 	a.mu.Lock()
-	a.closed = true
+	a.closed = why
 	sessions := slices.Clone(a.sessions)
 	a.mu.Unlock()
 	for _, s := range sessions {
-		s.lost(errors.New("slop ends"))
+		s.lost(errors.New(why))
 	}
 	a.group.Wait()
 	return nil
