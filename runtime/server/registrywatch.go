@@ -20,14 +20,14 @@ type agentNews struct {
 	Reason string       `json:"reason,omitempty"`
 }
 
-// watchAgents makes sure that a socket is told once; do has it told.
+// watchAgents notes how the agents are, once; do has the socket told what becomes of them.
 func (k *socket) watchAgents(context.Context, *command) (any, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.follows {
+	if k.follows != nil {
 		return nil, problem("E_EXISTS", "you watch the agents already")
 	}
-	k.follows = true
+	k.follows = k.agents()
 	return nil, nil
 }
 
@@ -35,7 +35,7 @@ func (k *socket) watchAgents(context.Context, *command) (any, error) {
 func (k *socket) tellOfAgents() {
 	clock := time.NewTicker(agentPulse)
 	defer clock.Stop()
-	was := k.agents()
+	was := k.follows
 	for {
 		select {
 		case <-clock.C:

@@ -52,7 +52,7 @@ type socket struct {
 
 	mu      sync.Mutex
 	watched map[run.ID]context.CancelFunc
-	follows bool // what becomes of agents
+	follows map[string]Agent // the agents as they were when it was asked what becomes of them; nil: it was not
 }
 
 // socket serves a WebSocket (RFC 6455): frames of runs go out, commands come in.

@@ -281,7 +281,7 @@ func (s *session) reason() error {
 func (s *session) hangup(id string, o run.Outcome, why string, retryAfter time.Duration) {
 	s.mu.Lock()
 	c := s.calls[id]
-	waits := c != nil && !c.ended
+	waits := c != nil && !c.ended && s.err == nil // when all is over, that is why
 	s.mu.Unlock()
 	if waits {
 		s.answered(&message{Type: "error", ID: id, Outcome: o, Message: why, RetryAfter: retryAfter.Seconds()})
