@@ -1,6 +1,7 @@
 package spec_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -62,5 +63,40 @@ func TestPromisesNameTheirTests(t *testing.T) {
 				t.Errorf("runtime.md:%d: nothing holds us to it: %s", i+1, line)
 			}
 		}
+	}
+}
+
+// reliability.md has each of the known bugs once, in its order, with a test or with the reason why there is none.
+func TestKnownBugsNameTheirTests(t *testing.T) {
+	text, err := os.ReadFile("reliability.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, family := range []struct {
+		letter string
+		count  int
+	}{{"", 20}, {"S", 13}, {"D", 7}, {"C", 7}, {"O", 10}} {
+		for n := range family.count {
+			want = append(want, fmt.Sprint(family.letter, n+1))
+		}
+	}
+	row := regexp.MustCompile(`^\| ([SDCO]?\d+) \| `)
+	for i, line := range strings.Split(string(text), "\n") {
+		m := row.FindStringSubmatch(line)
+		if m == nil {
+			continue
+		}
+		if len(want) == 0 || m[1] != want[0] {
+			t.Fatalf("reliability.md:%d: %s stands where %v should", i+1, m[1], want[:min(1, len(want))])
+		}
+		want = want[1:]
+		cells := strings.Split(strings.Trim(line, "| "), " | ")
+		if len(cells) != 4 || !named.MatchString(cells[3]) && !strings.Contains(line, "*does not apply*") && !strings.Contains(line, "*not covered*") {
+			t.Errorf("reliability.md:%d: nothing holds us to it: %s", i+1, line)
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("reliability.md lacks %v", want)
 	}
 }

@@ -614,7 +614,7 @@ func TestOpenAPIFuzz(t *testing.T) {
 		}
 	}
 	t.Log(statuses)
-	for _, status := range []int{200, 202, 400, 404, 422} {
+	for _, status := range []int{200, 400, 404, 422} {
 		if statuses[status] == 0 {
 			t.Errorf("none of %d requests was answered with %d: the fuzz does not reach far", count, status)
 		}
