@@ -27,7 +27,11 @@ const (
 // privateError is the end of a connection that was not made.
 type privateError struct{}
 
-func (privateError) Error() string { return "it is an address of this machine or of a private network" }
+func (privateError) Error() string {
+	return "it is an address of this machine or of a private network" + allowed
+}
+
+const allowed = "; `private = true` below [agents.http] in slop.toml allows it"
 
 // transport makes connections. With a guard it makes them to addresses of the internet only.
 func (c *client) transport(guarded bool) *http.Transport {
@@ -105,7 +109,7 @@ func (r *route) refused(err error) (why string, refused bool) {
 	if r.redirected {
 		why = "was redirected to an address of this machine or of a private network"
 	}
-	return why + "; `private = true` below [agents.http] in slop.toml allows it", true
+	return why + allowed, true
 }
 
 // public reports whether an address is one of the internet, by the registries of special addresses (RFC 6890 and its successors).
