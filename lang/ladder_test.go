@@ -221,6 +221,8 @@ func TestForeignLibrariesHaveOneDoor(t *testing.T) {
 		{"github.com/santhosh-tekuri/jsonschema/v6", nil, "it compiles the schemas of JSON Schema when a process starts, a fifth of what that takes, and judges ours in tests"},
 		{"github.com/coder/websocket", []string{"stdlib/remote", "runtime/server"}, "one end of a connection is an agent or a client, and each has its place"},
 		{"github.com/coreos/go-oidc/v3", []string{"runtime/server/auth/oidc"}, "what a token of an issuer is worth is judged in one place; everybody else knows callers"},
+		{"github.com/DataDog/sketches-go", []string{"runtime/metrics"}, "quantiles are kept and merged in one form, by one room"},
+		{"github.com/prometheus/client_golang", []string{"runtime/server"}, "who scrapes asks the server; everybody else counts in runtime/metrics"},
 		{"github.com/evanw/esbuild", nil, "it turns an example into JavaScript for its test and is no part of the program"},
 		{"github.com/hashicorp/hcl/v2", nil, "it is a yardstick of the benchmarks and no part of the program"},
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/runtime/engine"
+	"github.com/slopstudios/slop/runtime/metrics"
 	"github.com/slopstudios/slop/runtime/roster"
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/server"
@@ -65,6 +66,9 @@ type workplace struct {
 	roster *roster.Roster
 	worked chan error
 	quit   context.CancelFunc
+
+	metrics *metrics.Book
+	counted func() // writes what is left of the metrics
 }
 
 // open makes this process a worker, once ready has nothing against it.
@@ -94,12 +98,14 @@ func (f *shareFlags) open(ctx context.Context, c *console, ready func(*project, 
 		st.close()
 		return nil, nil, err
 	}
+	book := metrics.New(st.store, metrics.Config{Log: log})
 	h.engine = engine.New(engine.Config{
-		Store: st.store, Registry: pr.registry, Secrets: pr.secret, Owner: st.self.Name, Lease: st.lease, Forgets: st.forgets, Log: log,
+		Metrics: book,
+		Store:   st.store, Registry: pr.registry, Secrets: pr.secret, Owner: st.self.Name, Lease: st.lease, Forgets: st.forgets, Log: log,
 		Leftovers: st.endLeftovers, Pool: serverPool, Shared: true, MaxParallel: pr.config.Run.MaxParallel,
 		MaxResident: pr.config.Server.MaxRuns, MaxQueued: pr.config.Server.MaxQueued,
 	})
-	w := &workplace{host: h, state: st, worked: make(chan error, 1)}
+	w := &workplace{host: h, state: st, worked: make(chan error, 1), metrics: book, counted: writing(book)}
 	w.roster = roster.New(roster.Config{Docs: st.store, Registry: pr.registry, Make: pr.callback, Log: log})
 	if err := w.roster.Sync(ctx); err != nil {
 		log.Warn("it is not known yet which agents were registered or disabled", "error", err)
@@ -109,6 +115,20 @@ func (f *shareFlags) open(ctx context.Context, c *console, ready func(*project, 
 	go w.roster.Follow(working)
 	go func() { w.worked <- h.engine.Work(working) }()
 	return pr, w, nil
+}
+
+// writing has a book written until what it returns is called, which waits for the last word.
+func writing(book *metrics.Book) func() {
+	ctx, quit := context.WithCancel(context.Background())
+	written := make(chan struct{})
+	go func() {
+		book.Write(ctx)
+		close(written)
+	}()
+	return func() {
+		quit()
+		<-written
+	}
 }
 
 // atLeast leaves out what is less important.
@@ -128,6 +148,7 @@ func (w *workplace) end() {
 	defer cancel()
 	_ = w.engine.Drain(ctx) // what is stored is stored
 	w.roster.Close()
+	w.counted()
 	w.close()
 }
 
@@ -165,7 +186,7 @@ func (v *serveCmd) Run(c *console) error {
 	defer func() { _ = listener.Close() }()
 	defer w.end()
 	api := server.New(server.Config{
-		Host: w.engine, Store: w.state.store, Registry: pr.registry, Roster: w.roster, Load: standardFlow, Version: versionText(), Log: w.logger(c.err),
+		Host: w.engine, Store: w.state.store, Registry: pr.registry, Roster: w.roster, Load: standardFlow, Version: versionText(), Log: w.logger(c.err), Metrics: w.metrics,
 		Gate: d.gate, Hosts: d.Hosts, Origins: d.Origins, MaxBody: int64(d.MaxBody), Proxies: d.Proxies, Limits: d.limits(), Keep: d.KeepAudit,
 		Options: run.Options{Pool: serverPool, MaxParallel: pr.config.Run.MaxParallel},
 		Redact: func(p *plan.Plan) func(string) string {

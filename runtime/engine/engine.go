@@ -22,6 +22,7 @@ import (
 	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/agent"
 	"github.com/slopstudios/slop/runtime/machine"
+	"github.com/slopstudios/slop/runtime/metrics"
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/runs"
 	"github.com/slopstudios/slop/runtime/store"
@@ -64,6 +65,7 @@ type Config struct {
 	Unstored    Unstored                          // what may begin while the store cannot be reached
 	Entropy     io.Reader                         // for ids and seeds; nil: crypto/rand
 	Leftovers   func() int                        // ends what dead processes of this machine left running, before a run is taken up, and counts it. nil: nothing does
+	Metrics     *metrics.Book                     // counts what the runs here do; nil: nobody does
 	Log         *slog.Logger                      // hears of what nobody waits for: runs that stop, a store that fails for a while; nil: nobody
 }
 
@@ -98,6 +100,7 @@ type Engine struct {
 	clerk    clerk
 	workers  pool
 	leftover func() int
+	metrics  *metrics.Book
 	log      *slog.Logger
 	troubles troubles
 	ctx      context.Context
@@ -176,6 +179,7 @@ func New(c Config) *Engine {
 	if e.leftover = c.Leftovers; e.leftover == nil {
 		e.leftover = func() int { return 0 }
 	}
+	e.metrics = c.Metrics
 	if e.log = c.Log; e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
@@ -293,6 +297,9 @@ func (e *Engine) create(ctx context.Context, s *session, facts ...run.Fact) erro
 		}
 	}
 	s.lease.Store(e.held(lease, asked))
+	if s.tally != nil {
+		s.tally.Begun()
+	}
 	return nil
 }
 
@@ -476,6 +483,9 @@ func (e *Engine) adopt(ctx context.Context, id run.ID) error {
 	s := e.newSession(id, p, facts[0])
 	s.lease.Store(e.held(lease, asked))
 	s.refresh(facts)
+	if s.tally != nil && len(facts) == 1 && !s.sleeps() {
+		s.tally.Waited(time.Now())
+	}
 	if err := e.animate(s); err != nil {
 		return err
 	}
@@ -563,6 +573,9 @@ func (e *Engine) newSession(id run.ID, p *plan.Plan, first run.Fact) *session {
 		engine: e, id: id, plan: p, options: o, began: first.At, tenant: o.Tenant, priority: o.Priority, parallel: o.MaxParallel, machine: machine.New(id, p),
 		callees: map[*types.Signature]*callee{}, flights: map[attempt]*flight{}, parked: map[run.WishID]*parked{},
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
+	}
+	if e.metrics != nil {
+		s.tally = e.metrics.Tally(o.Tenant, p.Name, first.At)
 	}
 	if e.perFlow > 0 {
 		s.gate = e.flows.line("flow "+p.Name, agent.Limits{Limit: e.perFlow})

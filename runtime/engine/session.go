@@ -16,6 +16,7 @@ import (
 	"github.com/slopstudios/slop/runtime/agent"
 	"github.com/slopstudios/slop/runtime/contexts"
 	"github.com/slopstudios/slop/runtime/machine"
+	"github.com/slopstudios/slop/runtime/metrics"
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/runs"
 	"github.com/slopstudios/slop/runtime/store"
@@ -96,6 +97,8 @@ type session struct {
 	done       chan struct{}  // closed at the end, after the two below are set
 	finished   *run.Finished  // nil when the session ended before the run
 	err        error          // why it did
+
+	tally *metrics.Tally // nil: nobody counts
 
 	appointment *appointment // of a run that rests and that nobody else wakes
 }
@@ -430,6 +433,9 @@ func (s *session) record(body run.Body) error { return s.recordWith(body, nil) }
 // recordWith records the end of a call that makes the run's own state another.
 func (s *session) recordWith(body run.Body, state *contexts.State) error {
 	f := run.Fact{Seq: s.head + run.Seq(len(s.batch)) + 1, At: s.now, Body: body}
+	if s.tally != nil {
+		s.credit(body)
+	}
 	delta, err := s.machine.Apply(f)
 	if err != nil {
 		if !errors.Is(err, machine.ErrStale) && s.err == nil {
@@ -446,6 +452,36 @@ func (s *session) recordWith(body run.Body, state *contexts.State) error {
 	}
 	s.follow(body, delta)
 	return nil
+}
+
+// credit lets who counts know whose call a fact is about, as long as the machine knows.
+func (s *session) credit(body run.Body) {
+	var path run.Path
+	switch b := body.(type) {
+	case *run.CallStarted:
+		path = b.Path
+	case *run.CallDone:
+		path = b.Path
+	case *run.CallFailed:
+		path = b.Path
+	case *run.CallEnded:
+		path = b.Path
+	default:
+		return
+	}
+	if agent := s.machine.Calling(path); agent != "" {
+		s.tally.Calls(path, agent)
+	}
+}
+
+// sleeps reports whether all that is open are timers: a run that has come to nothing else has been at work, and was not in line.
+func (s *session) sleeps() bool {
+	for w := range s.machine.Open() {
+		if _, ok := w.(*run.SleepWish); !ok {
+			return false
+		}
+	}
+	return true
 }
 
 // follow takes note of what a fact opened and closed.
@@ -1027,6 +1063,9 @@ func (s *session) stored(n int) {
 	s.last = facts[n-1]
 	s.gallery.facts(facts)
 	s.memorize(facts)
+	if s.tally != nil {
+		s.tally.Stored(facts)
+	}
 	s.batch = slices.Delete(s.batch, 0, n)
 	s.owed = s.owed && len(s.batch) > 0
 	if s.out != nil && len(s.batch) == 0 {
@@ -1044,6 +1083,9 @@ func (s *session) open(ctx context.Context, first run.Fact) error {
 		s.err = err
 		s.bury()
 		return err
+	}
+	if s.tally != nil {
+		s.tally.Waited(first.At)
 	}
 	s.stored(len(s.batch))
 	return nil

@@ -241,6 +241,14 @@ func (m *Machine) callStarted(b *run.CallStarted) error {
 	return nil
 }
 
+// Calling names the agent whose answer is awaited at a path; "": none is.
+func (m *Machine) Calling(path run.Path) string {
+	if c := m.calls[path]; c != nil && c.sent != nil {
+		return c.sent.Agent
+	}
+	return ""
+}
+
 // ends finds the call whose attempt a fact ends.
 func (m *Machine) ends(path run.Path, attempt int, cached bool) *call {
 	c := m.calls[path]

@@ -122,6 +122,7 @@ func (s *Server) serve(rt route) http.Handler {
 				}
 			}
 			out.settle()
+			s.gauges.asked(rt, out, time.Since(began))
 		}()
 		r, leave, err := s.admit(rt, out, r)
 		defer leave()

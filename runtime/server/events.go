@@ -104,7 +104,7 @@ func (s *Server) sse(w http.ResponseWriter, r *http.Request, id run.ID, after ru
 	if err := s.enter(); err != nil {
 		return err
 	}
-	defer s.open.Done()
+	defer s.exit()
 	ctx, cancel := s.lasting(r.Context())
 	defer cancel(nil)
 	h := w.Header()

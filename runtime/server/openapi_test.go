@@ -401,6 +401,8 @@ func TestOpenAPIAnswers(t *testing.T) {
 	w.spoken(o, "deleteContext", 204, "", M{"path": "mood.today"}, nil)
 	w.spoken(o, "createTicket", 201, "", nil, nil)
 	w.spoken(o, "listAudit", 200, "?limit=200", nil, nil)
+	w.spoken(o, "getMetrics", 200, "?since=2026-11-27T00:00:00Z", nil, nil)
+	w.spoken(o, "getMetrics", 400, "?since=yesterday", nil, nil)
 	w.spoken(o, "health", 200, "", nil, nil)
 
 }

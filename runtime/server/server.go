@@ -22,6 +22,7 @@ import (
 	"github.com/slopstudios/slop/lang/plan"
 	"github.com/slopstudios/slop/runtime/agent"
 	"github.com/slopstudios/slop/runtime/contexts"
+	"github.com/slopstudios/slop/runtime/metrics"
 	"github.com/slopstudios/slop/runtime/roster"
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/runs"
@@ -81,6 +82,7 @@ type Config struct {
 	Limits  Limits
 	MaxBody int64         // bytes; 0: DefaultMaxBody
 	Keep    time.Duration // of entries of the audit log; 0: audit.DefaultKeep
+	Metrics *metrics.Book // of the engine behind Host; nil: only what other processes count is told
 	// WriteTime is how long a stream may take for one frame, before its client counts as gone; 0: DefaultWriteTime.
 	WriteTime time.Duration
 	Version   string
@@ -95,6 +97,7 @@ type Server struct {
 	csrf   *http.CrossOriginProtection
 	reels  reels
 	audit  *audit.Book
+	gauges *gauges
 
 	tickets   *auth.Tickets
 	byAddress *meter // nil: no limit
@@ -162,6 +165,10 @@ func New(c Config) *Server {
 			c.Log.Warn("an origin is left out", "origin", origin, "error", err)
 		}
 	}
+	if s.config.Metrics == nil {
+		s.config.Metrics = metrics.New(c.Store, metrics.Config{})
+	}
+	s.gauges = newGauges(s)
 	s.routes = s.table()
 	s.router.UseEncodedPath() // a path of a step may hold a slash
 	for _, r := range s.routes {
@@ -177,7 +184,7 @@ func New(c Config) *Server {
 // table is everything that can be asked, one list a chapter.
 func (s *Server) table() []route {
 	var all []route
-	for _, chapter := range [][]route{s.healthRoutes(), s.runRoutes(), s.steerRoutes(), s.orchestrateRoutes(), s.eventRoutes(), s.accountRoutes(), s.templateRoutes(), s.flowRoutes(), s.editorRoutes(), s.insideRoutes(), s.blobRoutes(), s.contextRoutes(), s.registryRoutes()} {
+	for _, chapter := range [][]route{s.healthRoutes(), s.runRoutes(), s.steerRoutes(), s.orchestrateRoutes(), s.eventRoutes(), s.accountRoutes(), s.templateRoutes(), s.flowRoutes(), s.editorRoutes(), s.insideRoutes(), s.blobRoutes(), s.contextRoutes(), s.registryRoutes(), s.metricsRoutes()} {
 		all = append(all, chapter...)
 	}
 	return all
@@ -202,7 +209,7 @@ func (s *Server) Close(ctx context.Context) error {
 	return s.audit.Close(ctx)
 }
 
-// enter lets a stream begin, unless the server is ending. Who entered calls open.Done.
+// enter lets a stream begin, unless the server is ending. Who entered calls exit.
 func (s *Server) enter() error {
 	s.closing.Lock()
 	defer s.closing.Unlock()
@@ -210,7 +217,13 @@ func (s *Server) enter() error {
 		return runs.ErrClosed
 	}
 	s.open.Add(1)
+	s.gauges.sockets.Inc()
 	return nil
+}
+
+func (s *Server) exit() {
+	s.gauges.sockets.Dec()
+	s.open.Done()
 }
 
 // requestID marks a request in the log and in its answer.

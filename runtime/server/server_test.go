@@ -19,6 +19,7 @@ import (
 	"github.com/slopstudios/slop/lang/types"
 	"github.com/slopstudios/slop/runtime/agent"
 	"github.com/slopstudios/slop/runtime/engine"
+	"github.com/slopstudios/slop/runtime/metrics"
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/server"
 	"github.com/slopstudios/slop/runtime/server/auth"
@@ -69,8 +70,9 @@ func newWorld(t *testing.T, adjust ...func(*server.Config)) *world {
 			t.Fatal(err)
 		}
 	}
-	e := engine.New(engine.Config{Store: w.store, Registry: registry, Pool: "server"})
-	c := server.Config{Host: e, Store: w.store, Registry: registry, Load: flows.Load, Options: run.Options{Pool: "server"}, Version: "test"}
+	book := metrics.New(w.store, metrics.Config{})
+	e := engine.New(engine.Config{Store: w.store, Registry: registry, Pool: "server", Metrics: book})
+	c := server.Config{Metrics: book, Host: e, Store: w.store, Registry: registry, Load: flows.Load, Options: run.Options{Pool: "server"}, Version: "test"}
 	for _, f := range adjust {
 		f(&c)
 	}

@@ -60,7 +60,7 @@ func (s *Server) socket(w http.ResponseWriter, r *http.Request) error {
 	if err := s.enter(); err != nil {
 		return err
 	}
-	defer s.open.Done()
+	defer s.exit()
 	var hosts []string
 	for _, origin := range s.config.Origins {
 		if u, err := url.Parse(origin); err == nil {
