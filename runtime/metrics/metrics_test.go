@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -209,15 +210,44 @@ func TestNamesAreBounded(t *testing.T) {
 	}
 }
 
+// reads counts the bytes that are read.
+type reads struct {
+	store.Docs
+	documents, bytes int
+}
+
+func (r *reads) GetDoc(ctx context.Context, kind, name string) ([]byte, uint64, error) {
+	data, version, err := r.Docs.GetDoc(ctx, kind, name)
+	r.documents++
+	r.bytes += len(data)
+	return data, version, err
+}
+
+// Ten thousand runs cost a look no more than ten: one document an hour and process, of a size that grows with the names in it.
+func TestALookDoesNotGrowWithTheRuns(t *testing.T) {
+	docs := &reads{Docs: memory.New()}
+	b := metrics.New(docs, metrics.Config{Now: (&clock{noon}).now})
+	for i := range 10_000 {
+		count(b, "a", "f", noon, run.Succeeded, time.Duration(i)*time.Millisecond)
+	}
+	if err := b.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	docs.documents, docs.bytes = 0, 0
+	if r := report(t, metrics.New(docs, metrics.Config{Now: (&clock{noon}).now}), "a", metrics.Filter{}); r.Runs.Succeeded != 10_000 || docs.documents != 1 || docs.bytes > 16<<10 {
+		t.Errorf("%d runs out of %d bytes in %d documents", r.Runs.Succeeded, docs.bytes, docs.documents)
+	}
+}
+
 // lossy says that it failed when it wrote.
 type lossy struct {
 	store.Docs
-	lie bool
+	lies atomic.Bool
 }
 
 func (l *lossy) PutDoc(ctx context.Context, kind, name string, version uint64, data []byte) error {
 	err := l.Docs.PutDoc(ctx, kind, name, version, data)
-	if l.lie {
+	if l.lies.Load() {
 		return errors.Join(err, errors.New("the connection broke"))
 	}
 	return err
@@ -226,14 +256,15 @@ func (l *lossy) PutDoc(ctx context.Context, kind, name string, version uint64, d
 // The writer keeps what was counted every few seconds and at the end, and a write whose end was not heard of counts nothing twice.
 func TestWriter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		docs := &lossy{Docs: memory.New(), lie: true}
+		docs := &lossy{Docs: memory.New()}
+		docs.lies.Store(true)
 		b := metrics.New(docs, metrics.Config{})
 		ctx, stop := context.WithCancel(t.Context())
 		written := make(chan struct{})
 		go func() { b.Write(ctx); close(written) }()
 		count(b, "a", "f", time.Now(), run.Succeeded)
 		time.Sleep(15 * time.Second)
-		docs.lie = false
+		docs.lies.Store(false)
 		time.Sleep(10 * time.Second)
 		other := metrics.New(docs, metrics.Config{})
 		if r, err := other.Report(t.Context(), "a", metrics.Filter{}); err != nil || r.Runs.Succeeded != 1 {
