@@ -219,8 +219,14 @@ func TestFlowsAreTools(t *testing.T) {
 			if r := call(t, t.Context(), c, "check", map[string]any{"script": "x"}); !strings.Contains(r.text, "checked x") {
 				t.Errorf("check: %+v", r)
 			}
-			if r := call(t, t.Context(), c, "list", nil); !strings.Contains(r.text, `"flow": "greet"`) || !strings.Contains(r.text, `"status": "failed"`) {
-				t.Errorf("list: %s", r.text)
+			listed := func() bool { // the list is derived, and comes a moment behind
+				r := call(t, t.Context(), c, "list", nil)
+				return strings.Contains(r.text, `"flow": "greet"`) && strings.Contains(r.text, `"status": "failed"`)
+			}
+			for late := time.Now().Add(20 * time.Second); !listed(); time.Sleep(10 * time.Millisecond) {
+				if time.Now().After(late) {
+					t.Fatal("the runs are not listed")
+				}
 			}
 		})
 	}
@@ -255,13 +261,20 @@ func TestRunsOutliveTheirCalls(t *testing.T) {
 	}
 	again := newWorld(t, s)
 	c = again.client(func(note string) { told <- note }, nil)
-	close(again.gate)
+	open := time.AfterFunc(300*time.Millisecond, func() { close(again.gate) }) // what happens before the call watches the run is told to nobody
+	defer open.Stop()
 	if r := call(t, t.Context(), c, "resume", map[string]any{"run": begun.Run}); r.bad || r.Status != run.Succeeded || r.Output != "x" {
 		t.Errorf("resumed: %+v", r)
 	}
-	for note := range told {
-		if note == "a done" {
-			break
+	late := time.After(30 * time.Second)
+	for {
+		select {
+		case note := <-told:
+			if note == "a done" {
+				return
+			}
+		case <-late:
+			t.Fatal("the client was not told that the step is done")
 		}
 	}
 }
