@@ -88,20 +88,10 @@ func (v *runsForkCmd) fork(ctx context.Context, c *console, st *state, h *histor
 		return forkError(st, h, err)
 	}
 	change.Head = f.Head // what is said now is what is done
-	p := change.Plan
-	if p == nil {
-		p = h.plan
-	}
+	p := cmp.Or(change.Plan, h.plan)
+	v.foretell(c, h, p, f)
 	if v.DryRun {
-		if v.JSON {
-			c.printJSON(wire.ForecastOf(f))
-			return nil
-		}
-		c.drawForecast(c.out, c.outStyle, h, p, f)
 		return nil
-	}
-	if !v.Quiet {
-		c.drawForecast(c.err, c.style, h, p, f)
 	}
 	if err := c.trust(pr, v.Trust); err != nil {
 		return err
@@ -122,6 +112,18 @@ func (v *runsForkCmd) fork(ctx context.Context, c *console, st *state, h *histor
 	return v.presentAndRecord(c, v.showFlags, host, s, func(ctx context.Context) (run.ID, error) { return host.engine.Fork(ctx, h.id, change) }, h.started.Options)
 }
 
+// foretell says what a fork will do: as the answer of --dry-run, else before it is done.
+func (v *runsForkCmd) foretell(c *console, h *history, p *plan.Plan, f *runs.Forecast) {
+	switch {
+	case v.DryRun && v.JSON:
+		c.printJSON(wire.ForecastOf(f))
+	case v.DryRun:
+		c.drawForecast(c.out, c.outStyle, h, p, f)
+	case !v.Quiet:
+		c.drawForecast(c.err, c.style, h, p, f)
+	}
+}
+
 // forkThere begins the new run on the server of the old one, which works on it.
 func (v *runsForkCmd) forkThere(ctx context.Context, c *console, st *state, h *history) error {
 	if v.Out != "" || v.Record != "" || v.Events != "" {
@@ -136,20 +138,9 @@ func (v *runsForkCmd) forkThere(ctx context.Context, c *console, st *state, h *h
 	if err != nil {
 		return forkError(st, h, err)
 	}
-	p := change.Plan
-	if p == nil {
-		p = h.plan
-	}
+	v.foretell(c, h, cmp.Or(change.Plan, h.plan), f)
 	if v.DryRun {
-		if v.JSON {
-			c.printJSON(wire.ForecastOf(f))
-			return nil
-		}
-		c.drawForecast(c.out, c.outStyle, h, p, f)
 		return nil
-	}
-	if !v.Quiet {
-		c.drawForecast(c.err, c.style, h, p, f)
 	}
 	change.Head = f.Head // what is said now is what is done
 	id, err := st.api.Fork(ctx, h.id, change)
