@@ -67,10 +67,7 @@ func (s *Server) listEvents(w http.ResponseWriter, r *http.Request, id run.ID, a
 	if err != nil {
 		return err
 	}
-	m, err := s.maker(r.Context(), id)
-	if err != nil {
-		return err
-	}
+	m := makerOf(h)
 	items, shown, more := []json.RawMessage{}, 0, false
 	var last run.Seq
 	for i := range h.Facts {

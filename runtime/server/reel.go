@@ -9,6 +9,7 @@ import (
 
 	"github.com/slopstudios/slop/runtime/run"
 	"github.com/slopstudios/slop/runtime/runs"
+	"github.com/slopstudios/slop/runtime/travel"
 	"github.com/slopstudios/slop/runtime/wire"
 )
 
@@ -138,9 +139,11 @@ func (s *reels) shoot(ctx context.Context, r *reel) error {
 				break // the store is away: it is asked again, from where we are
 			}
 			if m == nil {
-				if m, err = s.server.maker(ctx, r.id); err != nil {
+				h, err := s.server.config.Host.History(ctx, r.id)
+				if err != nil {
 					return err
 				}
+				m = makerOf(h)
 			}
 			frames, err := m.frames(e)
 			if err != nil {
@@ -168,17 +171,13 @@ type maker struct {
 	past run.Seq
 }
 
-// maker begins to make the frames of a run.
-func (s *Server) maker(ctx context.Context, id run.ID) (*maker, error) {
-	h, err := s.config.Host.History(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	m := &maker{Frames: wire.Frames{ID: id, Folder: runs.Fold(h.Plan).Named(id)}}
+// makerOf begins to make the frames of a run.
+func makerOf(h *travel.History) *maker {
+	m := &maker{Frames: wire.Frames{ID: h.ID, Folder: runs.Fold(h.Plan).Named(h.ID)}}
 	if slices.Contains(h.Facts[0].Body.(*run.Started).Options.Tags, wire.Orchestrated) {
 		m.Family = "agent:orchestration"
 	}
-	return m, nil
+	return m
 }
 
 func (m *maker) frames(e runs.Event) ([]frame, error) {
@@ -320,10 +319,7 @@ func (s *Server) catchUp(ctx context.Context, id run.ID, pass func(frame) error)
 	if err != nil {
 		return err
 	}
-	m, err := s.maker(ctx, id)
-	if err != nil {
-		return err
-	}
+	m := makerOf(h)
 	for i := range h.Facts {
 		frames, err := m.frames(runs.Event{Fact: &h.Facts[i]})
 		if err != nil {
